@@ -1,0 +1,1 @@
+"""Run MLflow projects as DAGs of tracked, pinned steps."""

@@ -1,0 +1,1 @@
+"""What a program calls: the same things that the command line does."""

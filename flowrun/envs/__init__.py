@@ -1,0 +1,1 @@
+"""Environment specifications to built, locked environments."""

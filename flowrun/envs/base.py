@@ -1,0 +1,48 @@
+"""What an environment is, and what a backend promises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from flowrun.spec.project import EnvSpec
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixEnv:
+    """A built environment in a folder, used by its absolute path: no `activate`."""
+
+    backend: str
+    """`virtualenv`, `conda` or `local`, as in the tag `mlflow.project.env`."""
+    key: str
+    """sha256 hex of the lock; '' for the caller's own interpreter."""
+    prefix: Path | None
+    """None for the caller's own interpreter."""
+    python: Path
+    lock: str
+    """Exact packages with hashes, a text; for the caller's own interpreter what is known of it."""
+    path_entries: tuple[Path, ...] = ()
+    """Go first on PATH."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Set for the step (VIRTUAL_ENV, CONDA_PREFIX, ...)."""
+
+
+Env = PrefixEnv
+
+
+@dataclass(frozen=True, slots=True)
+class EnvRequest:
+    """An environment asked for by a step of a project whose files lie in `directory`."""
+
+    spec: EnvSpec
+    directory: Path
+    """The project's directory: read only, nothing in it is executed."""
+
+
+class Progress(Protocol):
+    """Told in plain words what is going on (`resolving 12 requirements`, `building ...`)."""
+
+    def __call__(self, text: str, /) -> None:
+        """Take one line."""

@@ -1,0 +1,1 @@
+"""Jobs to processes, and how they ended."""

@@ -1,0 +1,58 @@
+"""What a job is, how it ends, and what an executor promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One attempt at a step: a complete command line with its complete surroundings."""
+
+    id: str
+    argv: tuple[str, ...]
+    directory: Path
+    variables: Mapping[str, str]
+    """The whole environment of the process; nothing is inherited."""
+    stdout: Path
+    stderr: Path
+    """Where what it prints is kept, byte by byte; live lines go to the executor's `on_line`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a job took, its whole process tree counted."""
+
+    peak_memory_bytes: int
+    cpu_time_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnded:
+    """How a job ended. Exactly one of `exit_code`, `signal` and `lost` is set."""
+
+    job_id: str
+    exit_code: int | None = None
+    signal: int | None = None
+    lost: str | None = None
+    """Why it can't be said (could not be started, its supervisor died)."""
+    start_time_ms: int = 0
+    end_time_ms: int = 0
+    usage: Usage | None = None
+    was_cancelled: bool = False
+
+
+class Executor(Protocol):
+    """Runs jobs. Every method may be called from any thread."""
+
+    def start(self, job: Job, report: Callable[[JobEnded], None]) -> None:
+        """Start the job; `report` is called exactly once for it, from any thread."""
+
+    def cancel(self, job_id: str, *, force: bool = False) -> None:
+        """End the job's whole process tree, politely unless `force`; unknown ids are fine."""
+
+    def close(self) -> None:
+        """End what still runs and give everything back."""

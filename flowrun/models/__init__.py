@@ -1,0 +1,1 @@
+"""Logged models: the MLmodel file and where models live."""

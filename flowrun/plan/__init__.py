@@ -1,0 +1,1 @@
+"""A project, a target and parameters to a plan: the DAG of steps."""

@@ -1,0 +1,129 @@
+"""The plan: a project's entry point and parameters as a DAG of concrete steps.
+
+Everything that can be known before running is known here; what depends on an earlier step stays an
+expression in a `Value` and is evaluated by `expressions.py` when its turn comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from flowrun.spec.project import (
+    EnvSpec,
+    Mark,
+    OutputSpec,
+    Parameter,
+    Promote,
+    Register,
+    Resources,
+    Scalar,
+    Value,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CommandAction:
+    """Run a command: `template` is MLflow's `{name}` template over the declared parameters.
+
+    `entry_point` is the entry point's name (None for an inline command). A step whose entry point
+    is a script file has the interpreter's command line as its template.
+    """
+
+    template: str
+    entry_point: str | None
+    parameters: Mapping[str, Parameter]
+    """The declared ones, in order. Arguments beyond them are appended as ` --name value`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SelectAction:
+    """Pick one of `candidates` (step ids, in matrix order) by a metric."""
+
+    candidates: tuple[str, ...]
+    metric: str
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineEnd:
+    """The end of a nested pipeline: its results become the outputs of the calling step."""
+
+    results: Mapping[str, Value]
+
+
+Action = CommandAction | SelectAction | Register | Promote | PipelineEnd
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What the names in one pipeline's expressions mean.
+
+    `steps` maps a step's name, as written, to its ids (several for a matrix); `params` are the
+    pipeline's own parameters: concrete at the top, expressions of the outer scope in a nested one.
+    """
+
+    params: Mapping[str, Value]
+    steps: Mapping[str, tuple[str, ...]]
+    outer: Scope | None = None
+    matrix: Mapping[str, Value] = field(default_factory=dict)
+    """Of the calling step, if a nested pipeline is called from a matrix."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """One concrete step.
+
+    `id` is unique in the plan: `prepare`, `train[lr=0.5]`, and in nested pipelines `score/prepare`.
+    `project` is the key of its project in `Plan.projects` ('' for the one asked for).
+    """
+
+    id: str
+    name: str
+    action: Action
+    scope: Scope
+    needs: tuple[str, ...]
+    """Ids of the steps that must end before it, sorted in plan order."""
+    mark: Mark | None
+    project: str = ""
+    arguments: Mapping[str, Value] = field(default_factory=dict)
+    matrix: Mapping[str, Value] = field(default_factory=dict)
+    """This instance's value of each axis; usually literal, may be an expression over params."""
+    conditions: tuple[tuple[Value, Scope], ...] = ()
+    """Every `if` that governs it, outermost first: a nested step is also under its callers' ones."""
+    runs_after_failure: bool = False
+    """A condition mentions failure() or always(): decide it even when something before it failed."""
+    env: EnvSpec | None = None
+    resources: Resources = field(default_factory=Resources)
+    variables: Mapping[str, Value] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    outputs: Mapping[str, OutputSpec] = field(default_factory=dict)
+    metrics: str | None = None
+    continue_on_error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SubProject:
+    """Another project that a step calls, as it was found: pinned to a commit."""
+
+    key: str
+    uri: str
+    """As shown to people: without credentials."""
+    version: str | None
+    commit: str | None
+    tree: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A DAG of steps in an order in which they could run one after another."""
+
+    project_name: str | None
+    entry_point: str
+    params: Mapping[str, Scalar]
+    """The parameters of the entry point asked for, checked, with defaults filled in; raw values."""
+    steps: tuple[PlannedStep, ...]
+    sub_projects: Mapping[str, SubProject] = field(default_factory=dict)
+    is_pipeline: bool = False
+    """False: one command, recorded as one run; True: a parent run and a child run a step."""
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""Project URI and version to an exact git tree."""

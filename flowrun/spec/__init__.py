@@ -1,0 +1,1 @@
+"""MLproject text to a typed project."""

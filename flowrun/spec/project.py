@@ -1,0 +1,240 @@
+"""The typed project: what an MLproject file says, with where it says it.
+
+Values only. `parse.py` makes them from text, `plan` turns them into a DAG.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in a project's file; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        """Return `file:line:column`."""
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+Scalar = str | int | float | bool | None
+"""What YAML's scalars become; text may hold `${{ ... }}` where the grammar allows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value as written: a scalar, or a list of them (matrix axes), not yet evaluated."""
+
+    raw: Scalar | tuple[Scalar, ...]
+    mark: Mark
+
+
+class ParameterType(StrEnum):
+    """The types that flowrun checks. A type MLflow does not know either is STRING, with a warning."""
+
+    STRING = "string"
+    FLOAT = "float"
+    INT = "int"
+    BOOL = "bool"
+    PATH = "path"
+    URI = "uri"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One declared parameter of an entry point.
+
+    `default` is text exactly as MLflow's `str()` would make it (`True`, `0.1`, `''`); None means required.
+    `minimum` and `maximum` are inclusive and only for numbers. `is_checked` False (written
+    `check: false`) turns the check of the value's type off, as in MLflow.
+    """
+
+    name: str
+    type: ParameterType
+    default: str | None
+    mark: Mark
+    minimum: float | None = None
+    maximum: float | None = None
+    is_checked: bool = True
+
+
+class EnvKind(StrEnum):
+    """How an environment is described in the project."""
+
+    PYTHON = "python_env"
+    CONDA = "conda_env"
+    DOCKER = "docker_env"
+    IMPLIED = "implied"
+    """No key: python_env.yaml, else conda.yaml, else uv.lock or pyproject.toml, else a bare Python."""
+
+
+@dataclass(frozen=True, slots=True)
+class DockerSpec:
+    """A `docker_env`: `environment` pairs define a variable; a name alone copies the caller's."""
+
+    image: str
+    volumes: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str] | str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EnvSpec:
+    """Which environment a step asks for; `path` is relative to the project's directory."""
+
+    kind: EnvKind
+    mark: Mark | None = None
+    path: str | None = None
+    docker: DockerSpec | None = None
+
+
+class OutputType(StrEnum):
+    """What an output is: anything on disk, or a directory with an MLmodel file."""
+
+    PATH = "path"
+    MODEL = "model"
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSpec:
+    """A declared output of a command; `path` is relative to the step's working directory.
+
+    For a MODEL, `path` may instead be the name under which a client logged the model in the run.
+    """
+
+    name: str
+    path: str
+    type: OutputType
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What one step takes of the machine while it runs."""
+
+    cpus: float = 1.0
+    memory_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPointCall:
+    """The step calls an entry point of the same project (by default the one of its own name)."""
+
+    entry_point: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectCall:
+    """The step calls an entry point of another project: a URI as on the command line."""
+
+    uri: str
+    version: str | None
+    entry_point: str
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class InlineCommand:
+    """The step is a command written in place; `{name}` stands for a value of its `with`."""
+
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """The step picks the instance of a matrix step whose metric is best."""
+
+    step: str
+    metric: str
+    mode: str
+    """`min` or `max`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """The step makes a model version of a model output; all texts may hold expressions."""
+
+    name: Value
+    model: Value
+    description: Value | None = None
+    tags: Mapping[str, Value] = field(default_factory=dict)
+    alias: Value | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """The step moves a model version to a stage, an alias, or both; texts may hold expressions."""
+
+    name: Value
+    version: Value
+    stage: Value | None = None
+    """Written `to:`; one of None, Staging, Production, Archived when evaluated."""
+    alias: Value | None = None
+    archive_existing: bool = True
+    reason: Value | None = None
+
+
+StepAction = EntryPointCall | ProjectCall | InlineCommand | Select | Register | Promote
+
+
+@dataclass(frozen=True, slots=True)
+class StepSpec:
+    """One step of a pipeline, as written."""
+
+    name: str
+    action: StepAction
+    mark: Mark
+    arguments: Mapping[str, Value] = field(default_factory=dict)
+    """Written `with:`; name to value."""
+    needs: tuple[str, ...] = ()
+    condition: Value | None = None
+    """Written `if:`."""
+    matrix: Mapping[str, Value] = field(default_factory=dict)
+    """Axis name to a list of values, in the order written."""
+    resources: Resources | None = None
+    env: EnvSpec | None = None
+    variables: Mapping[str, Value] = field(default_factory=dict)
+    """Written `env:`; environment variables for the step."""
+    secrets: tuple[str, ...] = ()
+    """Names of the caller's environment variables that only this step gets; masked everywhere."""
+    outputs: Mapping[str, OutputSpec] = field(default_factory=dict)
+    metrics: str | None = None
+    continue_on_error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPoint:
+    """A command, or a pipeline (`steps` is not empty)."""
+
+    name: str
+    mark: Mark
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    command: str | None = None
+    steps: Mapping[str, StepSpec] = field(default_factory=dict)
+    outputs: Mapping[str, OutputSpec] = field(default_factory=dict)
+    """A command's outputs."""
+    results: Mapping[str, Value] = field(default_factory=dict)
+    """A pipeline's `outputs:` name to expression, for the pipeline that calls it."""
+    metrics: str | None = None
+    """A JSON file of numbers in the working directory, read when the command succeeds."""
+    env: EnvSpec | None = None
+    resources: Resources | None = None
+    variables: Mapping[str, Value] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A whole project file. `file` is its name in the project directory, None if there is none."""
+
+    name: str | None
+    entry_points: Mapping[str, EntryPoint]
+    env: EnvSpec
+    file: str | None
+    warnings: tuple[str, ...] = ()
+    """Complete lines (`MLproject:3:1: ...`) about what MLflow ignores silently."""

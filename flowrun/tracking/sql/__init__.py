@@ -1,0 +1,1 @@
+"""The tracking store over SQLite, with its schema in SQLModel."""
