@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +20,9 @@ class Job:
     """The whole environment of the process; nothing is inherited."""
     stdout: Path
     stderr: Path
-    """Where what it prints is kept, byte by byte; live lines go to the executor's `on_line`."""
+    """Where what it prints is kept; live lines go to the executor's `OnLine` as well."""
+    masked: tuple[str, ...] = ()
+    """Secret values: replaced by `***` in what it prints, before that is kept or shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,22 @@ class JobEnded:
     end_time_ms: int = 0
     usage: Usage | None = None
     was_cancelled: bool = False
+    log_error: str | None = None
+    """Why what it printed could not all be kept (disk full); the job itself went on."""
+
+
+class Stream(StrEnum):
+    """Which of a job's two outputs a line came from."""
+
+    STDOUT = "stdout"
+    STDERR = "stderr"
+
+
+class OnLine(Protocol):
+    """Told each line that a job prints, as it prints it, from any thread; never raises."""
+
+    def __call__(self, job_id: str, stream: Stream, line: str, /) -> None:
+        """Take one line, without its end; undecodable bytes are replaced."""
 
 
 class Executor(Protocol):

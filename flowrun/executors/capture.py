@@ -1,0 +1,134 @@
+"""What a job prints: kept in files, shown line by line, with its secrets masked."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+MAX_LOG_BYTES = 1 << 30
+"""A stream is kept up to here; a runaway job must not fill the disk."""
+MAX_LINE_BYTES = 1 << 16
+"""A longer line is shown in pieces."""
+CHUNK_BYTES = 1 << 16
+
+
+class Captured:
+    """One stream of one job on its way to a file and to whoever watches."""
+
+    def __init__(self, path: Path, masked: Sequence[str], show: Callable[[str], None]) -> None:
+        self._file: BinaryIO | None = None
+        self._path = path
+        self._masked = sorted((s.encode() for s in masked if s), key=len, reverse=True)
+        self._show = show
+        self._pending = b""
+        self._kept_bytes = 0
+        self.error: str | None = None
+        """Why not all of it could be kept."""
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes."""
+        self._pending += data
+        end = self._pending.rfind(b"\n") + 1
+        if end == 0 and len(self._pending) > MAX_LINE_BYTES:
+            # No line end for long: let go of all but what may be the beginning of a secret.
+            end = len(self._pending) - max(map(len, self._masked), default=0)
+        if end > 0:
+            complete, self._pending = self._pending[:end], self._pending[end:]
+            self._take(complete)
+
+    def end(self) -> None:
+        """Take what is left and close the file."""
+        if self._pending:
+            self._take(self._pending)
+            self._pending = b""
+        if self._file is not None:
+            try:
+                self._file.close()
+            except OSError as error:
+                self.error = self.error or (error.strerror or str(error))
+
+    def _take(self, data: bytes) -> None:
+        for secret in self._masked:
+            data = data.replace(secret, b"***")
+        self._keep(data)
+        for line in data.removesuffix(b"\n").split(b"\n"):
+            # A progress bar redraws its line with "\r": what counts is what it shows in the end.
+            shown = line.rstrip(b"\r").rsplit(b"\r", 1)[-1]
+            self._show(shown.decode("utf-8", "replace"))
+
+    def _keep(self, data: bytes) -> None:
+        if self.error is not None or self._kept_bytes >= MAX_LOG_BYTES:
+            return
+        if self._kept_bytes + len(data) > MAX_LOG_BYTES:
+            data = (
+                data[: MAX_LOG_BYTES - self._kept_bytes] + b"\n[flowrun: the rest was not kept]\n"
+            )
+        try:
+            if self._file is None:
+                self._file = self._path.open("ab", buffering=0)
+            self._file.write(data)
+        except OSError as error:
+            self.error = error.strerror or str(error)
+        self._kept_bytes += len(data)
+
+
+class Capture:
+    """Reads the pipes of all running jobs in one thread."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._lock = threading.Lock()
+        self._added: list[tuple[int, Captured, Callable[[], None]]] = []
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        self._selector.register(self._wake_read, selectors.EVENT_READ)
+        self._is_closing = False
+        self._thread = threading.Thread(target=self._serve, name="flowrun-capture", daemon=True)
+        self._thread.start()
+
+    def add(self, fd: int, captured: Captured, ended: Callable[[], None]) -> None:
+        """Read `fd` to its end into `captured`, then close it and call `ended`."""
+        with self._lock:
+            self._added.append((fd, captured, ended))
+        os.write(self._wake_write, b"+")
+
+    def close(self) -> None:
+        """Stop; what is still open is closed without being read to its end."""
+        self._is_closing = True
+        os.write(self._wake_write, b"+")
+        self._thread.join()
+        for key in list(self._selector.get_map().values()):
+            if key.data is not None:
+                os.close(key.fd)
+        self._selector.close()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    def _serve(self) -> None:
+        while not self._is_closing:
+            for key, _ in self._selector.select():
+                if key.data is None:
+                    os.read(self._wake_read, CHUNK_BYTES)
+                    self._register_added()
+                else:
+                    self._read(key.fd, *key.data)
+
+    def _register_added(self) -> None:
+        with self._lock:
+            added, self._added = self._added, []
+        for fd, captured, ended in added:
+            self._selector.register(fd, selectors.EVENT_READ, (captured, ended))
+
+    def _read(self, fd: int, captured: Captured, ended: Callable[[], None]) -> None:
+        data = os.read(fd, CHUNK_BYTES)
+        if data:
+            captured.feed(data)
+            return
+        self._selector.unregister(fd)
+        os.close(fd)
+        captured.end()
+        ended()
