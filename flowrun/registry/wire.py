@@ -1,0 +1,96 @@
+"""MLflow's JSON for registered models and versions: entities to JSON, and JSON to entities.
+
+Source: MLflow REST API; `model_registry.proto`.
+"""
+
+from __future__ import annotations
+
+from flowrun.errors import InvalidValueError
+from flowrun.registry.entities import ModelVersion, RegisteredModel, Stage, VersionStatus
+from flowrun.tracking.fields import Fields, JsonObject
+from flowrun.tracking.wire import compact, pairs_json
+
+
+def registered_model_json(model: RegisteredModel) -> JsonObject:
+    """Give MLflow's `RegisteredModel`."""
+    return compact(
+        name=model.name,
+        creation_timestamp=model.creation_time_ms,
+        last_updated_timestamp=model.last_update_time_ms,
+        description=model.description or None,
+        latest_versions=[model_version_json(version) for version in model.latest_versions],
+        tags=pairs_json(model.tags),
+        aliases=[{"alias": alias, "version": version} for alias, version in model.aliases.items()],
+    )
+
+
+def registered_model_from(fields: Fields) -> RegisteredModel:
+    """Read MLflow's `RegisteredModel`."""
+    return RegisteredModel(
+        name=fields.text("name"),
+        creation_time_ms=fields.integer_or("creation_timestamp", 0),
+        last_update_time_ms=fields.integer_or("last_updated_timestamp", 0),
+        description=fields.text_or("description"),
+        tags=fields.pairs("tags"),
+        aliases={item.text("alias"): item.text("version") for item in fields.objects("aliases")},
+        latest_versions=tuple(
+            model_version_from(item) for item in fields.objects("latest_versions")
+        ),
+    )
+
+
+def model_version_json(version: ModelVersion) -> JsonObject:
+    """Give MLflow's `ModelVersion`; where its files lie is asked for by a call of its own."""
+    return compact(
+        name=version.name,
+        version=version.version,
+        creation_timestamp=version.creation_time_ms,
+        last_updated_timestamp=version.last_update_time_ms,
+        user_id=version.user_id,
+        current_stage=version.stage.value,
+        description=version.description or None,
+        source=version.source,
+        run_id=version.run_id,
+        status=version.status.value,
+        tags=pairs_json(version.tags),
+        run_link=version.run_link,
+        aliases=list(version.aliases),
+        model_id=version.model_id,
+    )
+
+
+def model_version_from(fields: Fields) -> ModelVersion:
+    """Read MLflow's `ModelVersion`; `download_uri` is the source, for want of a better one."""
+    source = fields.text_or("source")
+    return ModelVersion(
+        name=fields.text("name"),
+        version=fields.text("version"),
+        creation_time_ms=fields.integer_or("creation_timestamp", 0),
+        last_update_time_ms=fields.integer_or("last_updated_timestamp", 0),
+        source=source,
+        download_uri=source,
+        stage=stage_from(fields.text_or("current_stage", Stage.NONE)),
+        status=VersionStatus(fields.text_or("status", VersionStatus.READY)),
+        description=fields.text_or("description"),
+        run_id=fields.text_or_none("run_id"),
+        run_link=fields.text_or_none("run_link"),
+        model_id=fields.text_or_none("model_id"),
+        user_id=fields.text_or_none("user_id"),
+        tags=fields.pairs("tags"),
+        aliases=tuple(fields.texts("aliases")),
+    )
+
+
+def stage_from(text: str) -> Stage:
+    """Read a stage's name, upper or lower case.
+
+    Raises:
+        InvalidValueError: MLflow has no such stage; the message is MLflow's.
+    """
+    for stage in Stage:
+        if stage.value.lower() == text.lower():
+            return stage
+    raise InvalidValueError(
+        f"Invalid Model Version stage: {text}. "
+        f"Value must be one of {', '.join(stage.value for stage in Stage)}."
+    )
