@@ -5,6 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Told in plain words what is going on (`fetching https://...: receiving objects 45%`)."""
+
+    def __call__(self, text: str, /) -> None:
+        """Take one line; at most a few come in a second."""
+
+
+def silent(text: str, /) -> None:
+    """The progress that nobody watches."""
 
 
 class SourceKind(StrEnum):
@@ -28,9 +40,10 @@ class Source:
     uri: str
     """As asked for, absolute for local paths (`file:///...`), no credentials, with #subdir."""
     repository: Path
-    """The bare repository (in flowrun's cache) that holds `tree`, and `commit` if there is one."""
+    """The bare repository (in flowrun's cache) that holds all of `tree`; for GIT `commit` too."""
     tree: str
-    """40 (or 64) hex digits."""
+    """40 (or 64) hex digits. Submodules are folders in it like any other, not links to commits, so
+    for a project that has some it is not the commit's own tree but that with them filled in."""
     subdir: str
     """'' or a relative posix path that lies inside the tree."""
     commit: str | None
