@@ -1,1 +1,286 @@
-"""What a program calls: the same things that the command line does."""
+"""What a program calls: the same things that the command line does.
+
+from flowrun import run
+outcome = run("https://example.org/team/wine.git", params={"lr": 0.01})
+print(outcome.status, outcome.run_id)
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from flowrun.engine.check import check_before_run
+from flowrun.engine.events import Event, Observer
+from flowrun.engine.live import close_abandoned
+from flowrun.engine.planning import PlannedProject, Planner
+from flowrun.engine.request import RunOptions, RunRequest
+from flowrun.engine.run import PlanRun, RunOutcome
+from flowrun.engine.services import Home, Services
+from flowrun.envs.store import EnvStore
+from flowrun.errors import InvalidStateError, UnsupportedError, UsageError
+from flowrun.executors.local import LocalExecutor
+from flowrun.server.loopback import LoopbackServer
+from flowrun.settings import Settings, load_settings
+from flowrun.sources.cache import SourceCache
+from flowrun.stores import Stores, new_id, now_ms, open_stores
+from flowrun.tracking.entities import LifecycleStage
+from flowrun.tracking.store import TrackingStore
+
+if TYPE_CHECKING:
+    from flowrun.server.asgi import ASGIApp
+
+DEFAULT_EXPERIMENT_ID = "0"
+
+
+class SilentObserver:
+    """Watches and says nothing."""
+
+    def on(self, event: Event) -> None:
+        """Take one event."""
+
+
+def run(
+    uri: str,
+    entry_point: str = "main",
+    *,
+    version: str | None = None,
+    params: Mapping[str, object] | None = None,
+    experiment_name: str | None = None,
+    experiment_id: str | None = None,
+    env_manager: str | None = None,
+    run_name: str | None = None,
+    run_id: str | None = None,
+    jobs: int | None = None,
+    fail_fast: bool = False,
+    in_place: bool = False,
+    storage_dir: Path | None = None,
+    observer: Observer | None = None,
+    settings: Settings | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> RunOutcome:
+    """Run an entry point of a project, as `flowrun run` does, and wait for its end.
+
+    Args:
+        uri: a git URL, a directory or a zip file, with an optional `#subdirectory`.
+        entry_point: its name, or a script of the project (`train.py`, `prepare.sh`).
+        version: branch, tag, commit or `refs/...` of a git project.
+        params: parameter values; they are checked before anything runs.
+        experiment_name: the experiment to record into, made if it is new.
+        experiment_id: the same by its id.
+        env_manager: `local`, `virtualenv` or None for the project's own choice.
+        run_name: the run's name; by default a random one.
+        run_id: record into this existing run.
+        jobs: steps at the same time, at most; default: the number of processors.
+        fail_fast: stop at the first failed step.
+        in_place: run in the project's own directory (local directories only).
+        storage_dir: where downloaded `path` parameters go.
+        observer: told what happens while it happens.
+        settings: the surroundings; by default those of this process.
+        progress: told what takes time before the run begins (fetching).
+
+    Raises:
+        FlowrunError: something is wrong before any step runs; see `flowrun.errors`.
+    """
+    settings = settings or load_settings()
+    home = Home(settings.home)
+    planned = plan(
+        uri, entry_point, version=version, params=params, settings=settings, progress=progress
+    )
+    if in_place and planned.projects[""].source.directory is None:
+        raise UsageError(f"--in-place needs a local directory, not {uri}")
+    envs = EnvStore(home.envs, variables=settings.variables, caller_python=Path(sys.executable))
+    check_before_run(
+        planned.plan, planned.projects, envs, env_manager, settings.variables, settings.cwd
+    )
+    with open_default_stores(settings) as stores, _endpoint(stores) as endpoint:
+        close_abandoned(home.live, stores.uri, stores.tracking, now_ms)
+        experiment = _experiment(stores.tracking, settings, experiment_name, experiment_id)
+        count = processors()
+        options = RunOptions(
+            experiment_id=experiment[0],
+            experiment_name=experiment[1],
+            run_name=run_name,
+            run_id=run_id,
+            env_manager=env_manager,
+            jobs=jobs or count,
+            cpus=float(max(count, jobs or 1)),
+            memory_bytes=memory_bytes(),
+            fail_fast=fail_fast,
+            in_place=in_place,
+            storage_dir=storage_dir,
+            project_file=planned.project_file,
+        )
+        services = Services(
+            home=home,
+            tracking_uri=stores.uri,
+            tracking=stores.tracking,
+            registry=stores.registry,
+            open_artifacts=stores.open_artifacts,
+            make_executor=LocalExecutor,
+            envs=envs,
+            sources=_source_cache(settings),
+            endpoint=endpoint,
+            variables=settings.variables,
+            cwd=settings.cwd,
+            user=settings.user,
+            now=now_ms,
+            new_id=new_id,
+        )
+        request = RunRequest(planned.plan, planned.projects, options, planned.shown_params)
+        plan_run = PlanRun(request, services, observer or SilentObserver())
+        with _cancelled_by_signals(plan_run):
+            return plan_run.carry_out()
+
+
+def plan(
+    uri: str,
+    entry_point: str = "main",
+    *,
+    version: str | None = None,
+    params: Mapping[str, object] | None = None,
+    settings: Settings | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> PlannedProject:
+    """Find a project, read it and plan an entry point; nothing of it is executed."""
+    settings = settings or load_settings()
+    planner = Planner(_source_cache(settings), settings.cwd, progress)
+    texts = {name: str(value) for name, value in (params or {}).items()}
+    return planner.plan(uri, entry_point, version, texts)
+
+
+@contextmanager
+def open_default_stores(settings: Settings) -> Iterator[Stores]:
+    """Open the stores that the settings name: by default the ones in flowrun's home."""
+    if settings.tracking_uri is not None:
+        raise UnsupportedError(
+            f"this version of flowrun records in its own store, not at {settings.tracking_uri}",
+            "Leave --tracking-uri and FLOWRUN_TRACKING_URI unset; `flowrun server` serves it.",
+        )
+    home = Home(settings.home)
+    with open_stores(home.database_uri, home.artifacts) as stores:
+        yield stores
+
+
+@lru_cache(maxsize=1)
+def default_endpoint() -> tuple[str, str]:
+    """Serve the default store on loopback for the rest of this process; give URL and token.
+
+    This is where `import flowrun` logs to outside any step.
+    """
+    stack = ExitStack()
+    stores = stack.enter_context(open_default_stores(load_settings()))
+    endpoint = stack.enter_context(_endpoint(stores))
+    atexit.register(stack.close)
+    return endpoint.url, endpoint.token
+
+
+@dataclass(frozen=True, slots=True)
+class _LoopbackEndpoint:
+    """The engine's endpoint: a server on loopback, begun by the first connection."""
+
+    server: LoopbackServer
+    token: str
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    @property
+    def was_used(self) -> bool:
+        return self.server.was_used
+
+    def close(self) -> None:
+        self.server.close()
+
+
+@contextmanager
+def _endpoint(stores: Stores) -> Iterator[_LoopbackEndpoint]:
+    token = new_id()
+
+    def make_app() -> ASGIApp:
+        # by name: loaded when a step connects, which most never do
+        app = importlib.import_module("flowrun.server.app")
+        access = importlib.import_module("flowrun.server.access")
+        made: ASGIApp = app.create_app(
+            tracking=stores.tracking,
+            registry=stores.registry,
+            artifacts_destination=stores.artifacts_destination,
+            access=access.Access(token=token),
+        )
+        return made
+
+    server = LoopbackServer(make_app)
+    try:
+        yield _LoopbackEndpoint(server, token)
+    finally:
+        server.close()
+
+
+def _experiment(
+    store: TrackingStore, settings: Settings, name: str | None, experiment_id: str | None
+) -> tuple[str, str]:
+    """Give id and name of the experiment asked for by flags, else by MLflow's variables."""
+    if name is not None and experiment_id is not None:
+        raise UsageError("give --experiment-name or --experiment-id, not both")
+    if name is None and experiment_id is None:
+        name = settings.variables.get("MLFLOW_EXPERIMENT_NAME") or None
+        experiment_id = None if name else settings.variables.get("MLFLOW_EXPERIMENT_ID") or None
+    if name is not None:
+        found = store.get_experiment_by_name(name)
+        if found is None:
+            return store.create_experiment(name), name
+        if found.lifecycle_stage is LifecycleStage.DELETED:
+            raise InvalidStateError(
+                f"experiment '{name}' is deleted", "Restore it, or choose another name."
+            )
+        return found.experiment_id, found.name
+    experiment = store.get_experiment(experiment_id or DEFAULT_EXPERIMENT_ID)
+    if experiment.lifecycle_stage is LifecycleStage.DELETED:
+        raise InvalidStateError(f"experiment {experiment.experiment_id} is deleted")
+    return experiment.experiment_id, experiment.name
+
+
+def _source_cache(settings: Settings) -> SourceCache:
+    return SourceCache(Home(settings.home).sources, settings.variables)
+
+
+@contextmanager
+def _cancelled_by_signals(plan_run: PlanRun) -> Iterator[None]:
+    """Let Ctrl-C, SIGTERM and SIGHUP cancel the run instead of ending this process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers; the program's own ones decide
+        return
+
+    def cancel(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        plan_run.cancel()
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, cancel) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def processors() -> int:
+    """Give the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory_bytes() -> int:
+    """Give the machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,0 +1,230 @@
+"""`flowrun run` and `flowrun plan`."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flowrun import api
+from flowrun.cli.summary import print_summary
+from flowrun.engine.console import PlainConsole
+from flowrun.engine.events import Observer
+from flowrun.engine.run import RunOutcome
+from flowrun.errors import UsageError
+from flowrun.plan.draw import plan_to_dot, plan_to_json, plan_to_lines, plan_to_mermaid
+from flowrun.settings import Settings
+from flowrun.tracking.entities import RunStatus
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+Uri = Annotated[
+    str, typer.Argument(metavar="URI", help="Git URL, directory or zip; #subdir inside it.")
+]
+EntryPoint = Annotated[
+    str, typer.Option("--entry-point", "-e", help="Entry point, or a script of the project.")
+]
+Version = Annotated[
+    str | None,
+    typer.Option("--version", "-v", help="Branch, tag, commit or refs/... of a git URI."),
+]
+ParamList = Annotated[
+    list[str] | None, typer.Option("--param-list", "-P", metavar="NAME=VALUE", help="A parameter.")
+]
+
+EXIT_STEP_FAILED = 1
+EXIT_SURROUNDINGS = 3
+EXIT_CANCELLED = 130
+
+
+class PlanFormat(StrEnum):
+    """How `flowrun plan` draws."""
+
+    TREE = "tree"
+    MERMAID = "mermaid"
+    DOT = "dot"
+
+
+@app.command("run")
+def run_command(
+    ctx: typer.Context,
+    uri: Uri,
+    entry_point: EntryPoint = "main",
+    version: Version = None,
+    param_list: ParamList = None,
+    docker_args: Annotated[
+        list[str] | None, typer.Option("--docker-args", "-A", help="NAME[=VALUE] for docker run.")
+    ] = None,
+    experiment_name: Annotated[
+        str | None, typer.Option(help="Experiment to record into; made if it is new.")
+    ] = None,
+    experiment_id: Annotated[str | None, typer.Option(help="The same by its id.")] = None,
+    backend: Annotated[
+        str, typer.Option("--backend", "-b", help="Where steps run: local.")
+    ] = "local",
+    backend_config: Annotated[
+        str | None, typer.Option("--backend-config", "-c", help="JSON, or a file.json.")
+    ] = None,
+    env_manager: Annotated[
+        str | None,
+        typer.Option(help="local, virtualenv, uv or conda; default: what the project says."),
+    ] = None,
+    storage_dir: Annotated[
+        Path | None, typer.Option(help="Where downloaded path parameters are put and stay.")
+    ] = None,
+    run_id: Annotated[str | None, typer.Option(help="Record into this existing run.")] = None,
+    run_name: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
+    build_image: Annotated[
+        bool, typer.Option("--build-image", help="Build the docker image from the project.")
+    ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", "-j", min=1, help="Steps at the same time; default: processors."),
+    ] = None,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="Stop at the first failed step.")
+    ] = False,
+    in_place: Annotated[
+        bool,
+        typer.Option("--in-place", help="Run in the project's own directory: not reproducible."),
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Do not show what the steps print.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the outcome as JSON, and nothing else.")
+    ] = False,
+) -> int:
+    """Run an entry point of a project and record it."""
+    settings: Settings = ctx.obj
+    check_backend(backend, backend_config)
+    if docker_args or build_image:
+        raise UsageError(
+            "--docker-args and --build-image are for docker_env, which this version of flowrun "
+            "does not run yet",
+            "Leave them out, or use --env-manager virtualenv or local.",
+        )
+    params = parse_params(param_list or [])
+    observer = _observer(settings, shows_output=not quiet, is_silent=as_json)
+    outcome = api.run(
+        uri,
+        entry_point,
+        version=version,
+        params=params,
+        experiment_name=experiment_name,
+        experiment_id=experiment_id,
+        env_manager=env_manager,
+        run_name=run_name,
+        run_id=run_id,
+        jobs=jobs,
+        fail_fast=fail_fast,
+        in_place=in_place,
+        storage_dir=storage_dir,
+        observer=observer,
+        settings=settings,
+        progress=_progress(is_silent=as_json),
+    )
+    print_summary(outcome, settings, as_json=as_json)
+    return run_exit_code(outcome)
+
+
+@app.command("plan")
+def plan_command(
+    ctx: typer.Context,
+    uri: Uri,
+    entry_point: EntryPoint = "main",
+    version: Version = None,
+    param_list: ParamList = None,
+    drawing: Annotated[
+        PlanFormat, typer.Option("--format", help="How to draw it.")
+    ] = PlanFormat.TREE,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
+) -> None:
+    """Show what would run, and run nothing."""
+    settings: Settings = ctx.obj
+    params = parse_params(param_list or [])
+    planned = api.plan(
+        uri,
+        entry_point,
+        version=version,
+        params=params,
+        settings=settings,
+        progress=_progress(is_silent=as_json),
+    )
+    for warning in planned.plan.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    if as_json:
+        typer.echo(json.dumps(plan_to_json(planned.plan), indent=2))
+        return
+    match drawing:
+        case PlanFormat.MERMAID:
+            typer.echo(plan_to_mermaid(planned.plan))
+        case PlanFormat.DOT:
+            typer.echo(plan_to_dot(planned.plan))
+        case PlanFormat.TREE:
+            typer.echo("\n".join(plan_to_lines(planned.plan)))
+
+
+def run_exit_code(outcome: RunOutcome) -> int:
+    """Give the exit code for how a run ended."""
+    match outcome.status:
+        case RunStatus.FINISHED:
+            return 0
+        case RunStatus.KILLED:
+            return EXIT_CANCELLED
+        case _:
+            return EXIT_SURROUNDINGS if outcome.is_surroundings else EXIT_STEP_FAILED
+
+
+def parse_params(texts: list[str]) -> dict[str, str]:
+    """Read `NAME=VALUE` texts; a name given twice is refused."""
+    params: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"-P {text}: a parameter is given as NAME=VALUE")
+        if name in params:
+            raise UsageError(f"-P {name}=...: parameter '{name}' is given twice")
+        params[name] = value
+    return params
+
+
+def check_backend(backend: str, config: str | None) -> None:
+    """Refuse a backend that is not there, and a configuration that can't be read."""
+    if backend != "local":
+        raise UsageError(f"--backend {backend}: this version of flowrun runs steps locally only")
+    if config is None:
+        return
+    try:
+        text = Path(config).read_text(encoding="utf-8") if config.endswith(".json") else config
+        data = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--backend-config {config}: {error}") from error
+    if not isinstance(data, dict):
+        raise UsageError(f"--backend-config {config}: must be a JSON object")
+
+
+def _observer(settings: Settings, *, shows_output: bool, is_silent: bool) -> Observer:
+    if is_silent:
+        return api.SilentObserver()
+    if settings.is_terminal and shows_output:
+        # by name: rich takes as long to import as a short step takes to run
+        console = importlib.import_module("rich.console").Console()
+        live: Observer = importlib.import_module("flowrun.engine.live_console").LiveConsole(console)
+        return live
+    return PlainConsole(sys.stdout, shows_output=shows_output)
+
+
+def _progress(*, is_silent: bool) -> api.Progress:
+    def tell(text: str) -> None:
+        if not is_silent:
+            with suppress(BrokenPipeError):
+                typer.echo(text, err=True)
+
+    return tell

@@ -1,0 +1,78 @@
+"""`flowrun server`."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import Annotated
+
+import typer
+
+from flowrun import api
+from flowrun.engine.services import Home
+from flowrun.errors import StoreError
+from flowrun.server.access import LOOPBACK_HOSTS, Access
+from flowrun.server.app import create_app
+from flowrun.server.serve import serve
+from flowrun.settings import Settings
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+LOOPBACK_ADDRESSES = frozenset({"127.0.0.1", "localhost", "::1"})
+TOKEN_BYTES = 24
+
+
+@app.command("server", context_settings={"help_option_names": ["--help"]})
+def server_command(
+    ctx: typer.Context,
+    host: Annotated[str, typer.Option("--host", "-h", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", "-p", min=0, max=65535, help="0: a free one.")
+    ] = 5000,
+    static_prefix: Annotated[
+        str, typer.Option(help="What every path begins with, as /mlflow.")
+    ] = "",
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option("--allowed-host", help="A name by which clients reach the server."),
+    ] = None,
+) -> None:
+    """Serve flowrun's store by MLflow's REST protocol.
+
+    On a loopback address whoever can reach it may use it, as with `mlflow server`. On any other a
+    token is asked for: it is made at first start and kept in flowrun's home.
+    """
+    settings: Settings = ctx.obj
+    token = None if host in LOOPBACK_ADDRESSES else server_token(settings)
+    hosts = LOOPBACK_HOSTS | {name.lower() for name in allowed_host or []} | {host.lower()}
+    with api.open_default_stores(settings) as stores:
+        served = create_app(
+            tracking=stores.tracking,
+            registry=stores.registry,
+            artifacts_destination=stores.artifacts_destination,
+            access=Access(token=token, hosts=frozenset(hosts)),
+            prefix=static_prefix,
+        )
+        serve(served, host, port, on_ready=lambda url: _say_ready(url + static_prefix))
+
+
+def _say_ready(url: str) -> None:
+    typer.echo(f"flowrun serves at {url}   (MLFLOW_TRACKING_URI={url}; Ctrl-C ends it)")
+
+
+def server_token(settings: Settings) -> str:
+    """Give the token that callers must show; made at first use, readable by its owner only."""
+    path = Home(settings.home).root / "server-token"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        except FileExistsError:
+            return path.read_text(encoding="ascii").strip()
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            token = secrets.token_urlsafe(TOKEN_BYTES)
+            file.write(token + "\n")
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}") from error
+    typer.echo(f"Clients need MLFLOW_TRACKING_TOKEN; it is in {path}", err=True)
+    return token

@@ -1,0 +1,77 @@
+"""What `flowrun run` says at the end: what ran, how long, the metrics, and where to look."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+
+from flowrun.cli.tables import print_rows
+from flowrun.engine.console import duration_text, metrics_text
+from flowrun.engine.events import StepEnded
+from flowrun.engine.run import RunOutcome
+from flowrun.settings import Settings
+from flowrun.tracking.entities import RunStatus
+
+MAX_ROWS = 40
+
+
+def print_summary(outcome: RunOutcome, settings: Settings, *, as_json: bool) -> None:
+    """Print the end of a run."""
+    if as_json:
+        typer.echo(json.dumps(outcome_to_json(outcome), indent=2))
+        return
+    ended = list(outcome.steps.values())
+    typer.echo("")
+    if len(ended) > 1:
+        print_rows(("step", "status", "time", "result"), _rows(ended), as_json=False)
+        typer.echo("")
+    words = {RunStatus.FINISHED: "finished", RunStatus.KILLED: "was cancelled"}
+    typer.echo(
+        f"run {outcome.run_id} {words.get(outcome.status, 'FAILED')} "
+        f"in {duration_text(outcome.duration_ms)}"
+    )
+    if outcome.run_id:
+        typer.echo(f"  all about it   flowrun runs show {outcome.run_id}")
+    for step in ended:
+        if step.status == "failed" and not step.is_tolerated and step.run_id:
+            typer.echo(f"  what it said   flowrun runs logs {step.run_id}   ({step.step_id})")
+    for version in outcome.versions:
+        typer.echo(f"  model          flowrun models show {version}")
+    typer.echo(f"  kept in        {settings.home}")
+
+
+def outcome_to_json(outcome: RunOutcome) -> dict[str, object]:
+    """Give a run's outcome for programs."""
+    return {
+        "run_id": outcome.run_id,
+        "status": outcome.status.value,
+        "duration_ms": outcome.duration_ms,
+        "model_versions": list(outcome.versions),
+        "steps": [
+            {
+                "id": step.step_id,
+                "status": step.status.value,
+                "run_id": step.run_id,
+                "duration_ms": step.duration_ms,
+                "detail": step.detail,
+                "metrics": dict(step.metrics),
+            }
+            for step in outcome.steps.values()
+        ],
+    }
+
+
+def _rows(ended: list[StepEnded]) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = [
+        {
+            "step": step.step_id,
+            "status": step.status.value,
+            "time": duration_text(step.duration_ms) if step.run_id else "",
+            "result": step.detail or metrics_text(step.metrics),
+        }
+        for step in ended[:MAX_ROWS]
+    ]
+    if len(ended) > MAX_ROWS:
+        rows.append({"step": f"and {len(ended) - MAX_ROWS} more"})
+    return rows

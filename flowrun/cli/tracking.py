@@ -1,0 +1,330 @@
+"""`flowrun runs` and `flowrun experiments`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Annotated
+
+import typer
+
+from flowrun import api
+from flowrun.cli.tables import print_facts, print_rows, printable, time_text
+from flowrun.engine.console import duration_text, metrics_text
+from flowrun.errors import NotFoundError, UsageError
+from flowrun.stores import Stores
+from flowrun.tracking.entities import Experiment, Run, RunInfo, ViewType
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+runs = typer.Typer(help="List and show runs, and what they printed.", no_args_is_help=True)
+experiments = typer.Typer(help="List experiments.", no_args_is_help=True)
+app.add_typer(runs, name="runs")
+app.add_typer(experiments, name="experiments")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Everything, as JSON.")]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, or its first digits.")]
+
+PARENT_TAG = "mlflow.parentRunId"
+MIN_ID_PREFIX = 4
+CHUNK_BYTES = 1 << 16
+
+
+@runs.command("list")
+def list_runs(
+    ctx: typer.Context,
+    experiment_name: Annotated[str | None, typer.Option(help="Of this experiment only.")] = None,
+    filter_text: Annotated[
+        str, typer.Option("--filter", help="MLflow's filter language: metrics.rmse < 0.7")
+    ] = "",
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most this many.")] = 20,
+    with_steps: Annotated[
+        bool, typer.Option("--steps", help="With the runs of pipelines' steps.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List runs, newest first."""
+    with api.open_default_stores(ctx.obj) as stores:
+        found = _search(stores, experiment_name, filter_text, limit, with_steps=with_steps)
+    if as_json:
+        print_rows((), [run_to_json(run) for run in found], as_json=True)
+        return
+    rows = [
+        {
+            "run": run.info.run_id,
+            "name": run.info.run_name,
+            "entry_point": run.tags.get("mlflow.project.entryPoint", ""),
+            "status": run.info.status.value,
+            "started": time_text(run.info.start_time_ms),
+            "time": _duration(run.info),
+            "commit": run.tags.get("mlflow.source.git.commit", "")[:10],
+            "metrics": metrics_text({k: m.value for k, m in run.metrics.items()}),
+        }
+        for run in found
+    ]
+    columns = ("run", "name", "entry_point", "status", "started", "time", "commit", "metrics")
+    print_rows(columns, rows, as_json=False)
+
+
+@runs.command("show")
+def show_run(ctx: typer.Context, run_id: RunArgument, as_json: AsJson = False) -> None:
+    """Show all that is recorded of a run; of a pipeline its steps as well."""
+    with api.open_default_stores(ctx.obj) as stores:
+        run = find_run(stores, run_id)
+        steps = _children(stores, run)
+        if as_json:
+            data = run_to_json(run) | {"steps": [run_to_json(step) for step in steps]}
+            typer.echo(json.dumps(data, indent=2))
+            return
+        _print_run(stores, run)
+        _print_steps(steps)
+
+
+@runs.command("logs")
+def show_logs(
+    ctx: typer.Context,
+    run_id: RunArgument,
+    step: Annotated[
+        str | None, typer.Argument(help="Of a pipeline: the step, as `runs show` names it.")
+    ] = None,
+) -> None:
+    """Print what a run's command printed: its standard output, then its standard error."""
+    with api.open_default_stores(ctx.obj) as stores:
+        run = find_run(stores, run_id)
+        children = _children(stores, run)
+        if step is not None:
+            run = _step_run(run, children, step)
+            children = []
+        for shown in children or [run]:
+            title = shown.tags.get("flowrun.step", "") if children else ""
+            _print_logs(stores, shown, title)
+
+
+@experiments.command("list")
+def list_experiments(
+    ctx: typer.Context,
+    with_deleted: Annotated[bool, typer.Option("--all", help="With deleted ones.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List experiments."""
+    view = ViewType.ALL if with_deleted else ViewType.ACTIVE_ONLY
+    with api.open_default_stores(ctx.obj) as stores:
+        found = stores.tracking.search_experiments(view=view, order_by=["experiment_id ASC"]).items
+    rows = [_experiment_row(experiment, as_json=as_json) for experiment in found]
+    print_rows(("id", "name", "stage", "created", "artifacts"), rows, as_json=as_json)
+
+
+def find_run(stores: Stores, text: str) -> Run:
+    """Give the run of an id, or of an id's beginning if only one has it."""
+    try:
+        return stores.tracking.get_run(text)
+    except NotFoundError:
+        if len(text) < MIN_ID_PREFIX:
+            raise
+    everywhere = [e.experiment_id for e in stores.tracking.search_experiments().items]
+    found = stores.tracking.search_runs(
+        everywhere, filter_text=f"attributes.run_id LIKE '{_quoted(text)}%'", max_results=3
+    ).items
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UsageError(f"'{text}' is the beginning of several runs' ids; give more digits")
+    raise NotFoundError(f"there is no run '{text}'", "`flowrun runs list` shows what there is.")
+
+
+def run_to_json(run: Run) -> dict[str, object]:
+    """Give a run for programs."""
+    info = run.info
+    return {
+        "run_id": info.run_id,
+        "name": info.run_name,
+        "experiment_id": info.experiment_id,
+        "status": info.status.value,
+        "user": info.user_id,
+        "start_time_ms": info.start_time_ms,
+        "end_time_ms": info.end_time_ms,
+        "artifact_uri": info.artifact_uri,
+        "params": dict(run.params),
+        "metrics": {key: metric.value for key, metric in run.metrics.items()},
+        "tags": dict(run.tags),
+        "models": [output.model_id for output in run.model_outputs],
+    }
+
+
+def _quoted(text: str) -> str:
+    if not text.isalnum():
+        raise NotFoundError(f"there is no run '{printable(text)}'")
+    return text
+
+
+def _search(
+    stores: Stores, name: str | None, filter_text: str, limit: int, *, with_steps: bool
+) -> list[Run]:
+    if name is None:
+        ids = [e.experiment_id for e in stores.tracking.search_experiments().items]
+    else:
+        experiment = stores.tracking.get_experiment_by_name(name)
+        if experiment is None:
+            raise NotFoundError(f"there is no experiment '{name}'")
+        ids = [experiment.experiment_id]
+    found: list[Run] = []
+    token: str | None = None
+    while len(found) < limit:
+        page = stores.tracking.search_runs(
+            ids, filter_text=filter_text, max_results=max(limit, 100), page_token=token
+        )
+        found += [run for run in page.items if with_steps or PARENT_TAG not in run.tags]
+        token = page.next_page_token
+        if token is None:
+            break
+    return found[:limit]
+
+
+def _children(stores: Stores, run: Run) -> list[Run]:
+    """Give the runs of a pipeline's steps, in the order in which they began."""
+    page = stores.tracking.search_runs(
+        [run.info.experiment_id],
+        filter_text=f"tags.`{PARENT_TAG}` = '{run.info.run_id}'",
+        order_by=["attributes.start_time ASC"],
+        max_results=50_000,
+    )
+    return list(page.items)
+
+
+def _step_run(run: Run, children: list[Run], step: str) -> Run:
+    for child in children:
+        if step in (child.tags.get("flowrun.step"), child.info.run_id):
+            return child
+    known = ", ".join(child.tags.get("flowrun.step", child.info.run_id) for child in children)
+    raise NotFoundError(f"run {run.info.run_id} has no step '{step}'", f"Its steps: {known}")
+
+
+def _print_run(stores: Stores, run: Run) -> None:
+    info, tags = run.info, run.tags
+    experiment = stores.tracking.get_experiment(info.experiment_id)
+    typer.echo(f"run {info.run_id}  {printable(info.run_name)}  {info.status.value}")
+    print_facts(
+        [
+            ("error", tags.get("flowrun.error")),
+            ("experiment", f"{experiment.name} ({experiment.experiment_id})"),
+            ("entry point", tags.get("mlflow.project.entryPoint")),
+            ("step", tags.get("flowrun.step")),
+            ("part of", tags.get(PARENT_TAG)),
+            ("source", tags.get("mlflow.source.name")),
+            ("repository", tags.get("mlflow.source.git.repoURL")),
+            ("commit", _commit(tags)),
+            ("tree", tags.get("flowrun.source.tree")),
+            ("user", info.user_id),
+            ("host", tags.get("flowrun.host")),
+            ("started", time_text(info.start_time_ms)),
+            ("ended", time_text(info.end_time_ms)),
+            ("took", _duration(info)),
+            ("command", tags.get("flowrun.command")),
+            ("exit code", tags.get("flowrun.exit_code")),
+            ("signal", tags.get("flowrun.signal")),
+            ("peak memory", _mebibytes(tags.get("flowrun.peak_memory_bytes"))),
+            ("cpu time", _seconds(tags.get("flowrun.cpu_time_s"))),
+            ("environment", _environment(tags)),
+            ("artifacts", info.artifact_uri),
+        ],
+        indent="  ",
+    )
+    _print_section("parameters", list(run.params.items()))
+    _print_section("metrics", [(k, m.value) for k, m in run.metrics.items()])
+    _print_section("inputs", _digests(tags, "flowrun.input."))
+    _print_section("outputs", _digests(tags, "flowrun.output."))
+    _print_section("values", _prefixed(tags, "flowrun.value."))
+    _print_section("models", [(o.model_id, "logged model") for o in run.model_outputs])
+    files = [i.path for i in stores.open_artifacts(info.artifact_uri).list("flowrun")]
+    _print_section("record", [(path.rpartition("/")[2], path) for path in files])
+
+
+def _print_steps(steps: list[Run]) -> None:
+    if not steps:
+        return
+    typer.echo("  steps")
+    rows = [
+        {
+            "step": step.tags.get("flowrun.step") or step.info.run_name,
+            "status": step.info.status.value,
+            "time": _duration(step.info),
+            "run": step.info.run_id,
+            "metrics": metrics_text({k: m.value for k, m in step.metrics.items()}),
+        }
+        for step in steps
+    ]
+    print_rows(("step", "status", "time", "run", "metrics"), rows, as_json=False)
+
+
+def _print_logs(stores: Stores, run: Run, title: str) -> None:
+    artifacts = stores.open_artifacts(run.info.artifact_uri)
+    if title:
+        typer.echo(f"--- {printable(title)}")
+    for name, out in (("stdout", sys.stdout), ("stderr", sys.stderr)):
+        path = f"logs/{name}.log"
+        if not artifacts.exists(path):
+            continue
+        with artifacts.open(path) as log:
+            out.flush()
+            while chunk := log.read(CHUNK_BYTES):
+                out.buffer.write(chunk)
+            out.buffer.flush()
+
+
+def _print_section(title: str, facts: list[tuple[str, object]]) -> None:
+    if facts:
+        typer.echo(f"  {title}")
+        print_facts(facts, indent="    ")
+
+
+def _digests(tags: Mapping[str, str], prefix: str) -> list[tuple[str, object]]:
+    shown: list[tuple[str, object]] = []
+    for name, text in _prefixed(tags, prefix):
+        data = json.loads(str(text))
+        shown.append((name, f"{data['uri']}  sha256:{data['sha256']}  {data['size_bytes']} bytes"))
+    return shown
+
+
+def _prefixed(tags: Mapping[str, str], prefix: str) -> list[tuple[str, object]]:
+    return [(k.removeprefix(prefix), v) for k, v in tags.items() if k.startswith(prefix)]
+
+
+def _commit(tags: Mapping[str, str]) -> str | None:
+    if "mlflow.source.git.commit" not in tags:
+        return None
+    parts = [tags["mlflow.source.git.commit"]]
+    parts += [f"({tags[k]})" for k in ("flowrun.source.ref",) if k in tags]
+    parts += ["with uncommitted changes"] if tags.get("mlflow.source.git.dirty") else []
+    return " ".join(parts)
+
+
+def _environment(tags: Mapping[str, str]) -> str | None:
+    if "flowrun.env.backend" not in tags:
+        return None
+    key = tags.get("flowrun.env.key", "")
+    return f"{tags['flowrun.env.backend']} {key[:12]}".strip()
+
+
+def _mebibytes(text: str | None) -> str | None:
+    return f"{int(text) / 2**20:.1f} MiB" if text else None
+
+
+def _seconds(text: str | None) -> str | None:
+    return f"{text} s" if text else None
+
+
+def _duration(info: RunInfo) -> str:
+    if info.end_time_ms is None:
+        return ""
+    return duration_text(info.end_time_ms - info.start_time_ms)
+
+
+def _experiment_row(experiment: Experiment, *, as_json: bool) -> dict[str, object]:
+    created = experiment.creation_time_ms
+    return {
+        "id": experiment.experiment_id,
+        "name": experiment.name,
+        "stage": experiment.lifecycle_stage.value,
+        "created": created if as_json else time_text(created),
+        "artifacts": experiment.artifact_location,
+    }

@@ -1,0 +1,282 @@
+"""Carries out a command step: working directory, environment, process, outputs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flowrun.engine.events import Event, StepProgress, StepStatus
+from flowrun.engine.inputs import Digester, Fetcher, Inputs
+from flowrun.engine.light_client import python_path
+from flowrun.engine.outputs import OutputError, OutputTaker, read_metrics, read_values
+from flowrun.engine.recorder import Recorder, StepRecord
+from flowrun.engine.request import RunRequest
+from flowrun.engine.services import Services
+from flowrun.engine.values import OutputValue, as_text
+from flowrun.envs.base import EnvRequest, PrefixEnv
+from flowrun.errors import FlowrunError
+from flowrun.executors.base import Executor, Job, JobEnded
+from flowrun.plan.command import command_line
+from flowrun.plan.params import check_value
+from flowrun.plan.plan import CommandAction, PlannedStep
+from flowrun.spec.project import ParameterType
+
+SIGNAL_BASE = 128
+SHELL = "bash"
+"""MLflow's: the entry point's command is bash's. Source: mlflow/projects/backend/local.py."""
+LEFT_OUT = frozenset(
+    {
+        "MLFLOW_EXPERIMENT_NAME",
+        "MLFLOW_REGISTRY_URI",
+        "MLFLOW_TRACKING_USERNAME",
+        "MLFLOW_TRACKING_PASSWORD",
+        "MLFLOW_RUN_NAME",
+        "PYTHONHOME",
+        "__PYVENV_LAUNCHER__",
+    }
+)
+"""Of the caller's variables, what would mislead the step's client or interpreter."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandEnded:
+    """What a command came to."""
+
+    status: StepStatus
+    detail: str = ""
+    outputs: Mapping[str, object] | None = None
+    is_surroundings: bool = False
+    """It failed for its surroundings (environment, disk), not for what it does."""
+
+
+class CancelledError(FlowrunError):
+    """The run was cancelled before the step's process began."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRunner:
+    """Runs the command steps of one run; its methods are called from the steps' threads."""
+
+    services: Services
+    request: RunRequest
+    recorder: Recorder
+    executor: Executor
+    secrets: frozenset[str]
+    """Every secret's name in the plan: a step sees only those it asks for."""
+    tell: Callable[[Event], None]
+    is_cancelled: Callable[[], bool]
+
+    def run(
+        self,
+        step: PlannedStep,
+        arguments: Mapping[str, object],
+        variables: Mapping[str, object],
+        work: Path,
+        began: Callable[[StepRecord], None],
+    ) -> CommandEnded:
+        """Carry out one command step and record it; its run is final when this returns.
+
+        Args:
+            step: its action is a CommandAction.
+            arguments: the values of its `with`, and of its matrix where it says so.
+            variables: the values of its `env`.
+            work: its own folder, empty.
+            began: told once the step's run exists.
+        """
+        action = step.action
+        assert isinstance(action, CommandAction)  # noqa: S101 - the caller's match
+        values = with_defaults(action, arguments)
+        record = self.recorder.begin_step(step, values, "command")
+        began(record)
+        try:
+            return self._carry_out(step, action, values, variables, work, record)
+        finally:
+            if not self.request.options.in_place:
+                shutil.rmtree(work / "code", ignore_errors=True)
+
+    def _carry_out(
+        self,
+        step: PlannedStep,
+        action: CommandAction,
+        values: Mapping[str, object],
+        variables: Mapping[str, object],
+        work: Path,
+        record: StepRecord,
+    ) -> CommandEnded:
+        env = self._env(step)
+        self.recorder.note_env(record, env)
+        logs = work / "logs"
+        logs.mkdir()
+        project = self._project(step, work)
+        inputs = Inputs(project, self._inputs_folder(work), self.services.cwd, self._fetcher())
+        command = command_line(action, self._placed(action, values, inputs))
+        job = Job(
+            id=record.run_id,
+            argv=(SHELL, "-c", command),
+            directory=project,
+            variables=self._variables(step, env, variables, record, work),
+            stdout=logs / "stdout.log",
+            stderr=logs / "stderr.log",
+            masked=tuple(self.services.variables[name] for name in step.secrets),
+        )
+        digester = Digester(inputs)
+        ended = self._wait_for(job)
+        self.recorder.note_command(record, command, ended, logs)
+        self.recorder.note_inputs(record, digester.result())
+        failure = failure_of(ended)
+        if failure is not None:
+            return failure
+        return self._take_outputs(step, record, project, work)
+
+    def _take_outputs(
+        self, step: PlannedStep, record: StepRecord, project: Path, work: Path
+    ) -> CommandEnded:
+        try:
+            values = read_values(work / "output")
+            metrics = read_metrics(project, step.metrics) if step.metrics else {}
+            outputs = OutputTaker(self.services, record, project).take(step.outputs)
+        except OutputError as error:
+            return CommandEnded(StepStatus.FAILED, str(error))
+        digests = {name: (str(value), value.digest) for name, value in outputs.items()}
+        self.recorder.note_outputs(record, digests, metrics, values)
+        return CommandEnded(StepStatus.SUCCEEDED, outputs={**values, **outputs})
+
+    def _env(self, step: PlannedStep) -> PrefixEnv:
+        assert step.env is not None  # noqa: S101 - build_plan gives every command one
+        directory = self.request.projects[step.project].directory
+        return self.services.envs.ensure(
+            EnvRequest(step.env, directory),
+            self.request.options.env_manager,
+            lambda text: self.tell(StepProgress(step.id, text)),
+        )
+
+    def _project(self, step: PlannedStep, work: Path) -> Path:
+        source = self.request.projects[step.project].source
+        if self.request.options.in_place and source.directory is not None:
+            return source.directory
+        return self.services.sources.write_out(source, work / "code")
+
+    def _inputs_folder(self, work: Path) -> Path:
+        storage = self.request.options.storage_dir
+        return work / "inputs" if storage is None else storage / work.name
+
+    def _fetcher(self) -> Fetcher:
+        services = self.services
+        return Fetcher(services.tracking, services.registry, services.open_artifacts)
+
+    def _placed(
+        self, action: CommandAction, values: Mapping[str, object], inputs: Inputs
+    ) -> dict[str, str]:
+        """Give every argument's text, those that are paths as local paths."""
+        texts: dict[str, str] = {}
+        for name, value in values.items():
+            declared = action.parameters.get(name)
+            if declared is not None:
+                check_value(declared, as_text(value))
+            is_path = declared is not None and declared.type is ParameterType.PATH
+            if is_path or (declared is None and isinstance(value, OutputValue)):
+                texts[name] = inputs.place(
+                    name, value if isinstance(value, OutputValue) else as_text(value)
+                )
+            else:
+                texts[name] = as_text(value)
+        return texts
+
+    def _wait_for(self, job: Job) -> JobEnded:
+        over = threading.Event()
+        ended: list[JobEnded] = []
+
+        def report(outcome: JobEnded) -> None:
+            ended.append(outcome)
+            over.set()
+
+        if self.is_cancelled():
+            raise CancelledError("cancelled before its command began")
+        self.executor.start(job, report)
+        if self.is_cancelled():
+            self.executor.cancel(job.id)  # asked to end between the look and the start
+        over.wait()
+        return ended[0]
+
+    def _variables(
+        self,
+        step: PlannedStep,
+        env: PrefixEnv,
+        own: Mapping[str, object],
+        record: StepRecord,
+        work: Path,
+    ) -> dict[str, str]:
+        """Give the complete environment of the step's process."""
+        endpoint = self.services.endpoint
+        left_out = LEFT_OUT | (self.secrets - set(step.secrets))
+        if env.prefix is not None:
+            left_out |= {"VIRTUAL_ENV", "CONDA_PREFIX"}
+        variables = {k: v for k, v in self.services.variables.items() if k not in left_out}
+        variables |= {
+            "MLFLOW_TRACKING_URI": endpoint.url,
+            "MLFLOW_RUN_ID": record.run_id,
+            "MLFLOW_EXPERIMENT_ID": record.run.info.experiment_id,
+            "FLOWRUN_OUTPUT": str(work / "output"),
+            "FLOWRUN_RUN_ID": record.run_id,
+            "FLOWRUN_STEP": step.id,
+            "PYTHONUNBUFFERED": "1",
+        }
+        if endpoint.token is not None:
+            variables["MLFLOW_TRACKING_TOKEN"] = endpoint.token
+        # The step's endpoint is on this machine: a proxy must not be asked for it.
+        for name in ("no_proxy", "NO_PROXY"):
+            before = variables.get(name, "")
+            variables[name] = ",".join(filter(None, [before, "127.0.0.1", "localhost"]))
+        entries = [*map(str, env.path_entries), variables.get("PATH", os.defpath)]
+        variables["PATH"] = os.pathsep.join(entries)
+        client = str(python_path(self.services.home.client))
+        variables["PYTHONPATH"] = os.pathsep.join(
+            filter(None, [variables.get("PYTHONPATH"), client])
+        )
+        variables |= env.variables
+        variables |= {name: as_text(value) for name, value in own.items()}
+        return variables
+
+
+def with_defaults(action: CommandAction, arguments: Mapping[str, object]) -> dict[str, object]:
+    """Give the declared parameters in their order, with defaults, then the undeclared ones."""
+    values: dict[str, object] = {}
+    for name, parameter in action.parameters.items():
+        value = arguments.get(name)
+        values[name] = parameter.default if value is None else value
+    return values | {k: v for k, v in arguments.items() if k not in values}
+
+
+def failure_of(ended: JobEnded) -> CommandEnded | None:
+    """Say in words what was wrong with a job; None if nothing was."""
+    if ended.was_cancelled:
+        return CommandEnded(StepStatus.KILLED, "cancelled")
+    if ended.lost is not None:
+        why = f"its command could not run: {ended.lost}"
+        return CommandEnded(StepStatus.FAILED, why, is_surroundings=True)
+    number = ended.signal
+    if number is None and ended.exit_code is not None and ended.exit_code > SIGNAL_BASE:
+        number = ended.exit_code - SIGNAL_BASE  # the shell's word for a signal
+    if number is not None:
+        return CommandEnded(StepStatus.FAILED, f"its command was killed by {_signal_words(number)}")
+    if ended.exit_code != 0:
+        why = f"its command ended with exit code {ended.exit_code}"
+        return CommandEnded(StepStatus.FAILED, why)
+    if ended.log_error is not None:
+        why = f"what it printed can't be kept: {ended.log_error}"
+        return CommandEnded(StepStatus.FAILED, why, is_surroundings=True)
+    return None
+
+
+def _signal_words(number: int) -> str:
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+    guess = " - out of memory?" if number == signal.SIGKILL else ""
+    return f"signal {number} ({name}{guess})"

@@ -1,0 +1,131 @@
+"""Watches a run and tells it in plain lines, for a pipe, a file or a CI log."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import TextIO, assert_never
+
+from flowrun.engine.events import (
+    CancelBegan,
+    Event,
+    RunBegan,
+    RunEnded,
+    StepBegan,
+    StepEnded,
+    StepPrinted,
+    StepProgress,
+    StepStatus,
+)
+from flowrun.sources.source import Source
+
+MARKS = {
+    StepStatus.SUCCEEDED: "done",
+    StepStatus.FAILED: "FAILED",
+    StepStatus.SKIPPED: "skipped",
+    StepStatus.KILLED: "KILLED",
+}
+SHOWN_METRICS = 4
+
+
+class PlainConsole:
+    """One line for each thing that happens, each with its step's name in front."""
+
+    def __init__(self, out: TextIO, *, shows_output: bool = True) -> None:
+        self._out = out
+        self._shows_output = shows_output
+        self._lock = threading.Lock()
+
+    def on(self, event: Event) -> None:
+        """Write the event's line; a closed pipe is nobody's error."""
+        line = self._line(event)
+        if line is None:
+            return
+        try:
+            with self._lock:
+                self._out.write(line + "\n")
+                self._out.flush()
+        except (BrokenPipeError, ValueError):
+            return
+
+    def _line(self, event: Event) -> str | None:
+        match event:
+            case RunBegan():
+                return began_line(event)
+            case StepBegan(step_id):
+                return f"{step_id} | started"
+            case StepProgress(step_id, text):
+                return f"{step_id} | {text}"
+            case StepPrinted(step_id, _, line):
+                return f"{step_id} | {line}" if self._shows_output else None
+            case StepEnded():
+                return f"{event.step_id} | {ended_text(event)}"
+            case CancelBegan(is_forced):
+                return cancel_line(is_forced=is_forced)
+            case RunEnded():
+                return None
+            case _:
+                assert_never(event)
+
+
+def began_line(event: RunBegan) -> str:
+    """Say what runs, from where, at which commit."""
+    plan = event.plan
+    name = plan.project_name or "project"
+    count = sum(1 for step in plan.steps)
+    steps = f", {count} steps" if plan.is_pipeline else ""
+    run = f" (run {event.run_id})" if event.run_id else ""
+    return f"{name}: {plan.entry_point}{steps}, from {source_text(event.source)}{run}"
+
+
+def source_text(source: Source) -> str:
+    """Say where the code comes from, with its commit in short."""
+    if source.commit is None:
+        return f"{source.uri} (no commit)"
+    dirty = ", with changes" if source.is_dirty else ""
+    ref = f"{source.ref} = " if source.ref and not source.commit.startswith(source.ref) else ""
+    return f"{source.uri} @ {ref}{source.commit[:10]}{dirty}"
+
+
+def ended_text(event: StepEnded) -> str:
+    """Say how a step ended."""
+    parts = [MARKS[event.status]]
+    if event.status is not StepStatus.SKIPPED:
+        parts.append(f"in {duration_text(event.duration_ms)}")
+    if event.detail:
+        parts.append(f"- {event.detail}")
+    if event.is_tolerated:
+        parts.append("(the pipeline goes on: continue_on_error)")
+    shown = metrics_text(event.metrics)
+    if shown and event.status is StepStatus.SUCCEEDED:
+        parts.append(f"[{shown}]")
+    return " ".join(parts)
+
+
+def cancel_line(*, is_forced: bool) -> str:
+    """Say what a cancellation does."""
+    if is_forced:
+        return "flowrun: killing all steps"
+    return "flowrun: asking all steps to end (once more to kill them at once)"
+
+
+def metrics_text(metrics: Mapping[str, float]) -> str:
+    """Give the first few metrics, by name."""
+    names = sorted(metrics)
+    shown = [f"{name} {metrics[name]:.4g}" for name in names[:SHOWN_METRICS]]
+    more = len(names) - SHOWN_METRICS
+    return ", ".join([*shown, f"{more} more"] if more > 0 else shown)
+
+
+def duration_text(duration_ms: int) -> str:
+    """Give a duration as people read it: `80 ms`, `1.2 s`, `3 min 5 s`, `2 h 10 min`."""
+    if duration_ms < 1000:
+        return f"{duration_ms} ms"
+    seconds = duration_ms / 1000
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, seconds_left = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {seconds_left} s"
+    hours, minutes_left = divmod(minutes, 60)
+    return f"{hours} h {minutes_left} min"

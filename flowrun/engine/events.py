@@ -1,0 +1,103 @@
+"""What happens while a plan is carried out, for whoever watches.
+
+Events are told in the order in which they happen; those of different steps interleave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from flowrun.executors.base import Stream
+from flowrun.plan.plan import Plan
+from flowrun.sources.source import Source
+from flowrun.tracking.entities import RunStatus
+
+
+class StepStatus(StrEnum):
+    """How a step ended; the words of `steps.NAME.status` in expressions."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    KILLED = "killed"
+
+
+@dataclass(frozen=True, slots=True)
+class RunBegan:
+    """Everything is checked; a pipeline's parent run exists."""
+
+    run_id: str | None
+    """The parent run; None for a single command, whose run comes with its StepBegan."""
+    run_name: str | None
+    experiment_name: str
+    plan: Plan
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class StepBegan:
+    """A step's turn has come; its run exists."""
+
+    step_id: str
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepProgress:
+    """Something that takes time before a step's command runs (an environment is built)."""
+
+    step_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepPrinted:
+    """A step's command printed a line."""
+
+    step_id: str
+    stream: Stream
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepEnded:
+    """A step is over. `detail` says in words what went wrong, or what an engine's step did."""
+
+    step_id: str
+    status: StepStatus
+    run_id: str | None = None
+    duration_ms: int = 0
+    detail: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    is_tolerated: bool = False
+    """It failed, but `continue_on_error` lets the pipeline go on as if it had not."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelBegan:
+    """Everything that runs has been asked to end (`is_forced`: is being killed)."""
+
+    is_forced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """All is over and recorded."""
+
+    run_id: str
+    status: RunStatus
+    duration_ms: int
+    counts: Mapping[StepStatus, int]
+
+
+Event = RunBegan | StepBegan | StepProgress | StepPrinted | StepEnded | CancelBegan | RunEnded
+
+
+class Observer(Protocol):
+    """Watches a run. Called from any thread, one call at a time; must be quick and never raises."""
+
+    def on(self, event: Event) -> None:
+        """Take one event."""

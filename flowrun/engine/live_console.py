@@ -1,0 +1,144 @@
+"""Watches a run on a terminal: lines scroll by above, what runs now stays below.
+
+Imports rich (50 ms), so it is loaded only where standard output is a terminal.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import assert_never
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from flowrun.engine.console import (
+    MARKS,
+    began_line,
+    cancel_line,
+    duration_text,
+    ended_text,
+)
+from flowrun.engine.events import (
+    CancelBegan,
+    Event,
+    RunBegan,
+    RunEnded,
+    StepBegan,
+    StepEnded,
+    StepPrinted,
+    StepProgress,
+    StepStatus,
+)
+from flowrun.executors.base import Stream
+
+STEP_COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright_magenta")
+STATUS_STYLES = {
+    StepStatus.SUCCEEDED: "green",
+    StepStatus.FAILED: "bold red",
+    StepStatus.SKIPPED: "dim",
+    StepStatus.KILLED: "bold yellow",
+}
+STATUS_SIGNS = {
+    StepStatus.SUCCEEDED: "✓",
+    StepStatus.FAILED: "✗",
+    StepStatus.SKIPPED: "-",
+    StepStatus.KILLED: "■",
+}
+REFRESH_PER_S = 8
+
+
+class LiveConsole:
+    """Steps' lines in colours, and a small live table of the steps that run."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._lock = threading.Lock()
+        self._running: dict[str, tuple[float, str]] = {}
+        """Step to (when it began, what it is doing)."""
+        self._colours: dict[str, str] = {}
+        self._total = 0
+        self._done = 0
+        self._live = Live(
+            console=console,
+            refresh_per_second=REFRESH_PER_S,
+            transient=True,
+            get_renderable=self._table,
+        )
+
+    def on(self, event: Event) -> None:
+        """Show the event."""
+        with self._lock:
+            self._note(event)
+        text = self._text(event)
+        if text is not None:
+            self._console.print(text, soft_wrap=True, highlight=False)
+        if isinstance(event, RunBegan):
+            self._live.start()
+        elif isinstance(event, RunEnded):
+            self._live.stop()
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._live.stop()
+
+    def _note(self, event: Event) -> None:
+        match event:
+            case RunBegan(plan=plan):
+                self._total = len(plan.steps)
+            case StepBegan(step_id):
+                self._running[step_id] = (time.monotonic(), "")
+            case StepProgress(step_id, text) if step_id in self._running:
+                self._running[step_id] = (self._running[step_id][0], text)
+            case StepPrinted(step_id) if step_id in self._running:
+                self._running[step_id] = (self._running[step_id][0], "")
+            case StepEnded(step_id):
+                self._running.pop(step_id, None)
+                self._done += 1
+            case _:
+                pass
+
+    def _text(self, event: Event) -> Text | None:
+        match event:
+            case RunBegan():
+                return Text(began_line(event), style="bold")
+            case StepBegan() | StepProgress() | RunEnded():
+                return None  # the table shows it
+            case StepPrinted(step_id, stream, line):
+                shown = Text.from_ansi(line)
+                if stream is Stream.STDERR:
+                    shown.stylize("dim")
+                return self._prefix(step_id) + shown
+            case StepEnded(step_id, status):
+                style = STATUS_STYLES[status]
+                words = ended_text(event).removeprefix(MARKS[status]).strip()
+                sign = Text(f"{STATUS_SIGNS[status]} {MARKS[status]} ", style=style)
+                return self._prefix(step_id) + sign + Text(words)
+            case CancelBegan(is_forced):
+                return Text(cancel_line(is_forced=is_forced), style="bold yellow")
+            case _:
+                assert_never(event)
+
+    def _prefix(self, step_id: str) -> Text:
+        colour = self._colours.setdefault(
+            step_id, STEP_COLOURS[len(self._colours) % len(STEP_COLOURS)]
+        )
+        return Text(f"{step_id} ", style=colour) + Text("│ ", style="dim")
+
+    def _table(self) -> RenderableType:
+        table = Table.grid(padding=(0, 1))
+        with self._lock:
+            running = list(self._running.items())
+        now = time.monotonic()
+        for step_id, (began, text) in running[:10]:
+            spinner = Spinner("dots", style=self._colours.get(step_id, "cyan"))
+            elapsed = duration_text(int((now - began) * 1000))
+            table.add_row(spinner, escape(step_id), elapsed, Text(text, style="dim"))
+        if len(running) > 10:
+            table.add_row("", f"and {len(running) - 10} more", "", "")
+        table.add_row("", Text(f"{self._done} of {self._total} steps", style="dim"), "", "")
+        return table

@@ -1,0 +1,164 @@
+"""From a URI to a plan: finds the project and every project it calls, and reads them.
+
+Nothing of any project is executed here.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from flowrun.engine.inputs import local_path_of, scheme_of
+from flowrun.engine.request import ProjectCode
+from flowrun.errors import PlanError, SourceError
+from flowrun.plan.build import LoadedProject, build_plan
+from flowrun.plan.plan import Plan, SubProject
+from flowrun.sources.cache import SourceCache
+from flowrun.sources.resolve import resolve
+from flowrun.sources.source import Source
+from flowrun.spec.load import find_project_file, load_project
+from flowrun.spec.project import EntryPoint, Parameter, ParameterType, Project, ProjectCall
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedProject:
+    """A plan with the code of every project in it."""
+
+    plan: Plan
+    projects: Mapping[str, ProjectCode]
+    """By `PlannedStep.project`; '' is the project asked for."""
+    shown_params: Mapping[str, str]
+    """Parameters as given, where the plan's differ: paths were made absolute."""
+    project_file: str | None
+    """The text of the project file."""
+
+
+class Planner:
+    """Plans one project."""
+
+    def __init__(
+        self, sources: SourceCache, cwd: Path, progress: Callable[[str], None] | None = None
+    ) -> None:
+        self._sources = sources
+        self._cwd = cwd
+        self._progress = progress
+        self._codes: dict[str, ProjectCode] = {}
+
+    def plan(
+        self, uri: str, entry_point: str, version: str | None, params: Mapping[str, str]
+    ) -> PlannedProject:
+        """Find the project and plan one of its entry points."""
+        code, project = self._open(uri, version)
+        self._codes[""] = code
+        declared = project.entry_points.get(entry_point)
+        absolute = self._absolute(declared, params) if declared else dict(params)
+        plan = build_plan(self._loaded(project, code, None), entry_point, absolute, load=self._load)
+        shown = {name: params[name] for name in params if absolute[name] != params[name]}
+        return PlannedProject(plan, self._codes, shown, _file_text(code.directory))
+
+    def project(self, uri: str, version: str | None) -> Project:
+        """Find and read a project."""
+        return self._open(uri, version)[1]
+
+    def _open(self, uri: str, version: str | None) -> tuple[ProjectCode, Project]:
+        source = resolve(uri, version, cache=self._sources, cwd=self._cwd, progress=self._progress)
+        return self._read(source)
+
+    def _read(self, source: Source) -> tuple[ProjectCode, Project]:
+        code = ProjectCode(source, self._sources.project_dir(source))
+        return code, load_project(code.directory)
+
+    def _load(self, call: ProjectCall) -> LoadedProject:
+        """Find another project that a step calls."""
+        own = self._codes[""].source
+        try:
+            if call.uri.startswith("#") and call.version is None:
+                code, project = self._read(_in_same_tree(own, call.uri))
+            else:
+                code, project = self._open(beside(own, call.uri), call.version)
+        except SourceError as error:
+            raise SourceError(f"{call.mark}: {error.message}", error.hint) from error
+        source = code.source
+        key = f"{source.uri}@{source.commit or source.tree}"
+        self._codes.setdefault(key, code)
+        sub = SubProject(key, source.uri, call.version, source.commit, source.tree)
+        return self._loaded(project, code, sub)
+
+    def _loaded(self, project: Project, code: ProjectCode, sub: SubProject | None) -> LoadedProject:
+        return LoadedProject(project, sub, lambda name: (code.directory / name).is_file())
+
+    def _absolute(self, entry_point: EntryPoint, params: Mapping[str, str]) -> dict[str, str]:
+        """Make relative `path` and `uri` parameters from the command line absolute."""
+        given = dict(params)
+        problems: list[str] = []
+        for name, value in params.items():
+            parameter = entry_point.parameters.get(name)
+            if parameter is None or parameter.type not in {ParameterType.PATH, ParameterType.URI}:
+                continue
+            path = local_path_of(value)
+            if path is None:
+                continue
+            path = self._cwd / path
+            if not path.exists() and parameter.type is ParameterType.PATH:
+                problems.append(_missing(entry_point, parameter, path, value))
+            elif parameter.type is ParameterType.PATH:
+                given[name] = str(path)
+            elif not scheme_of(value):
+                given[name] = path.as_uri()
+        if problems:
+            raise PlanError("\n".join(problems))
+        return given
+
+
+def beside(own: Source, uri: str) -> str:
+    """Resolve `./x` and `../x` against the calling project's repository, as git does for submodules.
+
+    `../features.git` called from `https://host/team/train.git` is `https://host/team/features.git`;
+    from a repository in a folder, with no remote, it is the folder beside it.
+    """
+    if not uri.startswith(("./", "../")):
+        return uri
+    address, hash_sign, subdir = uri.partition("#")
+    host, path = _split_address(own.repo_url or _top_folder(own))
+    return host + posixpath.normpath(posixpath.join(path, address)) + hash_sign + subdir
+
+
+def _split_address(url: str) -> tuple[str, str]:
+    """Split a repository's address before its path: `https://host`, `user@host:`, or nothing."""
+    scheme, separator, rest = url.partition("://")
+    if separator:
+        host, slash, path = rest.partition("/")
+        return f"{scheme}://{host}", slash + path
+    host, colon, path = url.partition(":")
+    return (host + colon, path) if colon and "/" not in host else ("", url)
+
+
+def _top_folder(own: Source) -> str:
+    if own.directory is None:
+        return own.uri.partition("#")[0]
+    depth = len(Path(own.subdir).parts)
+    return str(own.directory.parents[depth - 1] if depth else own.directory)
+
+
+def _in_same_tree(own: Source, uri: str) -> Source:
+    """Give another directory (`#dir`, from the top) of the tree the calling project is in."""
+    subdir = posixpath.normpath(uri.removeprefix("#"))
+    if subdir.startswith(("/", "../")) or subdir in {"..", "."}:
+        raise SourceError(f"project '{uri}' must be a directory inside the tree of {own.uri}")
+    base = own.uri.partition("#")[0]
+    directory = Path(_top_folder(own)) / subdir if own.directory else None
+    return replace(own, uri=f"{base}#{subdir}", subdir=subdir, directory=directory)
+
+
+def _missing(entry_point: EntryPoint, parameter: Parameter, path: Path, value: str) -> str:
+    return (
+        f"parameter '{parameter.name}' of entry point '{entry_point.name}' is a path, but {path} "
+        f"does not exist (from -P {parameter.name}={value})"
+    )
+
+
+def _file_text(directory: Path) -> str | None:
+    path = find_project_file(directory)
+    return path.read_text(encoding="utf-8", errors="replace") if path else None

@@ -1,0 +1,227 @@
+"""Writes down what happens: the parent run, a child run for each step, tags, logs, digests.
+
+Everything here goes through the stores' protocols, so it is the same for every store. Tags follow
+MLflow's names (`mlflow.*`); flowrun's own are `flowrun.*`. Source of MLflow's: mlflow_tags.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flowrun.engine.digest import Digest
+from flowrun.engine.live import ERROR_TAG, PARENT_TAG, SESSION_TAG, Session
+from flowrun.engine.request import ProjectCode, RunRequest
+from flowrun.engine.services import Services
+from flowrun.envs.base import Env
+from flowrun.executors.base import JobEnded
+from flowrun.plan.draw import plan_to_json
+from flowrun.plan.plan import PlannedStep
+from flowrun.tracking.artifacts import Artifacts
+from flowrun.tracking.entities import Metric, Run, RunStatus
+from flowrun.version import __version__
+
+MAX_PARAM_CHARS = 6000
+"""MLflow's limit for a parameter's value; what is longer is kept in the record of the run only."""
+
+
+@dataclass(slots=True)
+class StepRecord:
+    """The run of one step while it is being written."""
+
+    run: Run
+    artifacts: Artifacts
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run."""
+        return self.run.info.run_id
+
+
+class Recorder:
+    """Records one run of a plan. Its methods are called from any thread."""
+
+    def __init__(self, services: Services, request: RunRequest, session: Session) -> None:
+        self._services = services
+        self._request = request
+        self._session = session
+        self._store = services.tracking
+        self._parent: StepRecord | None = None
+
+    @property
+    def parent_run_id(self) -> str | None:
+        """The pipeline's run; None for a single command, whose only run is its step's."""
+        return self._parent.run_id if self._parent else None
+
+    def begin_pipeline(self) -> Run:
+        """Make the parent run, with the plan and the project file as its artifacts."""
+        request, plan = self._request, self._request.plan
+        run = self._begin(
+            request.projects[""],
+            request.options.run_name,
+            {"mlflow.project.entryPoint": plan.entry_point},
+            self._shown(plan.params),
+            run_id=request.options.run_id,
+        )
+        self._parent = StepRecord(run, self._services.open_artifacts(run.info.artifact_uri))
+        put_text(
+            self._parent.artifacts, "flowrun/plan.json", json.dumps(plan_to_json(plan), indent=1)
+        )
+        self._put_project(self._parent.artifacts, request.projects[""])
+        return run
+
+    def begin_step(self, step: PlannedStep, params: Mapping[str, object], kind: str) -> StepRecord:
+        """Make the run of a step whose parameters are known now."""
+        code = self._request.projects[step.project]
+        is_alone = self._parent is None and not self._request.plan.is_pipeline
+        tags = {"flowrun.step": step.id, "flowrun.step.kind": kind}
+        if self._parent is not None:
+            tags[PARENT_TAG] = self._parent.run_id
+        entry_point = getattr(step.action, "entry_point", None) or step.name
+        tags["mlflow.project.entryPoint"] = entry_point
+        run = self._begin(
+            code,
+            self._request.options.run_name if is_alone else step.id,
+            tags,
+            self._shown(params) if is_alone else {k: _param(v) for k, v in params.items()},
+            run_id=self._request.options.run_id if is_alone else None,
+        )
+        record = StepRecord(run, self._services.open_artifacts(run.info.artifact_uri))
+        if is_alone:
+            self._put_project(record.artifacts, code)
+        return record
+
+    def note_env(self, record: StepRecord, env: Env) -> None:
+        """Keep the environment's lock with the run."""
+        tags = {"flowrun.env.backend": env.backend}
+        if env.key:
+            tags["flowrun.env.key"] = env.key
+        if env.backend != "local":
+            tags["mlflow.project.env"] = env.backend
+        put_text(record.artifacts, "flowrun/environment.lock", env.lock)
+        self._store.log_batch(record.run_id, tags=tags)
+
+    def note_command(self, record: StepRecord, command: str, job: JobEnded, logs: Path) -> None:
+        """Keep what ran, how it ended, what it took and what it printed."""
+        for path in sorted(logs.iterdir()):
+            record.artifacts.put_file(path, f"logs/{path.name}")
+        tags = {"flowrun.command": command}
+        if job.exit_code is not None:
+            tags["flowrun.exit_code"] = str(job.exit_code)
+        if job.signal is not None:
+            tags["flowrun.signal"] = str(job.signal)
+        if job.usage is not None:
+            tags["flowrun.peak_memory_bytes"] = str(job.usage.peak_memory_bytes)
+            tags["flowrun.cpu_time_s"] = f"{job.usage.cpu_time_s:.3f}"
+        self._store.log_batch(record.run_id, tags=tags)
+
+    def note_inputs(self, record: StepRecord, inputs: Mapping[str, tuple[str, Digest]]) -> None:
+        """Keep the digest of each `path` input, and where it came from."""
+        tags = {
+            f"flowrun.input.{name}": json.dumps(
+                {"uri": uri, "sha256": digest.sha256, "size_bytes": digest.size_bytes}
+            )
+            for name, (uri, digest) in inputs.items()
+        }
+        if tags:
+            self._store.log_batch(record.run_id, tags=tags)
+
+    def note_outputs(
+        self,
+        record: StepRecord,
+        outputs: Mapping[str, tuple[str, Digest]],
+        metrics: Mapping[str, float],
+        values: Mapping[str, str],
+    ) -> None:
+        """Keep outputs with their digests, numbers from the metrics file, and small values."""
+        now_ms = self._services.now()
+        tags = {
+            f"flowrun.output.{name}": json.dumps(
+                {"uri": uri, "sha256": digest.sha256, "size_bytes": digest.size_bytes}
+            )
+            for name, (uri, digest) in outputs.items()
+        }
+        tags |= {f"flowrun.value.{name}": value for name, value in values.items()}
+        points = [Metric(key, value, now_ms, 0) for key, value in metrics.items()]
+        if tags or points:
+            self._store.log_batch(record.run_id, metrics=points, tags=tags)
+
+    def end(self, run_id: str, status: RunStatus, error: str = "") -> Run:
+        """Give a run its final status and the reason for a bad one; return it as it is then."""
+        if error:
+            self._store.log_batch(run_id, tags={ERROR_TAG: error})
+        self._store.update_run(run_id, status=status, end_time_ms=self._services.now())
+        return self._store.get_run(run_id)
+
+    def put_outcome(self, outcome: Mapping[str, object]) -> None:
+        """Keep how each step of a pipeline ended, with the parent run."""
+        if self._parent is not None:
+            put_text(self._parent.artifacts, "flowrun/outcome.json", json.dumps(outcome, indent=1))
+
+    def _begin(
+        self,
+        code: ProjectCode,
+        run_name: str | None,
+        tags: Mapping[str, str],
+        params: Mapping[str, str],
+        *,
+        run_id: str | None,
+    ) -> Run:
+        all_tags = {**self._source_tags(code), **tags, SESSION_TAG: self._session.id}
+        if run_id is None:
+            return self._store.create_run(
+                self._request.options.experiment_id,
+                user_id=self._services.user,
+                run_name=run_name,
+                start_time_ms=self._services.now(),
+                tags=all_tags,
+                params=params,
+            )
+        self._store.log_batch(run_id, params=params, tags=all_tags)
+        self._store.update_run(run_id, status=RunStatus.RUNNING, run_name=run_name)
+        return self._store.get_run(run_id)
+
+    def _source_tags(self, code: ProjectCode) -> dict[str, str]:
+        source = code.source
+        tags = {
+            "mlflow.user": self._services.user,
+            "mlflow.source.type": "PROJECT",
+            "mlflow.source.name": source.uri,
+            "mlflow.project.backend": "local",
+            "flowrun.version": __version__,
+            "flowrun.host": self._session.host,
+            "flowrun.source.tree": source.tree,
+        }
+        optional = {
+            "mlflow.source.git.commit": source.commit,
+            "mlflow.source.git.repoURL": source.repo_url,
+            "mlflow.source.git.branch": source.branch,
+            "flowrun.source.ref": source.ref,
+            "flowrun.source.subdir": source.subdir or None,
+            "mlflow.source.git.dirty": "true" if source.is_dirty else None,
+            "flowrun.in_place": "true" if self._request.options.in_place else None,
+        }
+        return tags | {key: value for key, value in optional.items() if value is not None}
+
+    def _put_project(self, artifacts: Artifacts, code: ProjectCode) -> None:
+        if self._request.options.project_file is not None:
+            put_text(artifacts, "flowrun/MLproject", self._request.options.project_file)
+        if code.source.diff is not None:
+            put_text(artifacts, "flowrun/source.diff", code.source.diff)
+
+    def _shown(self, params: Mapping[str, object]) -> dict[str, str]:
+        return {
+            name: self._request.shown_params.get(name, _param(value))
+            for name, value in params.items()
+        }
+
+
+def put_text(artifacts: Artifacts, path: str, text: str) -> None:
+    """Write a text as an artifact."""
+    artifacts.put_bytes(path, text.encode("utf-8", "surrogateescape"))
+
+
+def _param(value: object) -> str:
+    return str(value)[:MAX_PARAM_CHARS]

@@ -1,0 +1,53 @@
+"""What is asked of the engine: a plan, the code it runs, and how to run it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flowrun.plan.plan import Plan
+from flowrun.sources.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectCode:
+    """One project of a plan: its exact tree and a read-only copy of its directory."""
+
+    source: Source
+    directory: Path
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How to carry out a plan; the command line's flags."""
+
+    experiment_id: str
+    experiment_name: str
+    run_name: str | None = None
+    run_id: str | None = None
+    """Record into this run (it exists) instead of a new one."""
+    env_manager: str | None = None
+    jobs: int = 1
+    """Steps that run at the same time, at most."""
+    cpus: float = 1.0
+    memory_bytes: int = 0
+    fail_fast: bool = False
+    in_place: bool = False
+    """Run in the user's own directory, for development: not reproducible."""
+    storage_dir: Path | None = None
+    """Where downloaded `path` parameters go; they stay there."""
+    project_file: str | None = None
+    """The text of the project file, for the record."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """A plan with its code and options."""
+
+    plan: Plan
+    projects: Mapping[str, ProjectCode]
+    """By `PlannedStep.project`: '' is the project asked for."""
+    options: RunOptions
+    shown_params: Mapping[str, str] = field(default_factory=dict)
+    """Parameters as the user gave them, where the plan's differ (paths made absolute)."""

@@ -1,0 +1,326 @@
+"""Carries out a plan: takes an event, asks the schedule, does the actions.
+
+The schedule decides, in one thread; each running step has a thread of its own, which carries the
+step out from beginning to end and puts what came of it into the inbox. A signal handler may put a
+cancellation there as well.
+"""
+
+from __future__ import annotations
+
+import queue
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from flowrun.engine.command import CommandRunner
+from flowrun.engine.events import (
+    CancelBegan,
+    Event,
+    Observer,
+    RunBegan,
+    RunEnded,
+    StepBegan,
+    StepEnded,
+    StepPrinted,
+    StepStatus,
+)
+from flowrun.engine.live import Session, SessionFile, close_left_running, this_host
+from flowrun.engine.recorder import Recorder
+from flowrun.engine.request import RunRequest
+from flowrun.engine.services import Services
+from flowrun.engine.step import StepOutcome, StepRunner
+from flowrun.errors import StoreError
+from flowrun.executors.base import Executor, Stream
+from flowrun.plan.expressions import StepResult
+from flowrun.plan.plan import PipelineEnd, PlannedStep
+from flowrun.plan.schedule import (
+    Action,
+    Begin,
+    CancelRequested,
+    CancelStep,
+    Finish,
+    Schedule,
+    SkipStep,
+    StartStep,
+    StepDeclined,
+    StepFailed,
+    StepKilled,
+    StepSucceeded,
+)
+from flowrun.spec.project import Register
+from flowrun.tracking.entities import Run, RunStatus
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """How a whole run ended."""
+
+    run_id: str
+    status: RunStatus
+    steps: Mapping[str, StepEnded]
+    duration_ms: int
+    versions: tuple[str, ...] = ()
+    """Model versions that it registered, as `name/version`."""
+    is_surroundings: bool = False
+    """What failed, failed for its surroundings: an environment, the store, the disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    step_id: str
+    outcome: StepOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    """A step's thread ended by a bug of flowrun's own."""
+
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class _Cancel:
+    is_forced: bool
+
+
+class PlanRun:
+    """One run of one plan."""
+
+    def __init__(self, request: RunRequest, services: Services, observer: Observer) -> None:
+        self._request = request
+        self._services = services
+        self._observer = observer
+        self._tell_lock = threading.Lock()
+        self._inbox: queue.SimpleQueue[_Done | _Broken | _Cancel] = queue.SimpleQueue()
+        self._steps = {step.id: step for step in request.plan.steps}
+        self._results: dict[str, StepResult] = {}
+        self._ended: dict[str, StepEnded] = {}
+        self._began_ms: dict[str, int] = {}
+        self._run_ids: dict[str, str] = {}
+        self._step_ids: dict[str, str] = {}
+        """Run id, which is a command's job id as well, to step id."""
+        self._cancels = 0
+        self._has_failed_surroundings = False
+        self._session = Session(
+            id=services.new_id(),
+            tracking_uri=services.tracking_uri,
+            experiment_id=request.options.experiment_id,
+            work="",
+            host=this_host(),
+        )
+        self._work = services.home.work / self._session.id
+        self._session = replace(self._session, work=str(self._work))
+        self._recorder = Recorder(services, request, self._session)
+
+    def cancel(self) -> None:
+        """End the run: the first call asks its steps to end, the second kills them.
+
+        May be called from a signal handler.
+        """
+        self._cancels += 1
+        self._inbox.put(_Cancel(is_forced=self._cancels > 1))
+
+    def carry_out(self) -> RunOutcome:
+        """Carry the plan out to its end; every run is final when this returns."""
+        file = SessionFile(self._services.home.live, self._session)
+        is_closed = False
+        try:
+            outcome = self._carry_out()
+            is_closed = True
+        finally:
+            shutil.rmtree(self._work, ignore_errors=True)
+            is_closed = self._close_left(is_closed=is_closed)
+            file.close(keep=not is_closed)
+        return outcome
+
+    def _carry_out(self) -> RunOutcome:
+        began_ms = self._services.now()
+        self._work.mkdir(mode=0o700, parents=True)
+        run = self._recorder.begin_pipeline() if self._request.plan.is_pipeline else None
+        self._announce(run)
+        executor = self._services.make_executor(self._printed)
+        try:
+            status = self._loop(executor)
+        finally:
+            executor.close()
+        run_id = self._finish_pipeline(status)
+        counts = Counter(ended.status for ended in self._ended.values())
+        duration_ms = self._services.now() - began_ms
+        self._tell(RunEnded(run_id, status, duration_ms, counts))
+        return RunOutcome(
+            run_id,
+            status,
+            self._ended,
+            duration_ms,
+            self._versions(),
+            self._has_failed_surroundings,
+        )
+
+    def _versions(self) -> tuple[str, ...]:
+        registered = [
+            self._results[step.id].outputs
+            for step in self._steps.values()
+            if isinstance(step.action, Register) and step.id in self._results
+        ]
+        return tuple(f"{o['name']}/{o['version']}" for o in registered if "version" in o)
+
+    def _loop(self, executor: Executor) -> RunStatus:
+        options = self._request.options
+        schedule = Schedule(
+            self._request.plan.steps,
+            slots=options.jobs,
+            cpus=options.cpus,
+            memory_bytes=options.memory_bytes,
+            fail_fast=options.fail_fast,
+        )
+        runner = self._runner(executor)
+        status = self._act(schedule.on(Begin()), runner)
+        while status is None:
+            match self._inbox.get():
+                case _Done(step_id, outcome):
+                    event = self._take(step_id, outcome)
+                    status = self._act(schedule.on(event), runner)
+                case _Cancel(is_forced):
+                    self._tell(CancelBegan(is_forced))
+                    for job_id in list(self._step_ids):
+                        executor.cancel(job_id, force=is_forced)
+                    status = self._act(schedule.on(CancelRequested()), runner)
+                case _Broken(error):
+                    raise error
+                case other:
+                    assert_never(other)
+        return status
+
+    def _runner(self, executor: Executor) -> StepRunner:
+        secrets = frozenset(name for step in self._steps.values() for name in step.secrets)
+        variables = self._services.variables
+        commands = CommandRunner(
+            self._services,
+            self._request,
+            self._recorder,
+            executor,
+            secrets,
+            self._tell,
+            lambda: self._cancels > 0,
+        )
+        visible = {key: value for key, value in variables.items() if key not in secrets}
+        return StepRunner(self._services, self._recorder, commands, self._tell, visible)
+
+    def _act(self, actions: list[Action], runner: StepRunner) -> RunStatus | None:
+        """Do what the schedule says; give the run's status once that is `Finish`."""
+        status: RunStatus | None = None
+        for action in actions:
+            match action:
+                case StartStep(step_id):
+                    self._start(self._steps[step_id], runner)
+                case SkipStep(step_id, reason):
+                    self._skip(step_id, reason)
+                case CancelStep():
+                    pass  # all jobs were asked to end when the cancellation came
+                case Finish(end):
+                    status = RunStatus(end)
+                case _:
+                    assert_never(action)
+        return status
+
+    def _start(self, step: PlannedStep, runner: StepRunner) -> None:
+        self._began_ms[step.id] = self._services.now()
+        work = self._work / str(len(self._began_ms))
+        results = self._results
+
+        def carry_out() -> None:
+            try:
+                self._inbox.put(_Done(step.id, runner.run(step, results, work)))
+            except BaseException as error:  # noqa: BLE001 - a bug must reach the main thread
+                self._inbox.put(_Broken(error))
+
+        threading.Thread(target=carry_out, name=f"flowrun-{step.id}", daemon=True).start()
+
+    def _take(
+        self, step_id: str, outcome: StepOutcome
+    ) -> StepSucceeded | StepFailed | StepKilled | StepDeclined:
+        """Note how a step ended, tell it, and give the schedule's word for it."""
+        result = outcome.result
+        self._results[step_id] = result
+        self._has_failed_surroundings |= outcome.is_surroundings
+        step = self._steps[step_id]
+        if not isinstance(step.action, PipelineEnd) or outcome.status is not StepStatus.SUCCEEDED:
+            ended = StepEnded(
+                step_id,
+                outcome.status,
+                self._run_ids.get(step_id),
+                self._services.now() - self._began_ms[step_id],
+                outcome.detail,
+                result.metrics,
+                is_tolerated=step.continue_on_error and outcome.status is StepStatus.FAILED,
+            )
+            self._ended[step_id] = ended
+            self._tell(ended)
+        match outcome.status:
+            case StepStatus.SUCCEEDED:
+                return StepSucceeded(step_id)
+            case StepStatus.FAILED:
+                return StepFailed(step_id)
+            case StepStatus.KILLED:
+                return StepKilled(step_id)
+            case StepStatus.SKIPPED:
+                return StepDeclined(step_id, outcome.detail)
+            case _:
+                assert_never(outcome.status)
+
+    def _skip(self, step_id: str, reason: str) -> None:
+        self._results[step_id] = StepResult(step_id, StepStatus.SKIPPED)
+        ended = StepEnded(step_id, StepStatus.SKIPPED, detail=reason)
+        self._ended[step_id] = ended
+        self._tell(ended)
+
+    def _finish_pipeline(self, status: RunStatus) -> str:
+        """Make the parent run final; give the id of the run that stands for the whole."""
+        parent_id = self._recorder.parent_run_id
+        if parent_id is None:
+            return next((e.run_id for e in self._ended.values() if e.run_id), "")
+        self._recorder.put_outcome({step_id: _row(e) for step_id, e in self._ended.items()})
+        failed = [e for e in self._ended.values() if e.status is StepStatus.FAILED]
+        error = "; ".join(f"step '{e.step_id}': {e.detail}" for e in failed if not e.is_tolerated)
+        self._recorder.end(parent_id, status, error)
+        return parent_id
+
+    def _close_left(self, *, is_closed: bool) -> bool:
+        """Close what a step's own client, or a failure of flowrun's, left RUNNING."""
+        if is_closed and not self._services.endpoint.was_used:
+            return True
+        reason = "its step ended before it did"
+        try:
+            close_left_running(self._services.tracking, self._session, reason, self._services.now())
+        except StoreError:
+            return False
+        return True
+
+    def _announce(self, run: Run | None) -> None:
+        source = self._request.projects[""].source
+        name = self._request.options.experiment_name
+        run_id = run.info.run_id if run else None
+        run_name = run.info.run_name if run else self._request.options.run_name
+        self._tell(RunBegan(run_id, run_name, name, self._request.plan, source))
+
+    def _printed(self, job_id: str, stream: Stream, line: str) -> None:
+        self._tell(StepPrinted(self._step_ids.get(job_id, ""), stream, line))
+
+    def _tell(self, event: Event) -> None:
+        with self._tell_lock:
+            if isinstance(event, StepBegan):
+                self._run_ids[event.step_id] = event.run_id
+                self._step_ids[event.run_id] = event.step_id
+            self._observer.on(event)
+
+
+def _row(ended: StepEnded) -> dict[str, object]:
+    return {
+        "status": ended.status.value,
+        "run_id": ended.run_id,
+        "duration_ms": ended.duration_ms,
+        "detail": ended.detail,
+    }

@@ -1,0 +1,101 @@
+"""What one run of flowrun uses: stores, environments, sources, an executor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from flowrun.envs.store import EnvStore
+from flowrun.executors.base import Executor, OnLine
+from flowrun.registry.store import RegistryStore
+from flowrun.sources.cache import SourceCache
+from flowrun.tracking.artifacts import Artifacts
+from flowrun.tracking.store import TrackingStore
+
+
+class Endpoint(Protocol):
+    """Where a step's own code reaches the stores: a server that speaks MLflow's protocol."""
+
+    @property
+    def url(self) -> str:
+        """The tracking URI for the steps of this machine."""
+
+    @property
+    def token(self) -> str | None:
+        """What the steps show to be let in."""
+
+    @property
+    def was_used(self) -> bool:
+        """Whether anything has connected yet."""
+
+    def close(self) -> None:
+        """Stop serving."""
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """flowrun's folder: `$FLOWRUN_HOME`, by default in the user's data directory."""
+
+    root: Path
+
+    @property
+    def database_uri(self) -> str:
+        """The embedded default store."""
+        return f"sqlite:///{self.root / 'flowrun.db'}"
+
+    @property
+    def artifacts(self) -> Path:
+        """Where the embedded default keeps artifacts."""
+        return self.root / "artifacts"
+
+    @property
+    def sources(self) -> Path:
+        """The cache of repositories and trees."""
+        return self.root / "cache" / "sources"
+
+    @property
+    def envs(self) -> Path:
+        """Built environments."""
+        return self.root / "cache" / "envs"
+
+    @property
+    def client(self) -> Path:
+        """Copies of the light client for the steps' Python path."""
+        return self.root / "cache" / "client"
+
+    @property
+    def work(self) -> Path:
+        """Working directories of running steps."""
+        return self.root / "work"
+
+    @property
+    def live(self) -> Path:
+        """Locks of running flowruns."""
+        return self.root / "live"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that carrying out a plan needs, made by `api.py`."""
+
+    home: Home
+    tracking_uri: str
+    tracking: TrackingStore
+    registry: RegistryStore
+    open_artifacts: Callable[[str], Artifacts]
+    """Artifact URI to its files."""
+    make_executor: Callable[[OnLine], Executor]
+    envs: EnvStore
+    sources: SourceCache
+    endpoint: Endpoint
+    variables: Mapping[str, str]
+    """The caller's environment variables."""
+    cwd: Path
+    """The caller's directory: a relative path on the command line starts here."""
+    user: str
+    now: Callable[[], int]
+    """Milliseconds since the epoch."""
+    new_id: Callable[[], str]
+    """32 random hex digits."""

@@ -1,0 +1,219 @@
+"""Carries out one step from its condition to the end of its run, whatever kind of step it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import assert_never
+
+from flowrun.engine.command import CancelledError, CommandEnded, CommandRunner
+from flowrun.engine.events import Event, StepBegan, StepStatus
+from flowrun.engine.lineage import lineage_tags
+from flowrun.engine.recorder import Recorder, StepRecord
+from flowrun.engine.registry_steps import (
+    Champions,
+    promote_version,
+    register_model,
+    select_best,
+)
+from flowrun.engine.services import Services
+from flowrun.engine.values import as_text
+from flowrun.errors import EnvError, FlowrunError, StoreError, UnreachableError
+from flowrun.plan.expressions import StepResult, condition_holds, evaluate
+from flowrun.plan.plan import CommandAction, PipelineEnd, PlannedStep, SelectAction
+from flowrun.spec.project import Promote, Register, Value
+from flowrun.tracking.entities import RunStatus
+
+RUN_STATUS = {
+    StepStatus.SUCCEEDED: RunStatus.FINISHED,
+    StepStatus.FAILED: RunStatus.FAILED,
+    StepStatus.KILLED: RunStatus.KILLED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutcome:
+    """What came of a step."""
+
+    result: StepResult
+    detail: str = ""
+    is_surroundings: bool = False
+    """It failed for its surroundings (environment, store, disk), not for what it does."""
+
+    @property
+    def status(self) -> StepStatus:
+        """How it ended."""
+        return StepStatus(self.result.status)
+
+
+@dataclass(frozen=True, slots=True)
+class StepRunner:
+    """Carries out steps; `run` is called from each step's thread."""
+
+    services: Services
+    recorder: Recorder
+    commands: CommandRunner
+    tell: Callable[[Event], None]
+    visible_variables: Mapping[str, str]
+    """What `env.NAME` means in expressions: the caller's variables but for secrets."""
+
+    def run(self, step: PlannedStep, results: Mapping[str, StepResult], work: Path) -> StepOutcome:
+        """Carry a step out, with `work` as its own folder; its run is final when this returns.
+
+        A broken promise of flowrun's own propagates; everything that can go wrong with a step, its
+        surroundings or its record is an outcome.
+        """
+        turn = _Turn(self, step, results, work)
+        try:
+            return turn.take()
+        except CancelledError as error:
+            return turn.end_early(StepStatus.KILLED, str(error))
+        except FlowrunError as error:
+            is_surroundings = isinstance(error, SURROUNDINGS)
+            return turn.end_early(StepStatus.FAILED, str(error), is_surroundings=is_surroundings)
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            why = f"{where}{error.strerror or error}"
+            return turn.end_early(StepStatus.FAILED, why, is_surroundings=True)
+
+
+SURROUNDINGS = (EnvError, StoreError, UnreachableError)
+
+
+@dataclass(slots=True)
+class _Turn:
+    """One step's turn: what is known of it so far, for the case that something goes wrong."""
+
+    runner: StepRunner
+    step: PlannedStep
+    results: Mapping[str, StepResult]
+    work: Path
+    record: StepRecord | None = None
+    params: dict[str, object] = field(default_factory=dict)
+
+    def take(self) -> StepOutcome:
+        step = self.step
+        if not condition_holds(step, self.results, env=self._env(), champion=self._champion):
+            return StepOutcome(StepResult(step.id, StepStatus.SKIPPED), self._unmet())
+        self.params = {name: self._evaluate(value) for name, value in step.arguments.items()}
+        match step.action:
+            case CommandAction():
+                return self._command()
+            case SelectAction() as action:
+                return self._select(action)
+            case Register() as action:
+                return self._register(action)
+            case Promote() as action:
+                return self._promote(action)
+            case PipelineEnd() as action:
+                values = {name: self._evaluate(value) for name, value in action.results.items()}
+                return StepOutcome(StepResult(step.id, StepStatus.SUCCEEDED, outputs=values))
+            case _:
+                assert_never(step.action)
+
+    def end_early(
+        self, status: StepStatus, why: str, *, is_surroundings: bool = False
+    ) -> StepOutcome:
+        """Close the step's run, if it has one."""
+        return self._end(CommandEnded(status, why, is_surroundings=is_surroundings))
+
+    def _command(self) -> StepOutcome:
+        variables = {name: self._evaluate(value) for name, value in self.step.variables.items()}
+        ended = self.runner.commands.run(self.step, self.params, variables, self.work, self._began)
+        return self._end(ended)
+
+    def _select(self, action: SelectAction) -> StepOutcome:
+        best = select_best(action, self.results)
+        self.params = {"metric": action.metric, "mode": action.mode, "run_id": best.run_id}
+        self._begin("select")
+        detail = f"{best.id} ({action.metric} {best.metrics[action.metric]:g})"
+        return self._end(CommandEnded(StepStatus.SUCCEEDED, detail, best.outputs), best)
+
+    def _register(self, action: Register) -> StepOutcome:
+        self.params = {"name": self._text(action.name), "model": self._text(action.model)}
+        record = self._begin("register")
+        version = register_model(
+            action, self._evaluate, self.runner.services, record, self._lineage
+        )
+        outputs = {
+            "name": version.name,
+            "version": version.version,
+            "model": f"models:/{version.name}/{version.version}",
+        }
+        detail = f"{version.name} version {version.version}"
+        return self._end(CommandEnded(StepStatus.SUCCEEDED, detail, outputs))
+
+    def _promote(self, action: Promote) -> StepOutcome:
+        places = {"to": action.stage, "alias": action.alias}
+        given = {key: self._text(value) for key, value in places.items() if value is not None}
+        self.params = {
+            "name": self._text(action.name),
+            "version": self._text(action.version),
+            **given,
+        }
+        record = self._begin("promote")
+        version = promote_version(action, self._evaluate, self.runner.services, record, self._why())
+        outputs = {"name": version.name, "version": version.version, "stage": version.stage.value}
+        detail = f"{version.name} version {version.version} is now {' and '.join(given.values())}"
+        return self._end(CommandEnded(StepStatus.SUCCEEDED, detail, outputs))
+
+    def _begin(self, kind: str) -> StepRecord:
+        record = self.runner.recorder.begin_step(self.step, self.params, kind)
+        self._began(record)
+        return record
+
+    def _began(self, record: StepRecord) -> None:
+        self.record = record
+        self.runner.tell(StepBegan(self.step.id, record.run_id))
+
+    def _end(self, ended: CommandEnded, stand_in: StepResult | None = None) -> StepOutcome:
+        """Make the step's run final; `stand_in`: its metrics, parameters and run speak for it."""
+        if self.record is None:
+            result = StepResult(self.step.id, ended.status)
+            return StepOutcome(result, ended.detail, ended.is_surroundings)
+        error = "" if ended.status is StepStatus.SUCCEEDED else ended.detail
+        try:
+            run = self.runner.recorder.end(self.record.run_id, RUN_STATUS[ended.status], error)
+        except StoreError as failure:
+            # The record can't be finished: whatever the command did, the step has failed. The next
+            # flowrun closes the run.
+            result = StepResult(self.step.id, StepStatus.FAILED, run_id=self.record.run_id)
+            return StepOutcome(result, f"{ended.detail} {failure}".strip(), is_surroundings=True)
+        metrics = {key: metric.value for key, metric in run.metrics.items()}
+        result = StepResult(
+            self.step.id,
+            ended.status,
+            outputs=ended.outputs or {},
+            metrics=stand_in.metrics if stand_in else metrics,
+            params=stand_in.params if stand_in else self.params,
+            run_id=stand_in.run_id if stand_in else run.info.run_id,
+        )
+        return StepOutcome(result, ended.detail, ended.is_surroundings)
+
+    def _evaluate(self, value: Value) -> object:
+        return evaluate(value, self.step, self.results, env=self._env(), champion=self._champion)
+
+    def _text(self, value: Value) -> str:
+        return as_text(self._evaluate(value))
+
+    def _env(self) -> Mapping[str, str]:
+        return self.runner.visible_variables
+
+    def _champion(self) -> Mapping[str, object] | None:
+        assert isinstance(self.step.action, Promote)  # noqa: S101 - the plan allows it nowhere else
+        return Champions(self.runner.services).of(self.step.action, self._evaluate)
+
+    def _lineage(self, run_id: str) -> Mapping[str, str]:
+        parent = self.runner.recorder.parent_run_id
+        return lineage_tags(self.runner.services.tracking.get_run(run_id), parent)
+
+    def _conditions(self) -> str:
+        return " and ".join(str(value.raw) for value, _ in self.step.conditions)
+
+    def _why(self) -> str:
+        conditions = self._conditions()
+        return f"condition met: {conditions}" if conditions else "no condition"
+
+    def _unmet(self) -> str:
+        return f"its condition is not met: {self._conditions()}"

@@ -1,0 +1,37 @@
+"""Values that flow between steps."""
+
+from __future__ import annotations
+
+import json
+
+from flowrun.engine.digest import Digest
+
+
+class OutputValue(str):
+    """A declared output of a finished step: its URI as text, and what is known of it.
+
+    It *is* the text (`runs:/<run id>/outputs/...` or `models:/m-...`), so an expression may do with
+    it what it likes; passed on as a whole it keeps its digest.
+    """
+
+    __slots__ = ("digest", "is_model")
+
+    digest: Digest
+    is_model: bool
+
+    @classmethod
+    def of(cls, uri: str, digest: Digest, *, is_model: bool) -> OutputValue:
+        """Make one."""
+        value = cls(uri)
+        value.digest = digest
+        value.is_model = is_model
+        return value
+
+
+def as_text(value: object) -> str:
+    """Give a value as a command's argument would have it: as Python's `str`, lists as JSON."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, list | tuple | dict):
+        return json.dumps(value)
+    return str(value)

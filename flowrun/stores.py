@@ -1,0 +1,58 @@
+"""Opens what a tracking URI names: runs, registry and artifacts, which belong together."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from flowrun.registry.store import RegistryStore
+from flowrun.registry.uri import open_registry_store
+from flowrun.tracking.artifacts import Artifacts, open_artifacts
+from flowrun.tracking.store import TrackingStore
+from flowrun.tracking.uri import open_tracking_store
+
+ARTIFACT_ROOT = "mlflow-artifacts:/"
+"""Artifacts are named by the server that hands them out, so a name is good from everywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The stores of one tracking URI."""
+
+    uri: str
+    tracking: TrackingStore
+    registry: RegistryStore
+    artifacts_destination: str
+    """Where `mlflow-artifacts:/` lies: a directory or a URL that fsspec knows."""
+
+    def open_artifacts(self, uri: str) -> Artifacts:
+        """Open an artifact URI of these stores."""
+        return open_artifacts(uri, destination=self.artifacts_destination)
+
+
+@contextmanager
+def open_stores(uri: str, artifacts_destination: Path | str) -> Iterator[Stores]:
+    """Open the stores of a tracking URI, and close them at the end."""
+    tracking = open_tracking_store(uri, artifact_root=ARTIFACT_ROOT, now=now_ms, new_id=new_id)
+    try:
+        registry = open_registry_store(uri, now=now_ms, tracking=tracking)
+        try:
+            yield Stores(uri, tracking, registry, str(artifacts_destination))
+        finally:
+            registry.close()
+    finally:
+        tracking.close()
+
+
+def now_ms() -> int:
+    """Give the time: milliseconds since the epoch, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def new_id() -> str:
+    """Give a new id: 32 random hex digits."""
+    return os.urandom(16).hex()
