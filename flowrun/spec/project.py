@@ -33,10 +33,24 @@ class Value:
 
     raw: Scalar | tuple[Scalar, ...]
     mark: Mark
+    key: Mark | None = None
+    """Where its name stands, for a value of a map."""
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A name that must mean something elsewhere in the file: a step, an entry point."""
+
+    text: str
+    mark: Mark
+
+    def __str__(self) -> str:
+        """Return the name alone."""
+        return self.text
 
 
 class ParameterType(StrEnum):
-    """The types that flowrun checks. A type MLflow does not know either is STRING, with a warning."""
+    """The types that flowrun checks; any other is taken as STRING, with a warning."""
 
     STRING = "string"
     FLOAT = "float"
@@ -50,9 +64,9 @@ class ParameterType(StrEnum):
 class Parameter:
     """One declared parameter of an entry point.
 
-    `default` is text exactly as MLflow's `str()` would make it (`True`, `0.1`, `''`); None means required.
-    `minimum` and `maximum` are inclusive and only for numbers. `is_checked` False (written
-    `check: false`) turns the check of the value's type off, as in MLflow.
+    `default` is text exactly as MLflow's `str()` would make it (`True`, `0.1`, `''`); None means
+    required. `minimum` and `maximum` are inclusive and only for numbers. `is_checked` False
+    (written `check: false`) turns the check of the value's type off, as in MLflow.
     """
 
     name: str
@@ -71,7 +85,7 @@ class EnvKind(StrEnum):
     CONDA = "conda_env"
     DOCKER = "docker_env"
     IMPLIED = "implied"
-    """No key: python_env.yaml, else conda.yaml, else uv.lock or pyproject.toml, else a bare Python."""
+    """No key: python_env.yaml, else conda.yaml, uv.lock, pyproject.toml, or a bare Python."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +139,7 @@ class Resources:
 class EntryPointCall:
     """The step calls an entry point of the same project (by default the one of its own name)."""
 
-    entry_point: str
+    entry_point: Name
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +163,8 @@ class InlineCommand:
 class Select:
     """The step picks the instance of a matrix step whose metric is best."""
 
-    step: str
+    step: Name
+    """Written `from:`."""
     metric: str
     mode: str
     """`min` or `max`."""
@@ -191,11 +206,11 @@ class StepSpec:
     mark: Mark
     arguments: Mapping[str, Value] = field(default_factory=dict)
     """Written `with:`; name to value."""
-    needs: tuple[str, ...] = ()
+    needs: tuple[Name, ...] = ()
     condition: Value | None = None
     """Written `if:`."""
     matrix: Mapping[str, Value] = field(default_factory=dict)
-    """Axis name to a list of values, in the order written."""
+    """Axis name to a tuple of values, in the order written."""
     resources: Resources | None = None
     env: EnvSpec | None = None
     variables: Mapping[str, Value] = field(default_factory=dict)

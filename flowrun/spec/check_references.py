@@ -1,0 +1,238 @@
+"""Checks what the expressions of a pipeline refer to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from flowrun.spec.expressions import ExpressionSyntaxError, Names
+from flowrun.spec.parse_steps import UNREADABLE
+from flowrun.spec.problems import Problems, did_you_mean, hint_of, nearest_name
+from flowrun.spec.project import (
+    EntryPoint,
+    EntryPointCall,
+    Project,
+    ProjectCall,
+    Promote,
+    Register,
+    Select,
+    StepSpec,
+    Value,
+)
+from flowrun.spec.references import Use, names_of
+
+STEP_FIELDS = ("outputs", "metrics", "params", "run_id", "status")
+REGISTER_OUTPUTS = ("name", "version", "uri")
+"""What a register step gives to others."""
+PROMOTE_OUTPUTS = ("name", "version", "stage", "alias")
+"""What a promote step gives to others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """The names that a field of a step is known to have; more may turn up unless `is_closed`."""
+
+    names: Collection[str] = ()
+    is_closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineNames:
+    """What the names in one pipeline's expressions can mean."""
+
+    project: Project
+    pipeline: EntryPoint
+
+    def called(self, step: StepSpec) -> EntryPoint | None:
+        """Return the entry point of the same project that the step calls."""
+        match step.action:
+            case EntryPointCall(entry_point=name):
+                return self.project.entry_points.get(name.text)
+            case _:
+                return None
+
+    def declared(self, step: StepSpec, field: str) -> Declared:
+        """Return what is known before running of a step's outputs, metrics or params."""
+        if isinstance(step.action, Select):
+            candidate = self.pipeline.steps.get(step.action.step.text)
+            if candidate is None or isinstance(candidate.action, Select):
+                return Declared()
+            return self.declared(candidate, field)
+        match field:
+            case "outputs":
+                return self._outputs(step)
+            case "metrics":
+                return Declared(is_closed=not self._logs_metrics(step))
+            case _:
+                return self._params(step)
+
+    def _outputs(self, step: StepSpec) -> Declared:
+        called = self.called(step)
+        match step.action:
+            case Register():
+                return Declared(REGISTER_OUTPUTS, is_closed=True)
+            case Promote():
+                return Declared(PROMOTE_OUTPUTS, is_closed=True)
+            case EntryPointCall() if called is not None and called.steps:
+                return Declared(called.results, is_closed=True)
+            case EntryPointCall() if called is not None:
+                return Declared({**called.outputs, **step.outputs})
+            case _:
+                return Declared(step.outputs)
+
+    def _logs_metrics(self, step: StepSpec) -> bool:
+        called = self.called(step)
+        return not isinstance(step.action, Register | Promote) and not (called and called.steps)
+
+    def _params(self, step: StepSpec) -> Declared:
+        called = self.called(step)
+        if isinstance(step.action, ProjectCall):
+            return Declared(step.arguments)
+        if isinstance(step.action, EntryPointCall) and called is None:
+            return Declared()
+        parameters = called.parameters if called else {}
+        return Declared({**parameters, **step.arguments}, is_closed=True)
+
+
+def check_value(
+    value: Value, use: Use, step: StepSpec | None, names: PipelineNames, problems: Problems
+) -> None:
+    """Note what is wrong with the expressions of one value.
+
+    Args:
+        step: whose value it is; None for a result of the pipeline itself.
+    """
+    try:
+        used = names_of(value, use)
+    except ExpressionSyntaxError as error:
+        problems.add(value.mark, f"{_whose(step, names)}: {error}")
+        return
+    for each in used:
+        for path in each.paths:
+            problem = _path_problem(path, use, step, names)
+            if problem is None and each.is_path:
+                problem = _whole_problem(path, use, names)
+            if problem:
+                problems.add(value.mark, f"{_whose(step, names)}: {problem}")
+    _check_functions(value, use, used, step, names, problems)
+
+
+def _whose(step: StepSpec | None, names: PipelineNames) -> str:
+    return f"step '{step.name}'" if step else f"'outputs' of entry point '{names.pipeline.name}'"
+
+
+def _check_functions(
+    value: Value,
+    use: Use,
+    used: tuple[Names, ...],
+    step: StepSpec | None,
+    names: PipelineNames,
+    problems: Problems,
+) -> None:
+    functions = sorted({function for each in used for function in each.functions})
+    if functions and use is not Use.CONDITION:
+        problems.add(
+            value.mark, f"{_whose(step, names)}: {functions[0]}() has a meaning only in an 'if'"
+        )
+
+
+def _path_problem(
+    path: tuple[str, ...], use: Use, step: StepSpec | None, names: PipelineNames
+) -> str | None:
+    match path[0]:
+        case "champion":
+            may_promote = step is not None and (
+                isinstance(step.action, Promote) or step.action is UNREADABLE
+            )
+            if may_promote and use in {Use.CONDITION, Use.PROMOTION}:
+                return None
+            return "'champion' has a meaning only in a promote step"
+        case root if use is Use.AXIS and root not in {"params", "env"}:
+            return f"a matrix must be known before anything runs, so it can't use '{root}'"
+        case "params":
+            return _single(path, names.pipeline.parameters, f"pipeline '{names.pipeline.name}'")
+        case "matrix":
+            return _single(
+                path, step.matrix if step else {}, f"the matrix of {_whose(step, names)}"
+            )
+        case "env":
+            return None if len(path) == 2 else "write env.NAME"
+        case _:
+            return _steps_problem(path, step, names)
+
+
+def _single(path: tuple[str, ...], known: Mapping[str, object], whose: str) -> str | None:
+    root = path[0]
+    if len(path) == 1:
+        return f"write {root}.NAME"
+    if path[1] not in known:
+        return f"{root}.{path[1]}: {whose} has no '{path[1]}'.{hint_of(path[1], known)}"
+    if len(path) > 2:
+        return f"{root}.{path[1]} is a single value; it has no '{path[2]}'"
+    return None
+
+
+def _steps_problem(
+    path: tuple[str, ...], step: StepSpec | None, names: PipelineNames
+) -> str | None:
+    steps = names.pipeline.steps
+    if len(path) == 1:
+        return "write the step's name out: steps.NAME.outputs.NAME"
+    if step is not None and path[1] == step.name:
+        return f"steps.{path[1]} is the step itself"
+    if path[1] not in steps:
+        return f"steps.{path[1]}: '{names.pipeline.name}' has no step '{path[1]}'." + _step_hint(
+            path[1], steps
+        )
+    if len(path) == 2:
+        return f"steps.{path[1]} needs one of {', '.join(STEP_FIELDS)} after it"
+    if path[2] not in STEP_FIELDS:
+        return f"steps.{path[1]}.{path[2]}: a step has {', '.join(STEP_FIELDS)}." + did_you_mean(
+            path[2], STEP_FIELDS
+        )
+    return _field_problem(path, names)
+
+
+def _step_hint(name: str, steps: Mapping[str, StepSpec]) -> str:
+    dashed = [each for each in steps if each.startswith(f"{name}-")]
+    if dashed:
+        return f" Write steps['{dashed[0]}']: in an expression '-' is a minus."
+    return did_you_mean(name, steps)
+
+
+def _field_problem(path: tuple[str, ...], names: PipelineNames) -> str | None:
+    step, field = names.pipeline.steps[path[1]], path[2]
+    shown = ".".join(path)
+    if field in {"run_id", "status"}:
+        return f"{shown}: '{field}' is a single value" if len(path) > 3 else None
+    if len(path) == 3:
+        return None
+    if len(path) > 4:
+        return f"{shown}: '{path[3]}' is a single value; it has no '{path[4]}'"
+    name, declared = path[3], names.declared(step, field)
+    if name in declared.names:
+        return None
+    kind = field.removesuffix("s")
+    if declared.is_closed:
+        hint = hint_of(name, declared.names)
+        return f"{shown}: step '{path[1]}' has no {kind} '{name}'.{hint}"
+    # Anything may be written to $FLOWRUN_OUTPUT, so only what looks like a slip is one.
+    nearest = nearest_name(name, declared.names, cutoff=0.85)
+    if nearest:
+        return f"{shown}: step '{path[1]}' declares no {kind} '{name}'. Did you mean '{nearest}'?"
+    return None
+
+
+def _whole_problem(path: tuple[str, ...], use: Use, names: PipelineNames) -> str | None:
+    """Return why the value that the path alone makes is not a single one."""
+    if path[0] != "steps" or use is Use.CONDITION:
+        return None
+    shown = ".".join(path)
+    if len(path) == 3 and path[2] in {"outputs", "metrics", "params"}:
+        return f"{shown} is a map; name one of its values"
+    if names.pipeline.steps[path[1]].matrix:
+        return (
+            f"step '{path[1]}' has a matrix, so {shown} is a list. Pick one instance with a "
+            f"'select' step, or make one value of it: ${{{{ {shown} | join(',') }}}}"
+        )
+    return None

@@ -1,0 +1,261 @@
+"""The `steps` of a pipeline: what each does, and with what."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+
+from flowrun.spec.fields import Fields, not_available
+from flowrun.spec.parse_command import check_command
+from flowrun.spec.parse_surroundings import (
+    ENV_KEYS,
+    check_executor,
+    parse_env,
+    parse_outputs,
+    parse_resources,
+)
+from flowrun.spec.problems import Problems, nearest_name
+from flowrun.spec.project import (
+    EntryPointCall,
+    InlineCommand,
+    Name,
+    ProjectCall,
+    Promote,
+    Register,
+    Scalar,
+    Select,
+    StepAction,
+    StepSpec,
+    Value,
+)
+from flowrun.spec.yaml_nodes import Entry, ListNode, MapNode, ScalarNode
+
+MAX_INSTANCES = 10_000
+"""Of one matrix."""
+
+UNREADABLE = InlineCommand("")
+"""Stands for an action that is wrong, so that nothing else is said against its step."""
+
+_NAME = re.compile(r"\w[\w.-]*")
+_AXIS = re.compile(r"[^\W\d]\w*")
+_ACTIONS = ("entry_point", "project", "run", "select", "register", "promote")
+_FOR_COMMANDS = ("with", "matrix", "env", "secrets", "resources", "outputs", "metrics", *ENV_KEYS)
+"""Keys that say something about a command, or a pipeline of them."""
+
+
+def parse_steps(around: Fields) -> dict[str, StepSpec]:
+    """Return the steps of a pipeline, in order.
+
+    A step that is wrong is in it all the same, as far as it could be read, so that steps which
+    refer to it are not reported as well.
+    """
+    return {
+        name: _step(name, entry, around.problems) for name, entry in around.map("steps").items()
+    }
+
+
+def _step(name: str, entry: Entry, problems: Problems) -> StepSpec:
+    what = f"step '{name}'"
+    if not _NAME.fullmatch(name):
+        problems.add(entry.mark, f"'{name}' can't name a step: letters, digits and _ - . only")
+    match entry.node:
+        case MapNode() as node:
+            pass
+        case ScalarNode(value=None):
+            node = MapNode(entry.mark)
+        case other:
+            problems.add(other.mark, f"{what} must be a map of keys such as 'run' and 'with'")
+            return StepSpec(name, UNREADABLE, entry.mark)
+    fields = Fields(node, what, problems)
+    step = StepSpec(
+        name,
+        _action(name, entry, fields),
+        entry.mark,
+        arguments=fields.values("with"),
+        needs=fields.names("needs"),
+        condition=fields.value("if"),
+        matrix=_matrix(fields),
+        resources=parse_resources(fields),
+        env=parse_env(fields),
+        variables=fields.variables("env"),
+        secrets=fields.variable_names("secrets"),
+        outputs=parse_outputs(fields),
+        metrics=fields.path("metrics"),
+        continue_on_error=fields.flag("continue_on_error", default=False),
+    )
+    check_executor(fields)
+    fields.end(unknown_is_error=True)
+    return step
+
+
+def _action(name: str, entry: Entry, fields: Fields) -> StepAction:
+    """Return what the step does; a stand-in when that can't be read."""
+    given = [key for key in _ACTIONS if fields.entry(key)]
+    if "project" in given and "entry_point" in given:
+        given.remove("entry_point")
+    if len(given) > 1:
+        mark = fields.node.entries[given[1]].mark
+        fields.problems.add(
+            mark, f"{fields.what} has both '{given[0]}' and '{given[1]}'; a step does one thing"
+        )
+    if "project" not in given:
+        fields.refuse("version", f"'version' of {fields.what} goes with 'project'")
+    for key in ("entry_point", "project", "run", "select", "register", "promote"):
+        if key not in given and fields.has(key) and not fields.entry(key):
+            mark = fields.node.entries[key].mark
+            fields.problems.add(mark, f"'{key}' of {fields.what} is empty")
+            return UNREADABLE
+    if given:
+        return _READERS[given[0]](fields) or UNREADABLE
+    if any(nearest_name(key, _ACTIONS, cutoff=0.75) for key in fields.node.entries):
+        return UNREADABLE
+    return EntryPointCall(Name(name, entry.mark))
+
+
+def _entry_point_call(fields: Fields) -> StepAction | None:
+    name = fields.name("entry_point")
+    return EntryPointCall(name) if name else None
+
+
+def _project_call(fields: Fields) -> StepAction | None:
+    uri = fields.name("project")
+    entry_point = fields.text("entry_point")
+    version = fields.name("version")
+    for name in (uri, version):
+        if name and "${{" in name.text:
+            fields.problems.add(
+                name.mark,
+                f"{fields.what} calls a project that must be known before anything runs; "
+                "it can't be an expression",
+            )
+            return None
+    if uri is None:
+        return None
+    return ProjectCall(uri.text, version.text if version else None, entry_point or "main", uri.mark)
+
+
+def _inline_command(fields: Fields) -> StepAction | None:
+    command = fields.name("run")
+    if command is None:
+        return None
+    check_command(
+        command,
+        f"'run' of {fields.what}",
+        fields.map("with"),
+        "which its 'with' does not set",
+        fields.problems,
+    )
+    return InlineCommand(command.text)
+
+
+def _select(around: Fields) -> StepAction | None:
+    fields = _only(around, "select")
+    if fields is None:
+        return None
+    step, metric, mode = fields.name("from"), fields.text("metric"), fields.name("mode")
+    fields.end(unknown_is_error=True)
+    if mode is not None and mode.text not in {"min", "max"}:
+        fields.problems.add(mode.mark, f"'mode' of {fields.what} must be min or max")
+    if not _has_all(fields, {"from": step, "metric": metric, "mode": mode}):
+        return None
+    return Select(step, metric, mode.text) if step and metric and mode else None
+
+
+def _register(around: Fields) -> StepAction | None:
+    fields = _only(around, "register")
+    if fields is None:
+        return None
+    name, model = fields.value("name"), fields.value("model")
+    description, alias = fields.value("description"), fields.value("alias")
+    tags = fields.values("tags")
+    fields.end(unknown_is_error=True)
+    if not _has_all(fields, {"name": name, "model": model}) or not (name and model):
+        return None
+    return Register(name, model, description, tags, alias)
+
+
+def _promote(around: Fields) -> StepAction | None:
+    fields = _only(around, "promote")
+    if fields is None:
+        return None
+    name, version = fields.value("name"), fields.value("version")
+    stage, alias = fields.value("to"), fields.value("alias")
+    archive = fields.flag("archive_existing", default=True)
+    reason = fields.value("reason")
+    fields.end(unknown_is_error=True)
+    if stage is None and alias is None:
+        fields.problems.add(fields.node.mark, f"{fields.what} needs 'to' (a stage) or 'alias'")
+        return None
+    if not _has_all(fields, {"name": name, "version": version}) or not (name and version):
+        return None
+    return Promote(name, version, stage, alias, archive, reason)
+
+
+_READERS: dict[str, Callable[[Fields], StepAction | None]] = {
+    "entry_point": _entry_point_call,
+    "project": _project_call,
+    "run": _inline_command,
+    "select": _select,
+    "register": _register,
+    "promote": _promote,
+}
+
+
+def _only(around: Fields, action: str) -> Fields | None:
+    """Return the keys of an action that runs no command, so that nothing about one may be said."""
+    for key in _FOR_COMMANDS:
+        around.refuse(key, f"'{key}' of {around.what} has no meaning beside '{action}'")
+    return around.fields(action, f"'{action}' of {around.what}")
+
+
+def _has_all(fields: Fields, required: dict[str, object]) -> bool:
+    missing = [key for key in required if not fields.has(key)]
+    if missing:
+        quoted = " and ".join(f"'{key}'" for key in missing)
+        fields.problems.add(fields.node.mark, f"{fields.what} needs {quoted}")
+    return not missing
+
+
+def _matrix(fields: Fields) -> dict[str, Value]:
+    axes: dict[str, Value] = {}
+    for name, entry in fields.map("matrix").items():
+        if name in {"include", "exclude"}:
+            text = not_available(
+                f"matrix: {name}", fields.what, "list every value in its axis, or use two steps"
+            )
+            fields.problems.add(entry.mark, text)
+        elif not _AXIS.fullmatch(name):
+            fields.problems.add(
+                entry.mark, f"'{name}' can't name an axis: letters, digits and _ only"
+            )
+        else:
+            axes[name] = _axis(name, entry, fields)
+    return axes if _is_small(axes, fields) else {}
+
+
+def _is_small(axes: dict[str, Value], fields: Fields) -> bool:
+    count = math.prod(len(axis.raw) for axis in axes.values() if isinstance(axis.raw, tuple))
+    if count <= MAX_INSTANCES:
+        return True
+    most = f"at most {MAX_INSTANCES:,} can be"
+    fields.refuse("matrix", f"the matrix of {fields.what} has {count:,} instances; {most}")
+    return False
+
+
+def _axis(name: str, entry: Entry, fields: Fields) -> Value:
+    what = f"axis '{name}' of {fields.what}"
+    values: list[Scalar] = []
+    if not isinstance(entry.node, ListNode) or not entry.node.items:
+        fields.problems.add(entry.node.mark, f"{what} must be a list of one value or more")
+        return Value(("",), entry.node.mark, entry.mark)
+    seen: set[str] = set()
+    for item in entry.node.items:
+        if not isinstance(item, ScalarNode) or item.value is None:
+            fields.problems.add(item.mark, f"{what} lists single values only")
+        elif str(item.value) in seen:
+            fields.problems.add(item.mark, f"{what} has {item.value} twice")
+        else:
+            seen.add(str(item.value))
+            values.append(item.value)
+    return Value(tuple(values) or ("",), entry.node.mark, entry.mark)

@@ -1,0 +1,235 @@
+"""Jinja2's sandbox for `${{ }}`: what an expression may do, and which names it uses.
+
+Imported only where an expression is more than a plain path: Jinja2 takes 50 ms to import. What is
+left out (most filters, text methods that can make gigabytes of a few characters, `range`) is left
+out so that planning a stranger's project can't be made slow or large by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+
+from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
+from jinja2.environment import TemplateExpression
+from jinja2.exceptions import SecurityError
+from jinja2.parser import Parser
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from flowrun.spec.expressions import (
+    ROOTS,
+    STATUS_FUNCTIONS,
+    Code,
+    ExpressionSyntaxError,
+    Names,
+)
+from flowrun.spec.problems import did_you_mean, listed
+
+_FILTERS = frozenset(
+    {
+        *("abs", "bool", "count", "d", "default", "first", "float", "int", "join", "last"),
+        *("length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "round"),
+        *("select", "selectattr", "sort", "string", "sum", "title", "tojson", "trim"),
+        *("unique", "upper"),
+    }
+)
+_TEXT_METHODS = frozenset(
+    {
+        *("endswith", "isdigit", "lower", "lstrip", "rstrip", "split", "startswith"),
+        *("strip", "title", "upper"),
+    }
+)
+_MAX_POWER_BITS = 10_000
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """The environment all expressions are read and evaluated in."""
+
+    intercepted_binops = frozenset({"*", "**", "%"})
+
+    def is_safe_attribute(self, obj: object, attr: str, value: object) -> bool:
+        """Allow a few methods of text, and nothing of any other object."""
+        return isinstance(obj, str) and attr in _TEXT_METHODS and callable(value)
+
+    def getattr(self, obj: object, attribute: str) -> object:
+        """Look a name up in a map before anything else: a metric may be called `items`."""
+        if isinstance(obj, Mapping):
+            return obj[attribute] if attribute in obj else self.undefined(obj=obj, name=attribute)
+        return super().getattr(obj, attribute)
+
+    def getitem(self, obj: object, argument: object) -> object:
+        """Do the same for `metrics['val/loss']`."""
+        if isinstance(obj, Mapping) and isinstance(argument, str):
+            return self.getattr(obj, argument)
+        return super().getitem(obj, argument)
+
+    def call_binop(
+        self,
+        context: object,  # noqa: ARG002 (jinja2's signature)
+        operator: str,
+        left: object,
+        right: object,
+    ) -> int | float | complex:
+        """Do arithmetic on numbers only: text and lists could be multiplied without end."""
+        if not isinstance(left, int | float) or not isinstance(right, int | float):
+            raise SecurityError(f"'{operator}' works on numbers only")
+        match operator:
+            case "*":
+                return left * right
+            case "%":
+                return left % right
+            case _:
+                return _power(left, right)
+
+
+def _power(base: float, exponent: float) -> int | float | complex:
+    if isinstance(base, int) and base.bit_length() * abs(exponent) > _MAX_POWER_BITS:
+        raise SecurityError(f"{base} ** {exponent} is too large")
+    result: int | float | complex = base**exponent
+    return result
+
+
+def _bool(value: object) -> bool:
+    """Return the truth of a value, reading text such as `false` as people mean it."""
+    if isinstance(value, str):
+        return value.strip().lower() in {"1", "true", "yes", "on"}
+    return bool(value)
+
+
+class _Missing(StrictUndefined):
+    """What an expression finds where there is nothing; using it fails with a story."""
+
+    @property
+    def _undefined_message(self) -> str:
+        if not isinstance(self._undefined_obj, Mapping):
+            return f"a {type(self._undefined_obj).__name__} has no '{self._undefined_name}'"
+        return missing_text(self._undefined_obj, str(self._undefined_name))
+
+
+def missing_text(fields: Mapping[str, object], name: str) -> str:
+    """Return why a map of an expression has no such name, with the names it has."""
+    found = listed(str(each) for each in fields) or "nothing"
+    return f"{getattr(fields, 'story', 'this')} has no '{name}' (it has: {found})"
+
+
+@cache
+def environment() -> ImmutableSandboxedEnvironment:
+    """Return the sandbox; the same one each time, since making it takes a millisecond."""
+    sandbox = _Sandbox(undefined=_Missing)
+    sandbox.globals.clear()
+    every = {**sandbox.filters, "bool": _bool}
+    sandbox.filters = {name: every[name] for name in _FILTERS}
+    return sandbox
+
+
+@cache
+def compiled(code: Code) -> TemplateExpression:
+    """Return the expression ready to be called with its names."""
+    return environment().compile_expression(code.text, undefined_to_none=False)
+
+
+def names_in(code: Code) -> Names:
+    """Return the names an expression uses.
+
+    Raises:
+        ExpressionSyntaxError: it is no expression, or uses a name, filter, test or call that is
+            not allowed.
+    """
+    try:
+        walk = _Walk()
+        walk.visit(_parse(code))
+        compiled(code)
+    except TemplateSyntaxError as error:
+        raise ExpressionSyntaxError(f"'{code.text}': {error.message}") from error
+    except (RecursionError, MemoryError, SyntaxError) as error:
+        raise ExpressionSyntaxError("an expression nested too deeply") from error
+    return Names(tuple(dict.fromkeys(walk.paths)), frozenset(walk.functions))
+
+
+def _parse(code: Code) -> nodes.Node:
+    parser = Parser(environment(), code.text, state="variable")
+    tree = parser.parse_expression()
+    if not parser.stream.eos:
+        token = parser.stream.current
+        raise TemplateSyntaxError(f"'{token.value}' is one too many", token.lineno)
+    return tree
+
+
+class _Walk:
+    """Collects the names of a syntax tree, refusing what is not allowed."""
+
+    def __init__(self) -> None:
+        self.paths: list[tuple[str, ...]] = []
+        self.functions: list[str] = []
+
+    def visit(self, node: nodes.Node) -> None:
+        path = _path(node)
+        if path:
+            self._see(path)
+            return
+        match node:
+            case nodes.Call():
+                self._visit_call(node)
+                return
+            case nodes.Filter():
+                _require(node.name, environment().filters, "filter")
+            case nodes.Test():
+                _require(node.name, environment().tests, "test")
+            case _:
+                pass
+        for child in node.iter_child_nodes():
+            self.visit(child)
+
+    def _see(self, path: tuple[str, ...]) -> None:
+        root = path[0]
+        if root in STATUS_FUNCTIONS:
+            raise ExpressionSyntaxError(f"'{root}' is a function: write {root}()")
+        if root == "item":
+            raise ExpressionSyntaxError(
+                "'item' belongs to 'foreach', which is not available in this version of flowrun"
+            )
+        if root not in ROOTS:
+            raise ExpressionSyntaxError(
+                f"'{root}' is no name here; an expression knows {', '.join(ROOTS)}."
+                + did_you_mean(root, ROOTS)
+            )
+        self.paths.append(path)
+
+    def _visit_call(self, call: nodes.Call) -> None:
+        arguments = [*call.args, *call.kwargs]
+        match call.node:
+            case nodes.Name(name=str(name)) if name in STATUS_FUNCTIONS:
+                if arguments:
+                    raise ExpressionSyntaxError(f"{name}() takes no arguments")
+                self.functions.append(name)
+            case nodes.Getattr(attr=str(attribute)) if attribute in _TEXT_METHODS:
+                for part in [call.node.node, *arguments]:
+                    self.visit(part)
+            case _:
+                every = ", ".join(f"{name}()" for name in STATUS_FUNCTIONS)
+                raise ExpressionSyntaxError(
+                    f"only {every} and the methods of text ({', '.join(sorted(_TEXT_METHODS))}) "
+                    "can be called"
+                )
+
+
+def _path(node: nodes.Node) -> tuple[str, ...] | None:
+    """Return the names of `a.b['c']` if that is all the node is."""
+    steps: list[str] = []
+    while True:
+        match node:
+            case nodes.Getattr():
+                steps.append(node.attr)
+                node = node.node
+            case nodes.Getitem(arg=nodes.Const(value=str(name))):
+                steps.append(name)
+                node = node.node
+            case nodes.Name():
+                return (node.name, *reversed(steps))
+            case _:
+                return None
+
+
+def _require(name: str, known: Iterable[str], kind: str) -> None:
+    if name not in known:
+        raise ExpressionSyntaxError(f"there is no {kind} '{name}'.{did_you_mean(name, known)}")
