@@ -116,7 +116,7 @@ class ModelVersionStore(Protocol):
         reason: str = "",
         run_id: str | None = None,
     ) -> ModelVersion:
-        """Move a version to a stage; recorded in the history, as are the versions archived by it."""
+        """Move a version to a stage; recorded in the history, as are those it archives."""
 
     def promote(
         self,

@@ -1,0 +1,97 @@
+"""Making the text of a search from comparisons; every value is bound, never written into it."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, field
+
+from flowrun.errors import InvalidValueError
+from flowrun.tracking.filters import Comparison, FilterValue
+
+MAX_JOINS = 40
+"""Comparisons and orderings of one search that need a table each; SQLite joins 64 at most."""
+
+SHORT_VALUE = 100
+"""Params and tags of at most this many characters are in an index."""
+
+Bound = str | int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A statement that gives keys of rows, best first, and the values for its question marks."""
+
+    text: str
+    values: tuple[Bound, ...]
+
+    def keys(self, connection: sqlite3.Connection, limit: int, offset: int) -> list[Bound]:
+        """Run it. Only keys go through the sort; the rows are read by key, a page of them."""
+        rows = connection.execute(f"{self.text} LIMIT ? OFFSET ?", (*self.values, limit, offset))
+        return [key for (key,) in rows]
+
+
+@dataclass
+class QueryParts:
+    """The parts of a query while it is made; values stand with the part that they are bound in."""
+
+    table: str
+    key: str
+    """The column that the query gives."""
+    joins: list[str] = field(default_factory=list)
+    join_values: list[Bound] = field(default_factory=list)
+    where: list[str] = field(default_factory=list)
+    where_values: list[Bound] = field(default_factory=list)
+    order: list[str] = field(default_factory=list)
+
+    def join(self, text: str, *values: Bound) -> None:
+        """Add a join, with an alias from `next_alias`."""
+        if len(self.joins) >= MAX_JOINS:
+            raise InvalidValueError(
+                f"a search can compare and order by at most {MAX_JOINS} metrics, params and tags"
+            )
+        self.joins.append(text)
+        self.join_values.extend(values)
+
+    def next_alias(self) -> str:
+        """Give the name for the table of the next join."""
+        return f"j{len(self.joins)}"
+
+    def only(self, text: str, *values: Bound) -> None:
+        """Add a condition."""
+        self.where.append(text)
+        self.where_values.extend(values)
+
+    def query(self) -> Query:
+        """Put the parts together."""
+        text = (
+            f"SELECT {self.table}.{self.key} FROM {self.table} {' '.join(self.joins)}"
+            f" WHERE {' AND '.join(self.where)} ORDER BY {', '.join(self.order)}"
+        )
+        return Query(text, (*self.join_values, *self.where_values))
+
+
+def condition(column: str, comparison: Comparison) -> tuple[str, tuple[Bound, ...]]:
+    """Give the SQL of a comparison with a column, and the values to bind."""
+    operator, values = comparison.operator, bound(comparison.value)
+    if operator in {"IN", "NOT IN"}:
+        return f"{column} {operator} ({', '.join('?' for _ in values)})", values
+    if operator == "ILIKE":
+        return f"lower({column}) LIKE lower(?)", values
+    return f"{column} {operator} ?", values
+
+
+def is_short(comparison: Comparison) -> bool:
+    """Tell whether an index of short values can answer a comparison."""
+    return comparison.operator == "=" and len(str(comparison.value)) <= SHORT_VALUE
+
+
+def bound(value: FilterValue) -> tuple[Bound, ...]:
+    """Give the values that a comparison binds."""
+    if value is None:
+        return ()
+    return value if isinstance(value, tuple) else (value,)
+
+
+def direction(*, is_ascending: bool) -> str:
+    """Give the word of SQL."""
+    return "ASC" if is_ascending else "DESC"

@@ -1,0 +1,87 @@
+"""Reading what was logged to runs: a fixed number of statements, however many the runs."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from flowrun.tracking.entities import Dataset, DatasetInput, Metric, ModelInput, ModelOutput
+from flowrun.tracking.sql.part import marks
+
+
+@dataclass
+class RunContents:
+    """What belongs to some runs; each mapping goes from a run's `run_pk`."""
+
+    params: dict[int, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    metrics: dict[int, dict[str, Metric]] = field(default_factory=lambda: defaultdict(dict))
+    tags: dict[int, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    datasets: dict[int, list[DatasetInput]] = field(default_factory=lambda: defaultdict(list))
+    model_inputs: dict[int, list[ModelInput]] = field(default_factory=lambda: defaultdict(list))
+    model_outputs: dict[int, list[ModelOutput]] = field(default_factory=lambda: defaultdict(list))
+
+
+def read_contents(connection: sqlite3.Connection, run_pks: Sequence[int]) -> RunContents:
+    """Give everything but the metrics' histories of at most a few hundred runs."""
+    contents = RunContents()
+    among = f"WHERE run_pk IN ({marks(run_pks)})"
+    for run_pk, key, value in connection.execute(
+        f"SELECT run_pk, key, value FROM params {among}",
+        run_pks,
+    ):
+        contents.params[run_pk][key] = value
+    for run_pk, key, value in connection.execute(
+        f"SELECT run_pk, key, value FROM tags {among}",
+        run_pks,
+    ):
+        contents.tags[run_pk][key] = value
+    for run_pk, key, value, timestamp_ms, step, is_nan in connection.execute(
+        f"SELECT run_pk, key, value, timestamp_ms, step, is_nan FROM latest_metrics {among}",
+        run_pks,
+    ):
+        number = float("nan") if is_nan else value
+        contents.metrics[run_pk][key] = Metric(key, number, timestamp_ms, step)
+    _read_models(connection, run_pks, contents)
+    _read_datasets(connection, run_pks, contents)
+    return contents
+
+
+def _read_models(
+    connection: sqlite3.Connection, run_pks: Sequence[int], contents: RunContents
+) -> None:
+    for run_pk, direction, model_id, step in connection.execute(
+        "SELECT run_pk, direction, model_id, step FROM run_models"
+        f" WHERE run_pk IN ({marks(run_pks)}) ORDER BY run_pk, step",
+        run_pks,
+    ):
+        if direction == "input":
+            contents.model_inputs[run_pk].append(ModelInput(model_id))
+        else:
+            contents.model_outputs[run_pk].append(ModelOutput(model_id, step))
+
+
+def _read_datasets(
+    connection: sqlite3.Connection, run_pks: Sequence[int], contents: RunContents
+) -> None:
+    rows = connection.execute(
+        "SELECT run_pk, dataset_pk, name, digest, source_type, source,"
+        " dataset_schema, dataset_profile"
+        " FROM run_datasets JOIN datasets USING (dataset_pk)"
+        f" WHERE run_pk IN ({marks(run_pks)})"
+        " ORDER BY run_pk, dataset_pk",
+        run_pks,
+    ).fetchall()
+    if not rows:
+        return
+    tags: defaultdict[tuple[int, int], dict[str, str]] = defaultdict(dict)
+    for run_pk, dataset_pk, key, value in connection.execute(
+        "SELECT run_pk, dataset_pk, key, value FROM run_dataset_tags"
+        f" WHERE run_pk IN ({marks(run_pks)})",
+        run_pks,
+    ):
+        tags[run_pk, dataset_pk][key] = value
+    for run_pk, dataset_pk, *columns in rows:
+        given = DatasetInput(Dataset(*columns), tags.get((run_pk, dataset_pk), {}))
+        contents.datasets[run_pk].append(given)

@@ -1,0 +1,300 @@
+-- Written by `python -m flowrun.tracking.sql.upgrade` from the migrations.
+-- A new store is made from this text, which needs no import of Alembic.
+CREATE TABLE alembic_version (
+	version_num VARCHAR(32) NOT NULL, 
+	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+CREATE TABLE experiments (
+	experiment_id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
+	name TEXT NOT NULL, 
+	artifact_location TEXT NOT NULL, 
+	lifecycle_stage TEXT NOT NULL, 
+	creation_time_ms INTEGER NOT NULL, 
+	last_update_time_ms INTEGER NOT NULL, 
+	UNIQUE (name)
+)
+ STRICT
+
+;
+CREATE TABLE model_version_transitions (
+	transition_pk INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
+	registered_model_pk INTEGER NOT NULL, 
+	version INTEGER NOT NULL, 
+	time_ms INTEGER NOT NULL, 
+	user_id TEXT NOT NULL, 
+	kind TEXT NOT NULL, 
+	"before" TEXT NOT NULL, 
+	"after" TEXT NOT NULL, 
+	reason TEXT NOT NULL, 
+	run_id TEXT
+)
+ STRICT
+
+;
+CREATE TABLE registered_models (
+	registered_model_pk INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
+	name TEXT NOT NULL, 
+	creation_time_ms INTEGER NOT NULL, 
+	last_update_time_ms INTEGER NOT NULL, 
+	description TEXT NOT NULL, 
+	last_version INTEGER NOT NULL, 
+	UNIQUE (name)
+)
+ STRICT
+
+;
+CREATE TABLE datasets (
+	dataset_pk INTEGER NOT NULL, 
+	experiment_id INTEGER NOT NULL, 
+	name TEXT NOT NULL, 
+	digest TEXT NOT NULL, 
+	source_type TEXT NOT NULL, 
+	source TEXT NOT NULL, 
+	dataset_schema TEXT, 
+	dataset_profile TEXT, 
+	PRIMARY KEY (dataset_pk), 
+	FOREIGN KEY(experiment_id) REFERENCES experiments (experiment_id)
+)
+ STRICT
+
+;
+CREATE TABLE experiment_tags (
+	experiment_id INTEGER NOT NULL, 
+	"key" TEXT NOT NULL, 
+	value TEXT NOT NULL, 
+	PRIMARY KEY (experiment_id, "key"), 
+	FOREIGN KEY(experiment_id) REFERENCES experiments (experiment_id)
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE logged_models (
+	model_id TEXT NOT NULL, 
+	experiment_id INTEGER NOT NULL, 
+	name TEXT NOT NULL, 
+	artifact_uri TEXT NOT NULL, 
+	creation_time_ms INTEGER NOT NULL, 
+	last_update_time_ms INTEGER NOT NULL, 
+	status TEXT NOT NULL, 
+	model_type TEXT, 
+	source_run_id TEXT, 
+	lifecycle_stage TEXT NOT NULL, 
+	PRIMARY KEY (model_id), 
+	FOREIGN KEY(experiment_id) REFERENCES experiments (experiment_id)
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE model_versions (
+	registered_model_pk INTEGER NOT NULL, 
+	version INTEGER NOT NULL, 
+	creation_time_ms INTEGER NOT NULL, 
+	last_update_time_ms INTEGER NOT NULL, 
+	description TEXT NOT NULL, 
+	user_id TEXT, 
+	stage TEXT NOT NULL, 
+	status TEXT NOT NULL, 
+	source TEXT NOT NULL, 
+	download_uri TEXT NOT NULL, 
+	run_id TEXT, 
+	run_link TEXT, 
+	model_id TEXT, 
+	PRIMARY KEY (registered_model_pk, version), 
+	FOREIGN KEY(registered_model_pk) REFERENCES registered_models (registered_model_pk) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE registered_model_tags (
+	registered_model_pk INTEGER NOT NULL, 
+	"key" TEXT NOT NULL, 
+	value TEXT NOT NULL, 
+	PRIMARY KEY (registered_model_pk, "key"), 
+	FOREIGN KEY(registered_model_pk) REFERENCES registered_models (registered_model_pk) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE runs (
+	run_pk INTEGER NOT NULL, 
+	run_id TEXT NOT NULL, 
+	experiment_id INTEGER NOT NULL, 
+	run_name TEXT NOT NULL, 
+	user_id TEXT NOT NULL, 
+	status TEXT NOT NULL, 
+	start_time_ms INTEGER NOT NULL, 
+	end_time_ms INTEGER, 
+	artifact_uri TEXT NOT NULL, 
+	lifecycle_stage TEXT NOT NULL, 
+	PRIMARY KEY (run_pk), 
+	FOREIGN KEY(experiment_id) REFERENCES experiments (experiment_id), 
+	UNIQUE (run_id)
+)
+ STRICT
+
+;
+CREATE TABLE latest_metrics (
+	run_pk INTEGER NOT NULL, 
+	"key" TEXT NOT NULL, 
+	value REAL NOT NULL, 
+	timestamp_ms INTEGER NOT NULL, 
+	step INTEGER NOT NULL, 
+	is_nan INTEGER NOT NULL, 
+	PRIMARY KEY (run_pk, "key"), 
+	FOREIGN KEY(run_pk) REFERENCES runs (run_pk) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE logged_model_metrics (
+	model_id TEXT NOT NULL, 
+	"key" TEXT NOT NULL, 
+	timestamp_ms INTEGER NOT NULL, 
+	step INTEGER NOT NULL, 
+	run_id TEXT NOT NULL, 
+	value REAL NOT NULL, 
+	is_nan INTEGER NOT NULL, 
+	dataset_name TEXT, 
+	dataset_digest TEXT, 
+	PRIMARY KEY (model_id, "key", timestamp_ms, step, run_id), 
+	FOREIGN KEY(model_id) REFERENCES logged_models (model_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE logged_model_params (
+	model_id TEXT NOT NULL, 
+	"key" TEXT NOT NULL, 
+	value TEXT NOT NULL, 
+	PRIMARY KEY (model_id, "key"), 
+	FOREIGN KEY(model_id) REFERENCES logged_models (model_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE logged_model_tags (
+	model_id TEXT NOT NULL, 
+	"key" TEXT NOT NULL, 
+	value TEXT NOT NULL, 
+	PRIMARY KEY (model_id, "key"), 
+	FOREIGN KEY(model_id) REFERENCES logged_models (model_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE metrics (
+	run_pk INTEGER NOT NULL, 
+	"key" TEXT NOT NULL, 
+	timestamp_ms INTEGER NOT NULL, 
+	step INTEGER NOT NULL, 
+	value REAL NOT NULL, 
+	is_nan INTEGER NOT NULL, 
+	PRIMARY KEY (run_pk, "key", timestamp_ms, step, value, is_nan), 
+	FOREIGN KEY(run_pk) REFERENCES runs (run_pk) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE model_version_tags (
+	registered_model_pk INTEGER NOT NULL, 
+	version INTEGER NOT NULL, 
+	"key" TEXT NOT NULL, 
+	value TEXT NOT NULL, 
+	PRIMARY KEY (registered_model_pk, version, "key"), 
+	FOREIGN KEY(registered_model_pk, version) REFERENCES model_versions (registered_model_pk, version) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE params (
+	run_pk INTEGER NOT NULL, 
+	"key" TEXT NOT NULL, 
+	value TEXT NOT NULL, 
+	PRIMARY KEY (run_pk, "key"), 
+	FOREIGN KEY(run_pk) REFERENCES runs (run_pk) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE registered_model_aliases (
+	registered_model_pk INTEGER NOT NULL, 
+	alias TEXT NOT NULL, 
+	version INTEGER NOT NULL, 
+	PRIMARY KEY (registered_model_pk, alias), 
+	FOREIGN KEY(registered_model_pk, version) REFERENCES model_versions (registered_model_pk, version) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE run_dataset_tags (
+	run_pk INTEGER NOT NULL, 
+	dataset_pk INTEGER NOT NULL, 
+	"key" TEXT NOT NULL, 
+	value TEXT NOT NULL, 
+	PRIMARY KEY (run_pk, dataset_pk, "key"), 
+	FOREIGN KEY(dataset_pk) REFERENCES datasets (dataset_pk), 
+	FOREIGN KEY(run_pk) REFERENCES runs (run_pk) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE run_datasets (
+	run_pk INTEGER NOT NULL, 
+	dataset_pk INTEGER NOT NULL, 
+	PRIMARY KEY (run_pk, dataset_pk), 
+	FOREIGN KEY(dataset_pk) REFERENCES datasets (dataset_pk), 
+	FOREIGN KEY(run_pk) REFERENCES runs (run_pk) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE run_models (
+	run_pk INTEGER NOT NULL, 
+	direction TEXT NOT NULL, 
+	model_id TEXT NOT NULL, 
+	step INTEGER NOT NULL, 
+	PRIMARY KEY (run_pk, direction, model_id, step), 
+	FOREIGN KEY(run_pk) REFERENCES runs (run_pk) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE tags (
+	run_pk INTEGER NOT NULL, 
+	"key" TEXT NOT NULL, 
+	value TEXT NOT NULL, 
+	PRIMARY KEY (run_pk, "key"), 
+	FOREIGN KEY(run_pk) REFERENCES runs (run_pk) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE INDEX transitions_by_model ON model_version_transitions (registered_model_pk, version);
+CREATE UNIQUE INDEX datasets_by_name ON datasets (experiment_id, name, digest);
+CREATE INDEX logged_models_by_creation ON logged_models (experiment_id, lifecycle_stage, creation_time_ms);
+CREATE INDEX logged_models_by_run ON logged_models (source_run_id);
+CREATE INDEX model_versions_by_run ON model_versions (run_id);
+CREATE INDEX model_versions_by_update ON model_versions (last_update_time_ms);
+CREATE INDEX runs_by_start ON runs (experiment_id, lifecycle_stage, start_time_ms);
+CREATE INDEX latest_metrics_by_value ON latest_metrics ("key", value, is_nan);
+CREATE INDEX logged_model_metrics_by_value ON logged_model_metrics ("key", value);
+CREATE INDEX params_by_value ON params ("key", value) WHERE length(value) <= 100;
+CREATE INDEX tags_by_value ON tags ("key", value) WHERE length(value) <= 100;
+INSERT INTO alembic_version VALUES ('0001');
+PRAGMA application_id = 1718382455;

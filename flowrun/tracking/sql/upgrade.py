@@ -1,0 +1,94 @@
+"""Upgrading a store that an older flowrun made, with Alembic; and making the next migration.
+
+A change of the tables is made so: change `tables.py`; write `migrations/versions/vNNNN_what.py`
+(Alembic's autogenerate drafts it); set REVISION in `database.py`; run this module, which writes
+`schema.sql` anew from the migrations. The tests compare all four.
+
+    python -m flowrun.tracking.sql.upgrade
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine
+
+from flowrun.errors import StoreError
+from flowrun.tracking.sql.database import APPLICATION_ID, REVISION
+
+_FOLDER = Path(__file__).parent
+
+
+def upgrade(path: Path, revision: str) -> None:
+    """Bring a store from an older revision to the newest: wholly, or not at all.
+
+    A copy of the store as it was stays beside it, as `FILE.REVISION.bak`.
+
+    Raises:
+        StoreError: this flowrun does not know the revision, so a newer one made the store.
+    """
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if revision not in known:
+        raise StoreError(
+            f"store {path}: a newer flowrun made it (revision {revision}; this flowrun knows "
+            f"up to {REVISION})",
+            "Upgrade flowrun, or give another store.",
+        )
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("VACUUM INTO ?", (f"{path}.{revision}.bak",))
+    migrate(path)
+
+
+def migrate(path: Path) -> None:
+    """Run the migrations that a database lacks, in one transaction."""
+    engine = create_engine("sqlite://", creator=lambda: _connect(path))
+    with engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        command.upgrade(_config(connection), "head")
+        connection.exec_driver_sql("COMMIT")
+    engine.dispose()
+
+
+def schema_of(path: Path) -> str:
+    """Give the statements that make an empty store like the one at `path`."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute(
+            "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name != 'sqlite_sequence'"
+            " ORDER BY type DESC, rootpage"
+        )
+        statements = [f"{sql};" for (sql,) in rows]
+    return "\n".join(
+        [
+            "-- Written by `python -m flowrun.tracking.sql.upgrade` from the migrations.",
+            "-- A new store is made from this text, which needs no import of Alembic.",
+            *statements,
+            f"INSERT INTO alembic_version VALUES ('{REVISION}');",
+            f"PRAGMA application_id = {APPLICATION_ID};",
+            "",
+        ]
+    )
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # Autocommit: the driver would otherwise commit before each CREATE TABLE of a migration.
+    return sqlite3.connect(path, isolation_level=None)
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER / "migrations"))
+    config.attributes["connection"] = connection
+    return config
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        migrate(Path(folder) / "new.db")
+        (_FOLDER / "schema.sql").write_text(schema_of(Path(folder) / "new.db"))
