@@ -1,1 +1,115 @@
-"""Run MLflow projects as DAGs of tracked, pinned steps."""
+"""Run MLflow projects as DAGs of tracked, pinned steps.
+
+In a script: `import flowrun; flowrun.log_metric("loss", 0.1)`. Everything is loaded on first use,
+so that the import itself costs nothing.
+
+A step gets a copy of this file, with the light client and without the rest of flowrun, first on its
+path. If flowrun is installed in the step's environment too, the rest is found there.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+TYPE_CHECKING = False  # typing is slow to import, and needed for nothing else
+if TYPE_CHECKING:
+    from flowrun.api import run
+    from flowrun.tracking.fluent import (
+        ActiveRun,
+        active_run,
+        end_run,
+        get_run,
+        get_tracking_uri,
+        log_artifact,
+        log_artifacts,
+        log_dict,
+        log_figure,
+        log_image,
+        log_metric,
+        log_metrics,
+        log_param,
+        log_params,
+        log_text,
+        search_runs,
+        set_experiment,
+        set_output,
+        set_tag,
+        set_tags,
+        set_tracking_uri,
+        start_run,
+    )
+    from flowrun.tracking.light_http import TrackingError
+    from flowrun.tracking.light_run import Run
+    from flowrun.version import __version__
+
+__all__ = [
+    "ActiveRun",
+    "Run",
+    "TrackingError",
+    "__version__",
+    "active_run",
+    "end_run",
+    "get_run",
+    "get_tracking_uri",
+    "log_artifact",
+    "log_artifacts",
+    "log_dict",
+    "log_figure",
+    "log_image",
+    "log_metric",
+    "log_metrics",
+    "log_param",
+    "log_params",
+    "log_text",
+    "run",
+    "search_runs",
+    "set_experiment",
+    "set_output",
+    "set_tag",
+    "set_tags",
+    "set_tracking_uri",
+    "start_run",
+]
+
+_HOMES = {
+    "Run": "flowrun.tracking.light_run",
+    "TrackingError": "flowrun.tracking.light_http",
+    "__version__": "flowrun.version",
+    "run": "flowrun.api",
+}
+_FLUENT = "flowrun.tracking.fluent"
+
+_API_FILE = "api.py"  # the light copy has none
+
+
+def __getattr__(name: str) -> object:
+    """Load what is asked for from the module it lives in."""
+    if name not in __all__:
+        raise AttributeError(f"module 'flowrun' has no attribute '{name}'")
+    home = _HOMES.get(name, _FLUENT)
+    try:
+        return getattr(importlib.import_module(home), name)
+    except ModuleNotFoundError as error:
+        if error.name != home:
+            raise
+        raise ImportError(
+            f"flowrun.{name} is not available in a step: there, flowrun is only what logs "
+            "(start_run, log_metric, ...). Install flowrun itself to use it."
+        ) from None
+
+
+def __dir__() -> list[str]:
+    """Name what can be asked for."""
+    return sorted(__all__)
+
+
+def _installed_packages() -> list[str]:
+    """Give the folders of whole flowruns on the path; the light copy has only a few modules."""
+    folders = [os.path.join(entry, "flowrun") for entry in sys.path]
+    return [folder for folder in folders if os.path.isfile(os.path.join(folder, _API_FILE))]
+
+
+if not os.path.isfile(os.path.join(__path__[0], _API_FILE)):
+    __path__ += _installed_packages()

@@ -1,0 +1,71 @@
+"""Stores files among a run's artifacts, for the light client."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from urllib.parse import unquote, urlsplit
+
+from flowrun.tracking.light_http import Http, TrackingError
+
+TYPE_CHECKING = False  # typing is slow to import, and needed for nothing else
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+_PROXIED = "mlflow-artifacts"
+
+
+class ArtifactFolder:
+    """A run's artifacts: behind the server, or in a folder of this machine."""
+
+    def __init__(self, http: Http, uri: str) -> None:
+        """Look at where the run's artifacts lie.
+
+        Raises:
+            TrackingError: they lie where only MLflow's own client can write.
+        """
+        parts = urlsplit(uri)
+        is_behind_server = parts.scheme == _PROXIED and not parts.netloc
+        if not is_behind_server and parts.scheme not in ("", "file"):
+            raise TrackingError(
+                f"the run's artifacts are at {uri}, where flowrun's light client can't write; "
+                "store them with `import mlflow`"
+            )
+        self._http = http if is_behind_server else None
+        self._root = parts.path.strip("/") if is_behind_server else unquote(parts.path)
+
+    def put_bytes(self, content: bytes, name: str) -> None:
+        """Store bytes under a name, which may have folders."""
+        self._put(io.BytesIO(content), len(content), name)
+
+    def put_file(self, path: str, name: str) -> None:
+        """Store a file of this machine under a name, which may have folders."""
+        try:
+            with open(path, "rb") as file:
+                self._put(file, os.fstat(file.fileno()).st_size, name)
+        except OSError as error:
+            raise TrackingError(f"can't store '{path}' as an artifact: {error.strerror}") from error
+
+    def put_folder(self, root: str, name: str) -> None:
+        """Store all files below a folder of this machine, under a name that may be empty."""
+        for path in _files_below(root):
+            inside = os.path.relpath(path, root).replace(os.sep, "/")
+            self.put_file(path, f"{name}/{inside}" if name else inside)
+
+    def _put(self, file: BinaryIO, size_bytes: int, name: str) -> None:
+        if self._http is not None:
+            self._http.put_artifact(f"{self._root}/{name}", file, size_bytes)
+            return
+        target = os.path.join(self._root, name)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with open(target, "wb") as copy:
+            shutil.copyfileobj(file, copy)
+
+
+def _files_below(root: str) -> Iterator[str]:
+    for folder, folders, names in os.walk(root):
+        folders.sort()
+        for name in sorted(names):
+            yield os.path.join(folder, name)

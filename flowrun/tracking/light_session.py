@@ -1,0 +1,136 @@
+"""What the fluent calls of one process share: the server, the runs begun, the metrics on the way.
+
+This file is the exception to the rule that only `cli/settings.py` reads the environment: in a step,
+the environment is all there is. The variables are those of MLflow's client.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import os
+import sys
+import threading
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from flowrun.tracking.light_http import Http, TrackingError, authorization
+from flowrun.tracking.metric_queue import MetricQueue
+
+TYPE_CHECKING = False  # typing is slow to import, and needed for nothing else
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flowrun.tracking.light_run import Run
+    from flowrun.tracking.metric_queue import Point
+
+
+class Session:
+    """The server, the stack of active runs, and the queue of metrics; for any thread."""
+
+    def __init__(self) -> None:
+        """Begin without a server: it is looked for at the first call."""
+        self.lock = threading.RLock()
+        self.runs: list[Run] = []
+        self.experiment_id: str | None = None
+        self._is_step_run_taken = False
+        self._uri: str | None = None
+        self._http: Http | None = None
+        self._metrics: MetricQueue | None = None
+
+    def point_to(self, uri: str) -> None:
+        """Speak to another server from now on."""
+        self.flush()
+        with self.lock:
+            self._uri, self._http, self.experiment_id = uri, None, None
+
+    def http(self) -> Http:
+        """Give the server."""
+        with self.lock:
+            if self._http is None:
+                self._http = _find_server(self._uri)
+            return self._http
+
+    def take_step_run(self) -> str | None:
+        """Give the id of the run that the process was started for, the first time only."""
+        with self.lock:
+            run_id = None if self._is_step_run_taken else step_run_id()
+            self._is_step_run_taken = True
+            return run_id
+
+    def put_metrics(self, run_id: str, points: Sequence[Point]) -> None:
+        """Hand points over to the background."""
+        with self.lock:
+            if self._metrics is None:
+                self._metrics = MetricQueue(self._send_metrics)
+                atexit.register(self._flush_at_exit)
+        for point in points:
+            self._metrics.put(run_id, point)
+
+    def flush(self) -> None:
+        """Wait until all metrics are recorded."""
+        if self._metrics is not None:
+            self._metrics.flush()
+
+    def _send_metrics(self, run_id: str, points: Sequence[Point]) -> None:
+        self.http().call("POST", "runs/log-batch", {"run_id": run_id, "metrics": list(points)})
+
+    def _flush_at_exit(self) -> None:
+        """Send the last metrics; a process that loses some must not end as if all were well."""
+        try:
+            self.flush()
+        except TrackingError as error:
+            sys.stdout.flush()
+            sys.stderr.write(f"flowrun: {error}\n")
+            sys.stderr.flush()
+            os._exit(1)
+
+
+def step_run_id() -> str | None:
+    """Give the id of the run that this process was started for, if it is a step."""
+    return os.environ.get("MLFLOW_RUN_ID") or None
+
+
+def experiment_of_environment() -> tuple[str | None, str | None]:
+    """Give the name and the id of the experiment that the environment names."""
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME"), os.environ.get("MLFLOW_EXPERIMENT_ID")
+
+
+def user_name() -> str:
+    """Give the name of who runs this process."""
+    return os.environ.get("USER") or os.environ.get("LOGNAME") or "unknown"
+
+
+def output_file() -> str | None:
+    """Give the file for small values that the engine reads after the step."""
+    return os.environ.get("FLOWRUN_OUTPUT") or None
+
+
+def _find_server(uri: str | None) -> Http:
+    uri = uri or os.environ.get("MLFLOW_TRACKING_URI")
+    if not uri:
+        url, token = _default_endpoint()
+        return Http(url, authorization(token, None, None))
+    parts = urlsplit(uri)
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    header = authorization(
+        os.environ.get("MLFLOW_TRACKING_TOKEN"),
+        user or os.environ.get("MLFLOW_TRACKING_USERNAME"),
+        password or os.environ.get("MLFLOW_TRACKING_PASSWORD"),
+    )
+    host = parts.netloc.rpartition("@")[2]
+    return Http(urlunsplit((parts.scheme, host, parts.path, "", "")).rstrip("/"), header)
+
+
+def _default_endpoint() -> tuple[str, str]:
+    """Let flowrun itself, if it is installed here, serve its default store."""
+    try:
+        api = importlib.import_module("flowrun.api")
+    except ModuleNotFoundError as error:
+        if error.name != "flowrun.api":
+            raise
+        raise TrackingError(
+            "no tracking server is known: set MLFLOW_TRACKING_URI or call set_tracking_uri(). "
+            "(flowrun itself, with its default store, is not installed in this environment.)"
+        ) from None
+    endpoint: tuple[str, str] = api.default_endpoint()
+    return endpoint
