@@ -53,13 +53,13 @@ class Finding:
 def doctor_command(
     ctx: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
-) -> int:
+) -> None:
     """Look whether everything flowrun needs is there; exit code 3 if something is not."""
     findings = list(examine(ctx.obj))
     columns = ("thing", "verdict", "found", "do")
     print_rows(columns, [asdict(finding) for finding in findings], as_json=as_json)
     is_bad = any(finding.verdict is Verdict.BAD for finding in findings)
-    return EXIT_SURROUNDINGS if is_bad else 0
+    raise typer.Exit(EXIT_SURROUNDINGS if is_bad else 0)
 
 
 def examine(settings: Settings) -> Iterator[Finding]:

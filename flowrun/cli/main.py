@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
-import click
 import typer
-import typer.main
-from typer.core import TyperGroup
 
 from flowrun.errors import (
     EnvError,
@@ -26,6 +26,7 @@ from flowrun.errors import (
     StoreError,
     UnreachableError,
 )
+from flowrun.settings import load_settings
 from flowrun.version import __version__
 
 COMMANDS = {
@@ -41,46 +42,90 @@ COMMANDS = {
 }
 """Command name to (module below flowrun.cli, one line of help), in the order of the help."""
 
+OPTIONS_WITH_VALUE = frozenset({"--env-file", "--tracking-uri"})
+
 EXIT_WRONG_INPUT = 2
 EXIT_SURROUNDINGS = 3
 EXIT_BUG = 70
-EXIT_CTRL_C = 130
+EXIT_BY_SIGNAL = 128
 SURROUNDINGS = (EnvError, ExecutorError, StoreError, UnreachableError)
 
 
-class LazyGroup(TyperGroup):
-    """Knows its commands by name; imports one when it is called."""
+class EndedBySignal(BaseException):
+    """SIGINT or SIGTERM came while nothing ran that has its own way to end."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Give all names, in the order of the table."""
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command."""
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"flowrun.cli.{COMMANDS[cmd_name][0]}")
-        group = typer.main.get_group(module.app)
-        return group.get_command(ctx, cmd_name)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands without importing any."""
-        del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
-app = typer.Typer(
-    name="flowrun",
-    cls=LazyGroup,
-    help="Run MLflow projects as DAGs of tracked, pinned steps.",
-    rich_markup_mode=None,
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end_by_signal)
+    sys.exit(exit_code(sys.argv[1:]))
+
+
+def exit_code(words: Sequence[str]) -> int:
+    """Run the command line; give its exit code, with a message for everything that went wrong."""
+    try:
+        make_app(command_of(words))(list(words), prog_name="flowrun")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    except FlowrunError as error:
+        _show_error(error)
+        return EXIT_SURROUNDINGS if isinstance(error, SURROUNDINGS) else EXIT_WRONG_INPUT
+    except EndedBySignal as end:
+        return EXIT_BY_SIGNAL + end.number
+    except BrokenPipeError:
+        # Whoever read our output is gone (`| head`); nothing more can be said there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception:  # noqa: BLE001 - the one place where a bug becomes a message
+        traceback.print_exc()
+        typer.echo(
+            f"flowrun {__version__} on Python {sys.version.split()[0]}: this is a bug of flowrun's "
+            "own; please report it with the lines above.",
+            err=True,
+        )
+        return EXIT_BUG
+    return 0
+
+
+def command_of(words: Sequence[str]) -> str | None:
+    """Give the command that a command line calls; None if it calls none."""
+    rest = iter(words)
+    for word in rest:
+        if word in OPTIONS_WITH_VALUE:
+            next(rest, None)
+        elif not word.startswith("-"):
+            return word
+    return None
+
+
+def make_app(command: str | None) -> typer.Typer:
+    """Make the app with one command's module in full, and of the others what the help shows."""
+    app = typer.Typer(
+        name="flowrun",
+        help="Run MLflow projects as DAGs of tracked, pinned steps.",
+        rich_markup_mode=None,
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_global_options)
+    wanted, _ = COMMANDS.get(command or "", (None, ""))
+    for name, (module, text) in COMMANDS.items():
+        if module != wanted:
+            app.command(name, help=text)(_nothing)
+        elif name == command:
+            app.add_typer(importlib.import_module(f"flowrun.cli.{module}").app)
+    return app
+
+
+def _nothing() -> None:
+    """Stand for a command that is not the one called."""
 
 
 def _show_version(value: bool) -> None:  # noqa: FBT001 - typer's callback
@@ -89,7 +134,6 @@ def _show_version(value: bool) -> None:  # noqa: FBT001 - typer's callback
         raise typer.Exit
 
 
-@app.callback()
 def _global_options(
     ctx: typer.Context,
     env_file: Annotated[
@@ -106,42 +150,12 @@ def _global_options(
     ] = False,
 ) -> None:
     del version
-    from_settings = importlib.import_module("flowrun.settings")
-    ctx.obj = from_settings.load_settings(env_file, tracking_uri)
+    ctx.obj = load_settings(env_file, tracking_uri)
 
 
-def main() -> None:
-    """Run the command line and end the process with its exit code."""
-    sys.exit(exit_code())
-
-
-def exit_code() -> int:
-    """Run the command line; give its exit code, with a message for everything that went wrong."""
-    try:
-        result = app(standalone_mode=False)
-    except click.exceptions.Abort:
-        return EXIT_CTRL_C
-    except click.ClickException as error:
-        error.show()
-        return EXIT_WRONG_INPUT
-    except FlowrunError as error:
-        _show_error(error)
-        return EXIT_SURROUNDINGS if isinstance(error, SURROUNDINGS) else EXIT_WRONG_INPUT
-    except KeyboardInterrupt:
-        return EXIT_CTRL_C
-    except BrokenPipeError:
-        # Whoever read our output is gone (`| head`); nothing more can be said there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception:  # noqa: BLE001 - the one place where a bug becomes a message
-        traceback.print_exc()
-        typer.echo(
-            f"flowrun {__version__} on Python {sys.version.split()[0]}: this is a bug of flowrun's "
-            "own; please report it with the lines above.",
-            err=True,
-        )
-        return EXIT_BUG
-    return result if isinstance(result, int) else 0
+def _end_by_signal(number: int, frame: FrameType | None) -> None:
+    del frame
+    raise EndedBySignal(number)
 
 
 def _show_error(error: FlowrunError) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -100,7 +101,7 @@ def run_command(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the outcome as JSON, and nothing else.")
     ] = False,
-) -> int:
+) -> None:
     """Run an entry point of a project and record it."""
     settings: Settings = ctx.obj
     check_backend(backend, backend_config)
@@ -131,7 +132,7 @@ def run_command(
         progress=_progress(is_silent=as_json),
     )
     print_summary(outcome, settings, as_json=as_json)
-    return run_exit_code(outcome)
+    raise typer.Exit(run_exit_code(outcome))
 
 
 @app.command("plan")
@@ -221,7 +222,7 @@ def _observer(settings: Settings, *, shows_output: bool, is_silent: bool) -> Obs
     return PlainConsole(sys.stdout, shows_output=shows_output)
 
 
-def _progress(*, is_silent: bool) -> api.Progress:
+def _progress(*, is_silent: bool) -> Callable[[str], None]:
     def tell(text: str) -> None:
         if not is_silent:
             with suppress(BrokenPipeError):

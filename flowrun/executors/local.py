@@ -104,7 +104,9 @@ class LocalExecutor:
             return  # the supervisor is gone, and its jobs with it: the listener reports them
 
     def close(self) -> None:
-        """End what still runs, at once."""
+        """End what still runs, at once; a second call does nothing."""
+        if self._control.fileno() == -1:
+            return
         self._control.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._supervisor.wait()

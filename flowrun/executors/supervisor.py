@@ -3,9 +3,9 @@
 Run as a script by `local.py`, with a bare interpreter (`python -I -S`) and a socket as its
 standard input. It is small, so starting a job from it is quick and adds little to the job's
 measured memory, and it is the *subreaper* of all that it starts (`prctl(2)`): a daemon that a job
-leaves behind becomes its child and is found and ended. When flowrun goes away, for whatever reason, the socket closes and
-every job's whole process tree is killed at once. When the supervisor itself is killed, the kernel
-kills the jobs (`PR_SET_PDEATHSIG`).
+leaves behind becomes its child and is found and ended. When flowrun goes away, for whatever reason,
+the socket closes and every job's whole process tree is killed at once. When the supervisor itself
+is killed, the kernel kills the jobs (`PR_SET_PDEATHSIG`).
 
 Wire: four bytes of length (big-endian), then JSON. In: `start` (two file descriptors ride on the
 length: stdout and stderr), `cancel`. Out: `started`, `ended`, `failed`.
@@ -185,7 +185,7 @@ class Supervisor:
             job.term_at = time.monotonic() + ORPHAN_GRACE_S
 
     def _may_have_members(self, job: Job) -> bool:
-        """Look quickly (no walk over all processes) whether anything of an ended job can be left."""
+        """Look quickly, without a walk over all processes, whether anything can be left of it."""
         try:
             os.killpg(job.pid, 0)
         except ProcessLookupError:
@@ -278,7 +278,7 @@ def _become(
 def _processes() -> dict[int, tuple[int, int, int, int]]:
     """All live processes: pid to (parent, group, session, resident bytes)."""
     found: dict[int, tuple[int, int, int, int]] = {}
-    for name in os.listdir("/proc"):  # noqa: PTH208 - pathlib is slow to import
+    for name in os.listdir("/proc"):  # noqa: PTH208 - pathlib is slow
         if not name.isdigit():
             continue
         try:
