@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import os
 import re
@@ -80,6 +81,10 @@ class SourceCache:
         """
         return Repository.ensure(self._place(address, hash_name), self.git, about, hash_name)
 
+    def has_repository(self, address: str) -> bool:
+        """Whether something was once fetched from this address."""
+        return self._place(address, "sha1").exists()
+
     @contextmanager
     def lock(self, repository: Repository, progress: Progress, what: str) -> Iterator[None]:
         """Keep other flowruns from changing a repository; `what` says for whom they'd wait."""
@@ -144,8 +149,17 @@ class SourceCache:
         if not f"{found}/".startswith(f"{root}/"):
             raise SourceError(f"{source.uri}: the folder leads out of the project")
         if not Path(found).is_dir():
-            raise SourceError(f"{source.uri}: there is no folder {source.subdir!r}")
+            raise _no_folder(source, files)
         return files / source.subdir
+
+
+def _no_folder(source: Source, files: Path) -> SourceError:
+    names = [os.path.relpath(found, files) for found, _, _ in os.walk(files)]
+    near = difflib.get_close_matches(source.subdir, sorted(names), n=1)
+    hint = f"Did you mean #{near[0]}?" if near else None
+    if (files / source.subdir).exists():
+        hint = "Name the project's folder, not a file in it."
+    return SourceError(f"{source.uri}: there is no folder {source.subdir!r} in the project", hint)
 
 
 def _make_private(root: Path) -> None:

@@ -85,8 +85,8 @@ def origin_url(git: Git, directory: Path) -> str | None:
         name, _, url = row.partition("\n")
         urls.setdefault(name, url)
     urls.pop("", None)
-    url = urls.get("remote.origin.url") or next(iter(urls.values()), None)
-    return without_credentials(url) if url else None
+    first = urls.get("remote.origin.url") or next(iter(urls.values()), None)
+    return without_credentials(first) if first else None
 
 
 def is_bare_repository(path: Path) -> bool:

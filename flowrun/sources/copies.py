@@ -1,4 +1,4 @@
-"""Trees as files: a shared, read-only copy of each, checked before use, and working copies of it."""
+"""Trees as files: a shared copy of each, checked before use, and working copies of that."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def _inodes(start: str, below: str) -> Iterator[tuple[str, tuple[int, int]]]:
 
 
 def _copy_file(source: str, target: str, entry: CopiedFile) -> bool:
-    """Copy one file, shared with the original where the file system can; False if it has changed."""
+    """Copy one file, as a clone where the file system can; False if it is not as recorded."""
     mode = 0o777 if entry.mode == EXECUTABLE else 0o666
     reader = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:

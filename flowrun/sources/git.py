@@ -212,7 +212,7 @@ class Git:
 
     @contextmanager
     def reading(self, *arguments: str, stdin: IO[bytes] | None = None) -> Iterator[BufferedReader]:
-        """Run and give what it prints while it prints it; it is ended if that isn't read to the end.
+        """Run and give what it prints while it does; it is ended if that isn't read to the end.
 
         Raises:
             GitFailedError: a status that is not 0, after all was read.
@@ -227,9 +227,9 @@ class Git:
                 stderr=subprocess.DEVNULL,
             )
         with _ended(process):
-            assert isinstance(process.stdout, BufferedReader)
-            yield process.stdout
-            if not process.stdout.read(1) and process.wait() != 0:
+            stdout = _pipe(process.stdout)
+            yield stdout
+            if not stdout.read(1) and process.wait() != 0:
                 raise GitFailedError(arguments, process.returncode, "")
 
     def talk(self, *arguments: str, on_line: Callable[[str], None]) -> bytes:
@@ -263,9 +263,7 @@ def _both(
     process: subprocess.Popen[bytes], patience_s: float, on_line: Callable[[str], None]
 ) -> tuple[bytes, str]:
     """Read both pipes to their ends: standard output, and standard error line by line."""
-    assert process.stdout is not None
-    assert process.stderr is not None
-    out, err = process.stdout.fileno(), process.stderr.fileno()
+    out, err = _pipe(process.stdout).fileno(), _pipe(process.stderr).fileno()
     poll = select.poll()
     poll.register(out, select.POLLIN)
     poll.register(err, select.POLLIN)
@@ -286,6 +284,12 @@ def _both(
                 for line in lines:
                     on_line(os.fsdecode(line))
     return b"".join(kept[out]), os.fsdecode(b"".join(kept[err]))
+
+
+def _pipe(file: IO[bytes] | None) -> BufferedReader:
+    if not isinstance(file, BufferedReader):
+        raise AssertionError("git was started without a pipe")
+    return file
 
 
 @contextmanager

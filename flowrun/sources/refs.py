@@ -48,8 +48,9 @@ class RemoteRefs:
         A branch goes before a tag of the same name, as for `git switch`.
         """
         if version is None or version == "HEAD":
-            name = self.default if self.default in self.commits else "HEAD"
-            return FoundRef(name, self.commits[name]) if name in self.commits else None
+            name = "HEAD" if self.default is None else self.default
+            commit = self.commits.get(name, self.commits.get("HEAD"))
+            return FoundRef(name, commit) if commit else None
         places = ("", "refs/") if version.startswith("refs/") else _PLACES
         names = (place + version for place in places)
         return next((FoundRef(n, self.commits[n]) for n in names if n in self.commits), None)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
+from typing import assert_never
 
 from flowrun.errors import SourceError
 from flowrun.sources.cache import SourceCache
@@ -14,9 +19,12 @@ from flowrun.sources.checkout import (
     is_protected,
     origin_url,
 )
+from flowrun.sources.remote import resolve_git, resolve_gone, resolve_page
 from flowrun.sources.snapshot import take_snapshot
 from flowrun.sources.source import Progress, Source, SourceKind, silent
 from flowrun.sources.uri import GitUri, LocalUri, PageUri, ZipUri, parse_uri
+
+ZipResolver = Callable[[LocalUri | ZipUri, SourceCache, Progress], Source]
 
 
 def resolve(
@@ -48,38 +56,74 @@ def resolve(
     match found:
         case LocalUri():
             source = _local(found, version, cache, told)
+        case GitUri():
+            source = resolve_git(found, version, cache, told)
+        case PageUri():
+            source = resolve_page(found, version, cache, told)
+        case ZipUri():
+            source = _zip(found, version, cache, told)
         case _:
-            raise SourceError(f"{uri}: not yet")
+            assert_never(found)
     cache.project_dir(source)
     return source
 
 
 def _local(uri: LocalUri, version: str | None, cache: SourceCache, progress: Progress) -> Source:
     path = Path(os.path.realpath(uri.path))
+    if path.is_file() and path.suffix.lower() == ".zip":
+        return _zip(LocalUri(path, uri.subdir), version, cache, progress)
     if not path.is_dir():
-        raise SourceError(f"{path}: no such file or directory")
-    return _directory(path, uri.subdir, cache, progress)
-
-
-def _directory(path: Path, subdir: str, cache: SourceCache, progress: Progress) -> Source:
+        gone = GitUri(path.as_uri(), uri.subdir)
+        return resolve_gone(gone, version, cache, _missing(path))
+    if is_bare_repository(path):
+        return resolve_git(GitUri(path.as_uri(), uri.subdir), version, cache, progress)
     checkout = find_checkout(cache.git, path)
     if checkout and is_protected(checkout.top, cache.variables):
         checkout = None
-    if checkout is None and is_protected(path, cache.variables):
-        raise SourceError(f"{path}: this is no project, but everything that you have")
-    source = _snapshot(path, subdir, checkout, cache, progress)
-    return source
+    if version is not None:
+        return _version(path, uri.subdir, checkout, version, cache, progress)
+    return _as_on_disk(path, uri.subdir, checkout, cache, progress)
 
 
-def _snapshot(
+def _version(
+    path: Path,
+    subdir: str,
+    checkout: Checkout | None,
+    version: str,
+    cache: SourceCache,
+    progress: Progress,
+) -> Source:
+    """A version of a repository on this disk, taken from it as from any other host."""
+    if checkout is None:
+        raise SourceError(
+            f"{path}: version {version!r} was asked for, but this directory is not in git"
+        )
+    below = "/".join(part for part in (checkout.prefix, subdir) if part)
+    source = resolve_git(GitUri(checkout.top.as_uri(), below), version, cache, progress)
+    return replace(
+        source,
+        uri=path.as_uri() + (f"#{subdir}" if subdir else ""),
+        repo_url=origin_url(cache.git, path) or source.repo_url,
+    )
+
+
+def _as_on_disk(
     path: Path, subdir: str, checkout: Checkout | None, cache: SourceCache, progress: Progress
 ) -> Source:
+    if checkout is None and is_protected(path, cache.variables):
+        raise SourceError(
+            f"{path}: this is everything you have, not a project",
+            "Change to the project's directory, or name it.",
+        )
     top = checkout.top if checkout else path
     hash_name = "sha256" if checkout and checkout.tree and len(checkout.tree) == 64 else "sha1"
     repository = cache.repository(f"snapshot of {top}", str(top), hash_name)
     with cache.lock(repository, progress, str(top)):
         found = take_snapshot(top, checkout, repository, cache.git, progress)
     prefix = checkout.prefix if checkout else ""
+    if prefix and repository.find(f"{found.tree}:{prefix}") is None:
+        # Its repository ignores this directory, or none of its files is to be kept there.
+        return _as_on_disk(path, subdir, None, cache, progress)
     return Source(
         kind=SourceKind.LOCAL,
         uri=path.as_uri() + (f"#{subdir}" if subdir else ""),
@@ -93,3 +137,25 @@ def _snapshot(
         diff=found.diff,
         directory=path / subdir,
     )
+
+
+def _zip(
+    uri: LocalUri | ZipUri, version: str | None, cache: SourceCache, progress: Progress
+) -> Source:
+    """Loaded only now: what reads zip files and the web takes longer to import than all of this."""
+    read: ZipResolver = import_module("flowrun.sources.archive").resolve_zip
+    if version is not None:
+        raise SourceError(f"{version!r}: a zip file has no versions", "Leave -v away.")
+    return read(uri, cache, progress)
+
+
+def _missing(path: Path) -> SourceError:
+    if path.exists():
+        return SourceError(
+            f"{path}: this is a file", "A project is a directory, a git repository or a zip file."
+        )
+    folder = path.parent
+    names = [each.name for each in folder.iterdir()] if folder.is_dir() else []
+    near = difflib.get_close_matches(path.name, names, n=1)
+    hint = f"Did you mean {folder / near[0]}?" if near else None
+    return SourceError(f"{path}: no such file or directory", hint)

@@ -87,27 +87,26 @@ def take_snapshot(
 
 def _stored(folder: _Folder, progress: Progress) -> Snapshot:
     on_disk = _tree_on_disk(folder, progress)
-    committed = folder.checkout.tree if folder.checkout else None
-    is_dirty = committed is not None and on_disk.tree != committed
-    diff = _diff(folder, committed, on_disk.tree) if committed and is_dirty else ""
+    diff = _diff(folder, on_disk.tree)
+    is_dirty = diff is not None
     pin = f"refs/flowrun/trees/{on_disk.tree}"
     if not on_disk.newborn and folder.repository.is_pinned(pin):
-        return Snapshot(on_disk.tree, is_dirty, diff or None)
+        return Snapshot(on_disk.tree, is_dirty, diff)
     entries = folder.repository.entries(on_disk.tree)
     nested = [entry.path for entry in entries if entry.is_submodule] + on_disk.newborn
     if not nested:
         folder.repository.pin(pin, on_disk.tree)
-        return Snapshot(on_disk.tree, is_dirty, diff or None)
+        return Snapshot(on_disk.tree, is_dirty, diff)
     plain = [entry for entry in entries if not entry.is_submodule]
     for path in nested:
         inner = _nested(folder, path, progress)
         if inner is not None:
             plain += grafted(path, folder.repository.entries(inner.tree))
             is_dirty |= inner.is_dirty or path in on_disk.newborn
-            diff += inner.diff or ""
+            diff = f"{diff or ''}{inner.diff or ''}"
     whole = folder.repository.write_tree(plain)
     folder.repository.pin(f"refs/flowrun/trees/{whole}", whole)
-    return Snapshot(whole, is_dirty, (diff or None) if is_dirty else None)
+    return Snapshot(whole, is_dirty, diff if is_dirty else None)
 
 
 def _nested(folder: _Folder, path: str, progress: Progress) -> Snapshot | None:
@@ -221,13 +220,18 @@ def _settle_empty_submodules(folder: _Folder) -> bool:
     return bool(empty)
 
 
-def _diff(folder: _Folder, committed: str, tree: str) -> str:
-    """What was changed since the commit, new files included, cut where it gets too long."""
-    assert folder.checkout is not None
+def _diff(folder: _Folder, tree: str) -> str | None:
+    """What was changed since the commit, new files included, cut where it gets too long.
+
+    None if nothing was, or if there is no commit.
+    """
+    committed = folder.checkout.tree if folder.checkout else None
+    if folder.checkout is None or committed in {None, tree}:
+        return None
     git = folder.git.on(folder.repository.path, borrowed=folder.checkout.objects)
     prefixes = (f"--src-prefix=a/{folder.below}", f"--dst-prefix=b/{folder.below}")
     options = ("-p", "--binary", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv")
-    with git.reading("diff-tree", *options, *prefixes, committed, tree) as stream:
+    with git.reading("diff-tree", *options, *prefixes, str(committed), tree) as stream:
         text = stream.read(DIFF_LIMIT_BYTES)
         is_cut = len(text) == DIFF_LIMIT_BYTES and stream.peek(1)
     note = (
