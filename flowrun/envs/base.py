@@ -1,4 +1,4 @@
-"""What an environment is, and what a backend promises."""
+"""What an environment is, and how one is asked for. `recipe.py` has what a backend promises."""
 
 from __future__ import annotations
 

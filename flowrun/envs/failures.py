@@ -1,0 +1,71 @@
+"""Says in plain words why uv or virtualenv failed, and what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from flowrun.envs.lock import normalised
+from flowrun.envs.process import CommandFailedError
+from flowrun.envs.requirements import Requirement
+from flowrun.errors import EnvError
+
+_UNKNOWN = re.compile(r"Because (?P<name>\S+) was not found in the (package registry|provided)")
+_NO_VERSION = (
+    re.compile(r"there (?:is|are) no versions? of (?P<name>[A-Za-z0-9._-]+)(?P<wanted>[^\s,]*)"),
+    re.compile(r"[Bb]ecause only (?P<name>[A-Za-z0-9._-]+)(?P<there>[^\s,]+) is available"),
+)
+_NETWORK = re.compile(
+    r"dns error|error sending request|Connection refused|timed out|tcp connect error"
+    r"|network was disabled|invalid peer certificate",
+    re.IGNORECASE,
+)
+_FULL = re.compile(r"No space left on device|os error 28|Disk quota exceeded")
+
+
+def explained(error: CommandFailedError, env: str, wanted: Iterable[Requirement]) -> EnvError:
+    """Return the error to show for a failed command.
+
+    Args:
+        env: the environment as people know it (`env 3f9c2a1d (python_env.yaml)`).
+        wanted: the project's requirements, to point at the one that is to blame.
+    """
+    places = {each.name: each for each in wanted if each.name}
+    reason, hint = _reason(error.tail, places)
+    head = f"{env}: {error.what} {error.ended}"
+    message = f"{head}: {reason}." if reason else f"{head}:\n{error.tail}"
+    return EnvError(message, f"{hint} Log: {error.log}".lstrip())
+
+
+def _reason(tail: str, places: dict[str, Requirement]) -> tuple[str, str]:
+    """Return why, and what to do; empty texts when the last lines must speak for themselves."""
+    if _FULL.search(tail):
+        return "the disk is full", "Free some space; nothing half-made is left behind."
+    if _NETWORK.search(tail):
+        where = _first(r"Failed to (?:fetch|download):? `?(\S+?)`?(?:\s|$)", tail)
+        return (
+            f"no answer from {where or 'the package index'}",
+            "Check the network and the index settings (UV_DEFAULT_INDEX, pip.conf).",
+        )
+    if match := _UNKNOWN.search(tail):
+        name = match["name"]
+        return f"there is no package '{name}'{_place(name, places)}", "Is the name right?"
+    for pattern in _NO_VERSION:
+        if match := pattern.search(tail):
+            name = match["name"]
+            asked = places.get(normalised(name))
+            shown = str(asked) if asked else name
+            found = match.groupdict().get("there")
+            there = f"; there is only {name}{found}" if found else ""
+            return f"no version of '{shown}'{_place(name, places)}{there}", "Is the version right?"
+    return "", ""
+
+
+def _place(name: str, places: dict[str, Requirement]) -> str:
+    asked = places.get(normalised(name))
+    return f" ({asked.mark.file}:{asked.mark.line})" if asked else ""
+
+
+def _first(pattern: str, text: str) -> str | None:
+    match = re.search(pattern, text)
+    return match[1] if match else None

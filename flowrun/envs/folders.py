@@ -1,0 +1,52 @@
+"""Private, sealed and removed folders: the file system work of the environment store."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from pathlib import Path
+
+from flowrun.errors import EnvError
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that only its owner can enter; refuse one that is somebody else's.
+
+    Raises:
+        EnvError: it belongs to another user, or is no folder.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise EnvError(
+            f"{folder} is not a folder of this user, so no environment from it can be trusted.",
+            "Remove it, or choose another place with FLOWRUN_HOME.",
+        )
+
+
+def seal(prefix: Path) -> None:
+    """Make a built environment read-only, except for Python's own bytecode caches.
+
+    Folders lose their write permission, so nothing can be added, replaced or removed. Files keep
+    theirs: uv hard-links them from its cache, so a change of mode would show in every other
+    environment of the user. `__pycache__` folders are made now and stay writable: bytecode is
+    written when a module is first imported, which costs less than compiling all of it here.
+    """
+    for folder, _, files in os.walk(prefix, topdown=False):
+        path = Path(folder)
+        if path.name == "__pycache__":
+            continue
+        if any(name.endswith(".py") for name in files):
+            (path / "__pycache__").mkdir(exist_ok=True)
+        path.chmod(0o555)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder, sealed or not; one that is not there is fine."""
+    if not folder.exists():
+        return
+    for path, _, _ in os.walk(folder):
+        Path(path).chmod(0o700)
+    # A killed builder's child may still be writing here: what it adds now, the next sweep removes.
+    shutil.rmtree(folder, ignore_errors=True)

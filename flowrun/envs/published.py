@@ -1,0 +1,81 @@
+"""The built environments, by key: what readers see, and how it gets there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+from pathlib import Path
+
+from flowrun.envs.base import PrefixEnv
+from flowrun.envs.folders import remove
+from flowrun.envs.recipe import EnvBackend
+
+_KEY_IN_NAME = 12
+
+
+def key_of(lock: str) -> str:
+    """Return the key of the environment that `lock` pins; the lock's first line is its tag."""
+    return hashlib.sha256(lock.encode()).hexdigest()
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a small file so that readers see all of it or nothing."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_name(f"{file.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(file)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+class Published:
+    """Environments in `folder`: a record `KEY.json` names a folder `KEY...-nonce` beside it.
+
+    An environment's own files name its absolute path (scripts, pyvenv.cfg), so it is built where
+    it stays, under a name of its own; what is published, by one rename, is the record. A folder
+    that no record names was never finished, and is nobody's.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def find(self, lock: str, backend: EnvBackend) -> PrefixEnv | None:
+        """Return the environment of `lock`, or None if there is none or it is damaged."""
+        key = key_of(lock)
+        name = self._recorded(key)
+        if name is None:
+            return None
+        env = backend.env(key, lock, self._folder / name)
+        return None if backend.unhealthy(env) else env
+
+    def new_prefix(self, key: str) -> Path:
+        """Return a fresh place for `key`; clears away unfinished and damaged ones of this key.
+
+        Only for the holder of the key's lock, once `find` gave None.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        short = key[:_KEY_IN_NAME]
+        self._record(key).unlink(missing_ok=True)
+        for left in self._folder.glob(f"{short}-*"):
+            remove(left)
+        return self._folder / f"{short}-{secrets.token_hex(3)}"
+
+    def publish(self, key: str, prefix: Path) -> None:
+        """Make the finished environment at `prefix` the one of `key`."""
+        write_whole(self._record(key), json.dumps({"folder": prefix.name}))
+
+    def _record(self, key: str) -> Path:
+        return self._folder / f"{key}.json"
+
+    def _recorded(self, key: str) -> str | None:
+        try:
+            found = json.loads(self._record(key).read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return None
+        name = found.get("folder") if isinstance(found, dict) else None
+        # The record is ours, but a name that leads elsewhere must never be followed.
+        is_ours = isinstance(name, str) and re.fullmatch(rf"{key[:_KEY_IN_NAME]}-[0-9a-f]+", name)
+        return name if is_ours else None

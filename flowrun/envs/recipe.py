@@ -1,0 +1,82 @@
+"""What a backend promises: from a request to a recipe, from a recipe to a lock and a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from flowrun.envs.base import EnvRequest, PrefixEnv, Progress
+from flowrun.envs.workshop import Workshop
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a backend may know of the machine and the caller."""
+
+    variables: Mapping[str, str]
+    """The caller's environment variables."""
+    caller_python: Path
+    memos: Path
+    """A private folder for what it wants to remember."""
+
+
+class Recipe(Protocol):
+    """One environment, read and checked, ready to be locked and built.
+
+    The three properties are known without network.
+    """
+
+    @property
+    def label(self) -> str:
+        """The file that describes it, as people know it (`python_env.yaml`)."""
+
+    @property
+    def digest(self) -> str:
+        """sha256 hex of all that decides the lock: same digest, same lock may be used again."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know (`conda packages are not installed: ...`)."""
+
+    def lock(self, shop: Workshop) -> str:
+        """Resolve to exact packages.
+
+        Returns:
+            a text with no credentials and no index addresses; its sha256 is the environment's key.
+
+        Raises:
+            EnvError: no such package or version, a conflict, no network.
+        """
+
+    def build(self, lock: str, prefix: Path, shop: Workshop) -> None:
+        """Make the environment of `lock` at `prefix`, which does not exist yet and never moves.
+
+        Raises:
+            EnvError: the build failed; what is left at `prefix` is the caller's to remove.
+        """
+
+
+class EnvBackend(Protocol):
+    """One way of making environments. The store owns folders, locks and records."""
+
+    def check(self, request: EnvRequest) -> None:
+        """Find every mistake that can be found without network and without building.
+
+        Raises:
+            SpecError: a file of the project has mistakes. EnvError: this machine lacks something.
+        """
+
+    def recipe(self, request: EnvRequest, progress: Progress) -> Recipe:
+        """Read the request; may fetch an interpreter that is not there yet.
+
+        Raises:
+            SpecError, EnvError: as `check`.
+        """
+
+    def env(self, key: str, lock: str, prefix: Path) -> PrefixEnv:
+        """Describe the environment built at `prefix`, for use by a step."""
+
+    def unhealthy(self, env: PrefixEnv) -> str | None:
+        """Say why a built environment can't be used any more, or None; a few `stat`s."""

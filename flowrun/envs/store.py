@@ -1,0 +1,144 @@
+"""The environment store: a request to a locked, built environment, shared by all runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+from flowrun.envs import backends, workshop
+from flowrun.envs.base import EnvRequest, PrefixEnv, Progress
+from flowrun.envs.exclusive import exclusive
+from flowrun.envs.folders import make_private, remove, seal
+from flowrun.envs.manager import LOCAL, choose_manager
+from flowrun.envs.published import Published, key_of, write_whole
+from flowrun.envs.recipe import EnvBackend, Recipe, Surroundings
+from flowrun.envs.system import caller_env
+from flowrun.errors import EnvError
+
+
+class EnvStore:
+    """All environments under one folder. Safe for any number of threads and processes.
+
+    Layout of the folder: `envs/` (see `Published`), `resolved/` (digest of a recipe to its lock),
+    `locks/`, `scratch/`, `logs/`, `memos/`.
+    """
+
+    def __init__(self, root: Path, *, variables: Mapping[str, str], caller_python: Path) -> None:
+        self._root = root = root.absolute()
+        self._surroundings = Surroundings(variables, caller_python, root / "memos")
+        self._published = Published(root / "envs")
+
+    def check(self, request: EnvRequest, manager: str | None) -> None:
+        """Find every mistake that can be found before any run exists, without network.
+
+        Args:
+            manager: as for `ensure`.
+
+        Raises:
+            SpecError: a file of the project has mistakes. UsageError: no such manager.
+            EnvError: not available in this version, or not on this machine.
+        """
+        name = choose_manager(request, manager)
+        if name != LOCAL:
+            with self._told_plainly():
+                self._backend(name).check(request)
+
+    def ensure(self, request: EnvRequest, manager: str | None, progress: Progress) -> PrefixEnv:
+        """Give the environment, resolved and built first if this machine does not have it.
+
+        Args:
+            manager: `local`, `virtualenv`, `uv` (the same), or None for the project's own default.
+            progress: hears of waiting, resolving and building; not called when all is there.
+
+        Raises:
+            SpecError, UsageError, EnvError: as `check`; EnvError also for a failed build.
+        """
+        name = choose_manager(request, manager)
+        if name == LOCAL:
+            return caller_env(self._surroundings.caller_python, self._surroundings.variables)
+        with self._told_plainly():
+            backend = self._backend(name)
+            recipe = backend.recipe(request, progress)
+            for note in recipe.notes:
+                progress(note)
+            return self._found(backend, recipe) or self._make(backend, recipe, progress)
+
+    @contextmanager
+    def _told_plainly(self) -> Iterator[None]:
+        """Make the store's folder safe to use; say so when the disk does not play along."""
+        try:
+            make_private(self._root)
+            yield
+        except OSError as error:
+            place = f" ({error.filename})" if error.filename else ""
+            raise EnvError(
+                f"Environments can't be kept in {self._root}: {error.strerror or error}{place}.",
+                "Free some space, or choose another place with FLOWRUN_HOME.",
+            ) from error
+
+    def _backend(self, name: str) -> EnvBackend:
+        return backends.load(name)(self._surroundings)
+
+    def _found(self, backend: EnvBackend, recipe: Recipe) -> PrefixEnv | None:
+        lock = self._remembered_lock(recipe)
+        return self._published.find(lock, backend) if lock else None
+
+    def _make(self, backend: EnvBackend, recipe: Recipe, progress: Progress) -> PrefixEnv:
+        log = self._root / "logs" / f"{recipe.digest[:12]}.log"
+        waiting = f"waiting for another flowrun that is building the environment of {recipe.label}"
+        with ExitStack() as held:
+            held.enter_context(
+                exclusive(self._lock_file(recipe.digest), partial(progress, waiting))
+            )
+            if found := self._found(backend, recipe):
+                return found
+            shop = held.enter_context(workshop.opened(self._root / "scratch", log, progress))
+            remembered = self._remembered_lock(recipe)
+            if remembered is None:
+                return self._build(backend, recipe, self._resolve(recipe, shop), shop)
+            try:
+                return self._build(backend, recipe, remembered, shop)
+            except EnvError:
+                # What was resolved earlier may be gone from the index by now.
+                renewed = self._resolve(recipe, shop)
+                if renewed == remembered:
+                    raise
+                return self._build(backend, recipe, renewed, shop)
+
+    def _resolve(self, recipe: Recipe, shop: workshop.Workshop) -> str:
+        lock = recipe.lock(shop)
+        write_whole(self._resolved_file(recipe), lock)
+        return lock
+
+    def _build(
+        self, backend: EnvBackend, recipe: Recipe, lock: str, shop: workshop.Workshop
+    ) -> PrefixEnv:
+        key = key_of(lock)
+        waiting = f"waiting for another flowrun that is building environment {key[:8]}"
+        with exclusive(self._lock_file(key), partial(shop.progress, waiting)):
+            if found := self._published.find(lock, backend):
+                return found
+            shop.progress(f"building environment {key[:8]} ({recipe.label})")
+            prefix = self._published.new_prefix(key)
+            try:
+                recipe.build(lock, prefix, shop)
+                seal(prefix)
+                self._published.publish(key, prefix)
+            except BaseException:
+                remove(prefix)
+                raise
+            return backend.env(key, lock, prefix)
+
+    def _remembered_lock(self, recipe: Recipe) -> str | None:
+        try:
+            return self._resolved_file(recipe).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+
+    def _resolved_file(self, recipe: Recipe) -> Path:
+        return self._root / "resolved" / recipe.digest
+
+    def _lock_file(self, name: str) -> Path:
+        return self._root / "locks" / name

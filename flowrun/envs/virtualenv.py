@@ -1,0 +1,70 @@
+"""The virtualenv backend: virtualenv makes an environment, uv resolves and fills it."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import uv
+
+from flowrun.envs.base import EnvRequest, PrefixEnv, Progress
+from flowrun.envs.index_settings import uv_variables
+from flowrun.envs.inputs import read_inputs
+from flowrun.envs.interpreters import Interpreters
+from flowrun.envs.manager import VIRTUALENV
+from flowrun.envs.recipe import Surroundings
+from flowrun.envs.virtualenv_recipe import Tools, VirtualenvRecipe
+
+
+class VirtualenvBackend:
+    """Environments of one Python with packages from an index."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        variables = uv_variables(surroundings.variables)
+        self._tools = Tools(functools.cache(uv.find_uv_bin), variables, surroundings.variables)
+        self._interpreters = Interpreters(
+            surroundings.memos, self._tools.uv, variables, surroundings.caller_python
+        )
+
+    def check(self, request: EnvRequest) -> None:
+        """Read everything, and see that the Python is there or can be fetched."""
+        python = read_inputs(request).python
+        if python is None or self._interpreters.find(python):
+            return
+        if not self._interpreters.may_fetch(python):
+            raise self._interpreters.missing(python)
+
+    def recipe(self, request: EnvRequest, progress: Progress) -> VirtualenvRecipe:
+        """Read everything, and have uv download the Python if it is not there and may be."""
+        inputs = read_inputs(request)
+        interpreter = self._interpreters.find(inputs.python)
+        if interpreter is None:
+            wanted = inputs.python or ""
+            if not self._interpreters.may_fetch(wanted):
+                raise self._interpreters.missing(wanted)
+            progress(f"downloading Python {wanted}")
+            interpreter = self._interpreters.fetch(wanted)
+        return VirtualenvRecipe(inputs, interpreter, self._tools)
+
+    def env(self, key: str, lock: str, prefix: Path) -> PrefixEnv:
+        """Describe the environment: its `bin` first on PATH, VIRTUAL_ENV as if activated."""
+        return PrefixEnv(
+            backend=VIRTUALENV,
+            key=key,
+            prefix=prefix,
+            python=prefix / "bin/python",
+            lock=lock,
+            path_entries=(prefix / "bin",),
+            variables={"VIRTUAL_ENV": str(prefix)},
+        )
+
+    def unhealthy(self, env: PrefixEnv) -> str | None:
+        """Look for the interpreter (a link to one that may be uninstalled) and the packages."""
+        if not env.python.exists():
+            return "its interpreter is gone"
+        prefix = env.python.parent.parent
+        if not (prefix / "pyvenv.cfg").exists():
+            return "its pyvenv.cfg is gone"
+        if not any((prefix / "lib").glob("python3*/site-packages")):
+            return "its packages are gone"
+        return None
