@@ -49,6 +49,11 @@ class Fields:
         """True if the field is there and not null."""
         return self._values.get(name) is not None
 
+    def require(self, name: str) -> None:
+        """Refuse the object if the field isn't there."""
+        if not self.has(name):
+            self._missing(name)
+
     def text(self, name: str, alias: str | None = None) -> str:
         """Give a text that must be there and not be empty; `alias` is an older name of it."""
         return self.text_or_none(name, alias) or self._missing(name)

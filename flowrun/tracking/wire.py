@@ -114,7 +114,7 @@ def run_info_json(info: RunInfo) -> JsonObject:
         status=info.status.value,
         start_time=info.start_time_ms,
         end_time=info.end_time_ms,
-        artifact_uri=info.artifact_uri,
+        artifact_uri=info.artifact_uri or None,
         lifecycle_stage=info.lifecycle_stage.value,
     )
 
