@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
-import secrets
 from pathlib import Path
 
 from flowrun.envs.base import PrefixEnv
@@ -23,7 +23,7 @@ def key_of(lock: str) -> str:
 def write_whole(file: Path, text: str) -> None:
     """Write a small file so that readers see all of it or nothing."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name(f"{file.name}.{secrets.token_hex(4)}.tmp")
+    beside = file.with_name(f"{file.name}.{os.urandom(4).hex()}.tmp")
     try:
         beside.write_text(text, encoding="utf-8")
         beside.replace(file)
@@ -61,7 +61,7 @@ class Published:
         self._record(key).unlink(missing_ok=True)
         for left in self._folder.glob(f"{short}-*"):
             remove(left)
-        return self._folder / f"{short}-{secrets.token_hex(3)}"
+        return self._folder / f"{short}-{os.urandom(3).hex()}"
 
     def publish(self, key: str, prefix: Path) -> None:
         """Make the finished environment at `prefix` the one of `key`."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -55,7 +54,7 @@ def opened(scratch: Path, log: Path, progress: Progress) -> Iterator[Workshop]:
     """
     scratch.mkdir(parents=True, exist_ok=True)
     _sweep(scratch)
-    folder = scratch / secrets.token_hex(6)
+    folder = scratch / os.urandom(6).hex()
     folder.mkdir()
     descriptor = os.open(folder, os.O_RDONLY)
     shop = None
