@@ -1,0 +1,38 @@
+"""What the server says about itself."""
+
+from __future__ import annotations
+
+from flowrun.server.messages import Call, Permission, Response, Route, text_response
+from flowrun.tracking.fields import JsonObject
+
+# The version of MLflow whose protocol this is. Clients older than 3.4 in this place are spoken to
+# with less, so it must parse as a version and be at least that.
+PROTOCOL_VERSION = "3.11.2"
+
+
+def get_health(_: Call) -> Response:
+    """Say that the server answers."""
+    return text_response("OK")
+
+
+def get_version(_: Call) -> Response:
+    """Give the version of MLflow whose protocol the server speaks."""
+    return text_response(PROTOCOL_VERSION)
+
+
+def get_server_info(_: Call) -> JsonObject:
+    """Say which of MLflow's optional abilities the server has."""
+    return {
+        "store_type": "SqlStore",
+        "workspaces_enabled": False,
+        "trace_archival_enabled": False,
+        "multipart_uploads_enabled": False,
+        "multipart_downloads_enabled": False,
+    }
+
+
+ROUTES = (
+    Route("GET", "/health", Permission.PUBLIC, get_health),
+    Route("GET", "/version", Permission.READ, get_version),
+    Route("GET", "/api/3.0/mlflow/server-info", Permission.PUBLIC, get_server_info),
+)

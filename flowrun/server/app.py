@@ -1,0 +1,167 @@
+"""The server as an ASGI application: finds the route, lets the caller in, runs the handler.
+
+It is written on bare ASGI, since the time of one call is the time of a training step's log_metric:
+no middleware, no model classes; a call that the store answers in less than a millisecond runs on
+the event loop itself, everything slower on a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from flowrun.errors import FlowrunError
+from flowrun.registry.store import RegistryStore
+from flowrun.server.access import Access
+from flowrun.server.asgi import ASGIApp, Receive, Scope, Send
+from flowrun.server.body import ClientGoneError, body_file, read_json, read_query
+from flowrun.server.messages import (
+    Call,
+    FileBody,
+    Permission,
+    Response,
+    Route,
+    Stores,
+    json_response,
+)
+from flowrun.server.problems import UnknownRouteError, bug_response, problem_response
+from flowrun.server.routes import all_routes
+from flowrun.server.table import RouteTable
+from flowrun.tracking.store import TrackingStore
+
+_CHUNK_BYTES = 2**18
+_NO_FILE: BinaryIO = io.BytesIO()
+_log = logging.getLogger("flowrun.server")
+
+
+def create_app(
+    *,
+    tracking: TrackingStore,
+    registry: RegistryStore,
+    artifacts_destination: str,
+    access: Access,
+    prefix: str = "",
+) -> ASGIApp:
+    """Give the application that serves these stores by MLflow's REST protocol.
+
+    Args:
+        tracking: experiments, runs and logged models.
+        registry: registered models.
+        artifacts_destination: the directory or fsspec URL under which `mlflow-artifacts:/` lies.
+        access: who may call.
+        prefix: what all paths begin with, such as `/mlflow`.
+    """
+    stores = Stores(tracking, registry, artifacts_destination)
+    return _App(stores, access, prefix.rstrip("/"), RouteTable(all_routes()))
+
+
+@dataclass(frozen=True, slots=True)
+class _App:
+    stores: Stores
+    access: Access
+    prefix: str
+    table: RouteTable
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+        elif scope["type"] == "http":
+            try:
+                response = await self._answer(scope, receive)
+            except ClientGoneError:
+                return
+            await _send_response(response, send, without_body=scope["method"] == "HEAD")
+        else:
+            await send({"type": "websocket.close"})
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Response:
+        try:
+            return await self._call(scope, receive)
+        except FlowrunError as error:
+            return problem_response(error)
+        except ClientGoneError:
+            raise
+        except Exception:  # noqa: BLE001 - the edge: a bug becomes an answer and a log entry
+            _log.exception("%s %s failed", scope["method"], scope["path"])
+            return bug_response()
+
+    async def _call(self, scope: Scope, receive: Receive) -> Response:
+        method: str = scope["method"]
+        headers: Mapping[bytes, bytes] = dict(scope["headers"])
+        route, values, user = self._admit(method, scope["path"], headers)
+        body = _NO_FILE
+        if route.takes_file:
+            fields = read_query(scope["query_string"])
+            body = body_file(receive)
+        elif method in {"GET", "HEAD"}:
+            fields = read_query(scope["query_string"])
+        else:
+            fields = await read_json(receive, headers, method)
+        if values:
+            fields = fields.with_values(values)
+        call = Call(self.stores, fields, user, headers, body)
+        answer = (
+            await asyncio.to_thread(route.handler, call) if route.is_slow else (route.handler(call))
+        )
+        return answer if isinstance(answer, Response) else json_response(answer)
+
+    def _admit(
+        self, method: str, path: str, headers: Mapping[bytes, bytes]
+    ) -> tuple[Route, Mapping[str, str], str]:
+        try:
+            route, values = self.table.find(method, self._below_prefix(path))
+        except FlowrunError:
+            # Who may not call does not learn what there is.
+            self.access.admit(headers, Permission.READ)
+            raise
+        return route, values, self.access.admit(headers, route.permission)
+
+    def _below_prefix(self, path: str) -> str:
+        if not path.startswith(self.prefix + "/"):
+            raise UnknownRouteError(f"This server has no '{path}'; all is below {self.prefix}/.")
+        return path[len(self.prefix) :]
+
+
+async def _send_response(response: Response, send: Send, *, without_body: bool) -> None:
+    await send(
+        {
+            "type": "http.response.start",
+            "status": response.status,
+            "headers": response.headers,
+        }
+    )
+    if isinstance(response.body, bytes):
+        await send({"type": "http.response.body", "body": response.body})
+    elif without_body:
+        response.body.file.close()
+        await send({"type": "http.response.body", "body": b""})
+    else:
+        await _send_file(response.body, send)
+
+
+async def _send_file(body: FileBody, send: Send) -> None:
+    rest = body.length_bytes
+    try:
+        await asyncio.to_thread(body.file.seek, body.start)
+        while rest > 0:
+            chunk = await asyncio.to_thread(body.file.read, min(rest, _CHUNK_BYTES))
+            if not chunk:
+                break  # cut off meanwhile: the length tells the client
+            rest -= len(chunk)
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        await asyncio.to_thread(body.file.close)
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """Say yes to the server's start and stop: there is nothing to prepare."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

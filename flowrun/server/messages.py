@@ -1,0 +1,110 @@
+"""What goes in and out of a handler: the call it gets and the response it gives."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import BinaryIO, TypeAlias
+
+from flowrun.registry.store import RegistryStore
+from flowrun.tracking.fields import Fields, JsonObject
+from flowrun.tracking.store import TrackingStore
+
+Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
+
+_JSON_HEADER = (b"content-type", b"application/json")
+_NOSNIFF_HEADER = (b"x-content-type-options", b"nosniff")
+_dump = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What the server serves."""
+
+    tracking: TrackingStore
+    registry: RegistryStore
+    artifacts_destination: str
+    """The directory or fsspec URL under which `mlflow-artifacts:/` lies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, checked and read, as a handler sees it."""
+
+    stores: Stores
+    fields: Fields
+    """Of the JSON body or the query string, with those of the path over them."""
+    user: str
+    """Who calls, as far as the server knows; may be empty."""
+    headers: Mapping[bytes, bytes]
+    body: BinaryIO
+    """For a route that takes a file: its bytes, to be read on the handler's own thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileBody:
+    """A part of an open file, sent in chunks and closed afterwards."""
+
+    file: BinaryIO
+    start: int
+    length_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A whole answer."""
+
+    status: int
+    headers: Headers
+    body: bytes | FileBody
+
+
+class Permission(StrEnum):
+    """What a caller must be allowed for a route."""
+
+    PUBLIC = "public"
+    """Nothing: answers tell nothing about what is stored."""
+    READ = "read"
+    WRITE = "write"
+
+
+ANY_METHOD = "*"
+
+Handler: TypeAlias = Callable[[Call], JsonObject | Response]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One line of the route table."""
+
+    method: str
+    path: str
+    """`{name}` stands for one segment, `{name...}` for the rest of the path."""
+    permission: Permission
+    handler: Handler
+    is_slow: bool = False
+    """Runs on a thread, since it reads files or much of the store; others run at once."""
+    takes_file: bool = False
+    """The body is a file's bytes, not JSON."""
+
+    @property
+    def summary(self) -> str:
+        """One line that says what the route is for: the handler's own."""
+        return (self.handler.__doc__ or "").partition("\n")[0]
+
+
+def json_response(value: JsonObject, status: int = 200, extra: Headers = ()) -> Response:
+    """Give a JSON answer."""
+    body = _dump(value).encode()
+    length = (b"content-length", str(len(body)).encode())
+    return Response(status, [_JSON_HEADER, _NOSNIFF_HEADER, length, *extra], body)
+
+
+def text_response(text: str) -> Response:
+    """Give a plain text answer."""
+    body = text.encode()
+    kind = (b"content-type", b"text/plain; charset=utf-8")
+    length = (b"content-length", str(len(body)).encode())
+    return Response(200, [kind, _NOSNIFF_HEADER, length], body)

@@ -1,0 +1,85 @@
+"""Where a caller may point the server: artifact locations, and the roots it reads itself.
+
+A location is only a text until something opens it. The server opens what lies under its own
+artifacts destination and nothing else, or a caller could make an experiment at `file:///etc` and
+read it through the server.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import unquote, urlsplit
+
+from flowrun.errors import InvalidValueError, PermissionDeniedError
+from flowrun.server.messages import Stores
+from flowrun.tracking.artifacts import Artifacts, open_artifacts
+
+PROXIED = "mlflow-artifacts"
+
+
+def check_location(uri: str, name: str = "artifact_location") -> None:
+    """Refuse a URI that could lead elsewhere than it looks.
+
+    Args:
+        uri: an artifact location or a model's source.
+        name: the request's parameter, for the message.
+
+    Raises:
+        InvalidValueError: it has a query, a fragment, a user, a backslash, control characters, or
+            a `..` in any encoding, or is a file on another host.
+    """
+    text = decoded(uri)
+    parts = urlsplit(text)
+    reason = None
+    if "\\" in text or any(ord(character) < 32 or ord(character) == 127 for character in text):
+        reason = "it has a backslash or a control character"
+    elif ".." in parts.path.split("/"):
+        reason = "it climbs with '..'"
+    elif parts.query or parts.fragment or "?" in text or "#" in text:
+        reason = "it has a query or a fragment"
+    elif "@" in parts.netloc and parts.scheme not in {"abfss", "wasbs"}:
+        reason = "it names a user"
+    elif parts.scheme == "file" and parts.netloc not in {"", "localhost"}:
+        reason = "it is a file on another host"
+    if reason:
+        raise InvalidValueError(f"Invalid {name} '{uri}': {reason}.")
+
+
+def decoded(text: str) -> str:
+    """Give `text` with percent-encoding taken off until nothing changes."""
+    while (once := unquote(text)) != text:
+        text = once
+    return text
+
+
+def is_within(uri: str, root: str) -> bool:
+    """True if `uri`, checked before, is `root` or lies below it."""
+    inner, outer = _parts(uri), _parts(root)
+    return inner[:2] == outer[:2] and inner[2][: len(outer[2])] == outer[2]
+
+
+def is_local(uri: str) -> bool:
+    """True for a path or a `file:` URI."""
+    return urlsplit(uri).scheme in {"", "file"}
+
+
+def open_root(stores: Stores, uri: str) -> Artifacts:
+    """Open the artifacts at a run's, model's or version's URI, for the server itself to read.
+
+    Raises:
+        PermissionDeniedError: they lie outside the server's own artifacts.
+    """
+    destination = stores.artifacts_destination
+    if urlsplit(uri).scheme != PROXIED:
+        check_location(uri)
+        if not is_within(uri, destination):
+            raise PermissionDeniedError(
+                f"The server does not read artifacts at '{uri}', outside its own.",
+                "Read them from there directly, with MLflow's client.",
+            )
+    return open_artifacts(uri, destination=destination)
+
+
+def _parts(uri: str) -> tuple[str, str, list[str]]:
+    parts = urlsplit(decoded(uri))
+    scheme = "" if parts.scheme == "file" else parts.scheme
+    return scheme, parts.netloc, [segment for segment in parts.path.split("/") if segment]

@@ -1,0 +1,79 @@
+"""The one table: error class -> MLflow error_code and HTTP status.
+
+MLflow's client raises by `error_code`, and retries 408, 429, 500, 502, 503 and 504 for minutes, so
+no failure that will happen again may carry one of these.
+Source: MLflow REST API, errors; `rest_utils.py` for what is retried.
+"""
+
+from __future__ import annotations
+
+from flowrun.errors import (
+    AlreadyExistsError,
+    FlowrunError,
+    InvalidStateError,
+    InvalidValueError,
+    NotFoundError,
+    PermissionDeniedError,
+    StoreError,
+    UnsupportedError,
+    UsageError,
+)
+from flowrun.server.messages import Response, json_response
+
+
+class UnauthenticatedError(FlowrunError):
+    """The caller did not say who it is, or not convincingly."""
+
+
+class UnknownRouteError(FlowrunError):
+    """No route has this path."""
+
+
+class WrongMethodError(FlowrunError):
+    """There are routes of this path, but for other methods."""
+
+
+class WrongHostError(FlowrunError):
+    """The Host or Origin header names a place this server does not answer to."""
+
+
+PROBLEMS: dict[type[FlowrunError], tuple[str, int]] = {
+    UnauthenticatedError: ("UNAUTHENTICATED", 401),
+    PermissionDeniedError: ("PERMISSION_DENIED", 403),
+    WrongHostError: ("PERMISSION_DENIED", 403),
+    NotFoundError: ("RESOURCE_DOES_NOT_EXIST", 404),
+    UnknownRouteError: ("ENDPOINT_NOT_FOUND", 404),
+    WrongMethodError: ("ENDPOINT_NOT_FOUND", 405),
+    AlreadyExistsError: ("RESOURCE_ALREADY_EXISTS", 400),
+    InvalidValueError: ("INVALID_PARAMETER_VALUE", 400),
+    InvalidStateError: ("INVALID_PARAMETER_VALUE", 400),
+    UsageError: ("INVALID_PARAMETER_VALUE", 400),
+    UnsupportedError: ("NOT_IMPLEMENTED", 501),
+    # A full or broken disk stays so. 507 is no status that clients retry, and they show its text.
+    StoreError: ("INTERNAL_ERROR", 507),
+}
+
+# Only a bug is answered like this. Clients retry it; the header makes them wait one second
+# between tries instead of up to a minute.
+_BUG = ("INTERNAL_ERROR", 500, [(b"retry-after", b"1")])
+
+
+def problem_response(error: FlowrunError) -> Response:
+    """Give the answer for an error raised on purpose."""
+    for kind in type(error).__mro__:
+        if kind in PROBLEMS:
+            code, status = PROBLEMS[kind]
+            break
+    else:
+        code, status = "INVALID_PARAMETER_VALUE", 400
+    extra = []
+    if status == 401:
+        extra.append((b"www-authenticate", b'Basic realm="flowrun"'))
+    return json_response({"error_code": code, "message": str(error)}, status, extra)
+
+
+def bug_response() -> Response:
+    """Give the answer for an error nobody expected; its story is in the server's log."""
+    code, status, extra = _BUG
+    message = "The server failed on this request. Its log has the details."
+    return json_response({"error_code": code, "message": message}, status, extra)

@@ -1,0 +1,126 @@
+"""A real server over a real store on a loopback port, and a plain caller of it.
+
+with serving(tmp_path) as server:
+    answer = server.post("runs/create", {"experiment_id": "0"})
+    assert answer.status == 200
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from flowrun.registry.store import RegistryStore
+from flowrun.registry.uri import open_registry_store
+from flowrun.server.access import Access
+from flowrun.server.app import create_app
+from flowrun.server.asgi import ASGIApp
+from flowrun.server.loopback import LoopbackServer
+from flowrun.tracking.store import TrackingStore
+from flowrun.tracking.uri import open_tracking_store
+
+TOKEN = "secret-token"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401 - JSON
+        """The body, read as JSON."""
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running server and what is behind it."""
+
+    url: str
+    token: str | None
+    tracking: TrackingStore
+    registry: RegistryStore
+    artifacts: Path
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send one request, with the token unless the headers say otherwise."""
+        sent = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        sent |= headers or {}
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=20)
+        try:
+            connection.request(method, path, body, {k: v for k, v in sent.items() if v})
+            response = connection.getresponse()
+            return Answer(response.status, dict(response.headers.lower_items()), response.read())
+        finally:
+            connection.close()
+
+    def get(self, path: str, **query: object) -> Answer:
+        """GET a path below /api/2.0/mlflow/."""
+        return self.call("GET", f"/api/2.0/mlflow/{path}?{urlencode(query, doseq=True)}")
+
+    def post(self, path: str, body: object, method: str = "POST") -> Answer:
+        """Send JSON to a path below /api/2.0/mlflow/."""
+        content = json.dumps(body).encode()
+        kind = {"Content-Type": "application/json"}
+        return self.call(method, f"/api/2.0/mlflow/{path}", content, kind)
+
+    def new_run(self, **fields: object) -> str:
+        """Start a run in the default experiment and give its id."""
+        answer = self.post("runs/create", {"experiment_id": "0", **fields})
+        assert answer.status == 200, answer.body
+        return str(answer.json["run"]["info"]["run_id"])
+
+
+@contextmanager
+def serving(folder: Path, token: str | None = TOKEN, prefix: str = "") -> Iterator[Served]:
+    """Serve a new store in a folder until the end of the block."""
+    uri = f"sqlite:///{folder / 'flowrun.db'}"
+    tracking = open_tracking_store(
+        uri, artifact_root="mlflow-artifacts:/", now=_now_ms, new_id=_new_id
+    )
+    registry = open_registry_store(uri, now=_now_ms, tracking=tracking)
+    artifacts = folder / "artifacts"
+    artifacts.mkdir(exist_ok=True)
+
+    def make_app() -> ASGIApp:
+        return create_app(
+            tracking=tracking,
+            registry=registry,
+            artifacts_destination=str(artifacts),
+            access=Access(token=token),
+            prefix=prefix,
+        )
+
+    server = LoopbackServer(make_app)
+    try:
+        yield Served(server.url + prefix, token, tracking, registry, artifacts)
+    finally:
+        server.close()
+        registry.close()
+        tracking.close()
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _new_id() -> str:
+    return os.urandom(16).hex()
