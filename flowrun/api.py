@@ -264,8 +264,8 @@ def _cancelled_by_signals(plan_run: PlanRun) -> Iterator[None]:
         return
 
     def cancel(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        plan_run.cancel()
+        del frame
+        plan_run.cancel(number)
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, cancel) for number in numbers}

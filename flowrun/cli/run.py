@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -41,7 +42,7 @@ ParamList = Annotated[
 
 EXIT_STEP_FAILED = 1
 EXIT_SURROUNDINGS = 3
-EXIT_CANCELLED = 130
+EXIT_BY_SIGNAL = 128
 
 
 class PlanFormat(StrEnum):
@@ -178,7 +179,7 @@ def run_exit_code(outcome: RunOutcome) -> int:
         case RunStatus.FINISHED:
             return 0
         case RunStatus.KILLED:
-            return EXIT_CANCELLED
+            return EXIT_BY_SIGNAL + (outcome.cancelled_by or signal.SIGINT)
         case _:
             return EXIT_SURROUNDINGS if outcome.is_surroundings else EXIT_STEP_FAILED
 

@@ -66,6 +66,8 @@ class RunOutcome:
     """Model versions that it registered, as `name/version`."""
     is_surroundings: bool = False
     """What failed, failed for its surroundings: an environment, the store, the disk."""
+    cancelled_by: int | None = None
+    """The signal that cancelled it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ class PlanRun:
         self._step_ids: dict[str, str] = {}
         """Run id, which is a command's job id as well, to step id."""
         self._cancels = 0
+        self._cancelled_by: int | None = None
         self._has_failed_surroundings = False
         self._session = Session(
             id=services.new_id(),
@@ -115,12 +118,13 @@ class PlanRun:
         self._session = replace(self._session, work=str(self._work))
         self._recorder = Recorder(services, request, self._session)
 
-    def cancel(self) -> None:
+    def cancel(self, signal_number: int | None = None) -> None:
         """End the run: the first call asks its steps to end, the second kills them.
 
-        May be called from a signal handler.
+        May be called from a signal handler, with the number of the signal.
         """
         self._cancels += 1
+        self._cancelled_by = self._cancelled_by or signal_number
         self._inbox.put(_Cancel(is_forced=self._cancels > 1))
 
     def carry_out(self) -> RunOutcome:
@@ -157,6 +161,7 @@ class PlanRun:
             duration_ms,
             self._versions(),
             self._has_failed_surroundings,
+            self._cancelled_by,
         )
 
     def _versions(self) -> tuple[str, ...]:

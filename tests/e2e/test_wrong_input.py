@@ -1,0 +1,131 @@
+"""Wrong input: told with place and remedy, exit code 2, and before any run exists."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.space import Space
+
+WRONG = {
+    "unknown key in a step": (
+        "entry_points:\n  main:\n    steps:\n      a: {run: echo, neds: [b]}\n",
+        (),
+        "MLproject:4:21: ",
+    ),
+    "not available yet": (
+        "entry_points:\n  main:\n    steps:\n      a: {run: echo, retries: 2}\n",
+        (),
+        "'retries'",
+    ),
+    "missing parameter": (
+        "entry_points:\n  main:\n    parameters: {lr: float}\n    command: echo {lr}\n",
+        (),
+        "'lr'",
+    ),
+    "malformed parameter": (
+        "entry_points:\n  main:\n    parameters: {lr: float}\n    command: echo {lr}\n",
+        ("-P", "lr=fast"),
+        "lr",
+    ),
+    "unknown entry point": (
+        "entry_points:\n  main: {command: echo}\n",
+        ("-e", "mian"),
+        "'main'",
+    ),
+    "unknown step": (
+        "entry_points:\n  main:\n    steps:\n      prepare: {run: echo}\n"
+        "      b: {run: echo, needs: prepar}\n",
+        (),
+        "'prepare'",
+    ),
+    "cycle": (
+        "entry_points:\n  main:\n    steps:\n      a: {run: echo, needs: b}\n"
+        "      b: {run: echo, needs: a}\n",
+        (),
+        "a -> b -> a",
+    ),
+    "duplicate key": (
+        "entry_points:\n  main: {command: echo}\n  main: {command: ls}\n",
+        (),
+        "MLproject:3:3: ",
+    ),
+    "path that is not there": (
+        "entry_points:\n  main:\n    parameters: {data: path}\n    command: cat {data}\n",
+        ("-P", "data=nothing.csv"),
+        "nothing.csv does not exist (from -P data=nothing.csv)",
+    ),
+    "default path that is not there": (
+        "entry_points:\n  main:\n    parameters: {data: {type: path, default: no.csv}}\n"
+        "    command: cat {data}\n",
+        (),
+        "'no.csv' exists neither in the project nor in",
+    ),
+    "secret that is not set": (
+        "entry_points:\n  main:\n    steps:\n      a: {run: echo, secrets: [MY_KEY]}\n",
+        (),
+        "step 'a' needs the secret MY_KEY, but the environment variable of that name is not set",
+    ),
+    "empty file": ("", (), "main"),
+    "param without value": ("entry_points:\n  main: {command: echo}\n", ("-P", "x"), "NAME=VALUE"),
+    "param twice": (
+        "entry_points:\n  main: {command: echo}\n",
+        ("-P", "x=1", "-P", "x=2"),
+        "given twice",
+    ),
+    "backend": ("entry_points:\n  main: {command: echo}\n", ("-b", "databricks"), "databricks"),
+    "both experiment flags": (
+        "entry_points:\n  main: {command: echo}\n",
+        ("--experiment-name", "x", "--experiment-id", "0"),
+        "not both",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "words", "message"), WRONG.values(), ids=WRONG.keys())
+def test_is_told_before_any_run_exists(
+    space: Space, text: str, words: tuple[str, ...], message: str
+) -> None:
+    space.write({"p/MLproject": text})
+    done = space.flowrun("run", "p", *words, "--env-manager", "local", code=2)
+    assert message in done.err
+    assert "Traceback" not in done.text
+    assert space.runs() == []
+
+
+def test_all_mistakes_of_a_file_are_told_at_once_in_its_order(space: Space) -> None:
+    text = (
+        "entry_points:\n  main:\n    steps:\n      a: {run: echo, neds: b}\n"
+        "      b: {run: echo, needs: [c]}\n      d: {run: echo, resources: {cpus: many}}\n"
+    )
+    space.write({"p/MLproject": text})
+    done = space.flowrun("plan", "p", code=2)
+    places = [line.split(" ")[0] for line in done.err.splitlines() if line.startswith("MLproject:")]
+    assert [place.split(":")[1] for place in places] == ["4", "5", "6"]
+
+
+def test_docker_and_conda_are_refused_before_anything_runs(space: Space) -> None:
+    space.write(
+        {
+            "d/MLproject": "docker_env: {image: python}\nentry_points:\n  main: {command: echo}\n",
+            "c/MLproject": "conda_env: conda.yaml\nentry_points:\n  main: {command: echo}\n",
+            "c/conda.yaml": "dependencies: [python]\n",
+        }
+    )
+    assert "docker" in space.flowrun("run", "d", code=3).err
+    assert "--env-manager virtualenv" in space.flowrun("run", "c", code=3).err
+    assert space.runs() == []
+
+
+def test_an_unknown_experiment_id_is_wrong_input(space: Space) -> None:
+    space.write({"p/MLproject": "entry_points:\n  main: {command: echo}\n"})
+    words = ("run", "p", "--experiment-id", "999", "--env-manager", "local")
+    assert "999" in space.flowrun(*words, code=2).err
+
+
+def test_an_unreachable_repository_is_surroundings(space: Space) -> None:
+    done = space.flowrun("run", "https://127.0.0.1:9/team/wine.git", code=3)
+    assert "127.0.0.1:9" in done.err
+
+
+def test_a_directory_that_is_not_there_is_wrong_input(space: Space) -> None:
+    assert "nowhere" in space.flowrun("run", "nowhere", code=2).err
