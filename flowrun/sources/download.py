@@ -6,6 +6,7 @@ import base64
 import http.client
 import ssl
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
@@ -87,8 +88,7 @@ def _opener(uri: ZipUri, variables: Mapping[str, str]) -> urllib.request.OpenerD
         for scheme in ("http", "https")
         if lower.get(f"{scheme}_proxy")
     }
-    host = uri.url.partition("://")[2].partition("/")[0]
-    if urllib.request.proxy_bypass_environment(host, {"no": lower.get("no_proxy", "")}):
+    if _is_direct(uri.url, lower.get("no_proxy", "")):
         proxies = {}
     opener = urllib.request.OpenerDirector()
     handlers = (
@@ -103,3 +103,10 @@ def _opener(uri: ZipUri, variables: Mapping[str, str]) -> urllib.request.OpenerD
     for handler in handlers:
         opener.add_handler(handler)
     return opener
+
+
+def _is_direct(url: str, no_proxy: str) -> bool:
+    """Whether the caller wants no proxy for this host; curl and git read `no_proxy` in this way."""
+    host = urllib.parse.urlsplit(url).hostname or ""
+    names = [name.strip().lstrip(".").lower() for name in no_proxy.split(",")]
+    return any(name and (name == "*" or f".{host}".endswith(f".{name}")) for name in names)

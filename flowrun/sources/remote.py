@@ -24,7 +24,7 @@ def resolve_git(uri: GitUri, version: str | None, cache: SourceCache, progress: 
         SourceError: there is no such repository or version.
         UnreachableError: there is no answer, and the version may have moved since the last one.
     """
-    version = check_version(version) if version else None
+    version = None if version is None else check_version(version)
     origin = Origin(uri, cache, progress)
     if version and is_full_commit(version):
         return _source(origin, FoundRef("", version), version)

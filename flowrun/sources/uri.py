@@ -14,7 +14,7 @@ _FORMS = "a path, file://, https://, ssh://, git:// or user@host:path"
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ssh": 22, "git": 9418}
 _HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\]")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
-_SCP = re.compile(r"(?:(?P<user>[^@/:]+)@)?(?P<host>\[[^\]/]+\]|[^:/\[\]@]+):(?P<path>[^-].*)")
+_SCP = re.compile(r"(?:(?P<user>[^@/:]+)@)?(?P<host>\[[^\]/]+\]|[^:/\[\]@]+):(?P<path>[^-:].*)")
 _PAGE = re.compile(
     r"(?P<repository>/.+(?=/-/)|/[^/]+/[^/]+)"
     r"/(?:-/)?(?P<kind>tree|blob|src/(?:branch|tag|commit))/(?P<rest>.+)"
