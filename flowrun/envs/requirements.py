@@ -181,7 +181,8 @@ class _Reader:
 
     def _index_option(self, name: str, value: str, mark: Mark, folder: Path) -> None:
         if (not value) != (name == "--no-index") or re.search(r"\s", value):
-            self.problems.add(mark, f"{name} takes {'no' if value else 'one'} value")
+            many = "no" if name == "--no-index" else "one"
+            self.problems.add(mark, f"{name} takes {many} value")
             return
         local = None
         if name == "--find-links" and not _URL.match(value):
@@ -195,7 +196,7 @@ class _Reader:
             self.problems.add(mark, f"'{text}': the only option of a requirement is --hash")
             return
         named = _NAMED.match(bare)
-        if named and _AFTER_NAME.match(bare, named.end()) and not bare.endswith(_ARCHIVES):
+        if named and _AFTER_NAME.match(bare, named.end()) and not self._is_file(bare):
             self._named(bare, named, mark, hashes, into)
         elif url := _URL.match(bare):
             if self._allowed(url["scheme"], mark):
@@ -226,6 +227,10 @@ class _Reader:
             self.problems.add(mark, refusal_of_reserved_name())
             return
         into.append(Requirement(bare, mark, name, hashes))
+
+    def _is_file(self, bare: str) -> bool:
+        """Tell `package.whl` and a forgotten `-r requirements.txt` from a package's name."""
+        return "/" not in bare and (self._directory / bare).is_file()
 
     def _allowed(self, scheme: str, mark: Mark) -> bool:
         if scheme.lower() in _SCHEMES:
