@@ -209,7 +209,8 @@ class _Turn:
         return lineage_tags(self.runner.services.tracking.get_run(run_id), parent)
 
     def _conditions(self) -> str:
-        return " and ".join(str(value.raw) for value, _ in self.step.conditions)
+        conditions = [gate.condition for gate in self.step.gates]
+        return " and ".join(str(value.raw) for value in conditions if value is not None)
 
     def _why(self) -> str:
         conditions = self._conditions()

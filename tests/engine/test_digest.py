@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from flowrun.engine.digest import digest_of
+
+
+def _tree(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+def test_a_files_digest_is_the_sha256_of_its_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(b"abc")
+    digest = digest_of(path)
+    assert digest.sha256 == hashlib.sha256(b"abc").hexdigest()
+    assert (digest.size_bytes, digest.is_directory) == (3, False)
+
+
+def test_equal_directories_have_equal_digests_wherever_they_are(tmp_path: Path) -> None:
+    files = {"b.txt": "2", "a/z.txt": "1", "a-b.txt": "3"}
+    one = _tree(tmp_path / "one", files)
+    two = _tree(tmp_path / "two" / "deeper", dict(reversed(files.items())))
+    assert digest_of(one) == digest_of(two)
+    assert digest_of(one).size_bytes == 3
+
+
+CHANGES = {
+    "content": {"a.txt": "other", "d/b.txt": "2"},
+    "name": {"c.txt": "1", "d/b.txt": "2"},
+    "folder": {"a.txt": "1", "e/b.txt": "2"},
+    "one file more": {"a.txt": "1", "d/b.txt": "2", "new": ""},
+    "contents moved": {"a.txt": "2", "d/b.txt": "1"},
+}
+
+
+@pytest.mark.parametrize("changed", CHANGES.values(), ids=CHANGES.keys())
+def test_every_change_changes_the_digest(tmp_path: Path, changed: dict[str, str]) -> None:
+    before = _tree(tmp_path / "before", {"a.txt": "1", "d/b.txt": "2"})
+    assert digest_of(before).sha256 != digest_of(_tree(tmp_path / "after", changed)).sha256
+
+
+def test_a_link_counts_by_where_it_points(tmp_path: Path) -> None:
+    for name, target in (("one", "x"), ("two", "x"), ("three", "y")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "link").symlink_to(target)
+    one, two, three = (digest_of(tmp_path / name).sha256 for name in ("one", "two", "three"))
+    assert one == two != three
