@@ -241,11 +241,11 @@ class Git:
 
         Raises:
             GitFailedError: a status that is not 0.
-            SilentHostError: nothing came for `patience_s` seconds.
+            SilentHostError: it said nothing for longer than `patience_s` seconds.
         """
         with _git_program(self.variables):
             process = subprocess.Popen(
-                ("git", *_OPTIONS, *arguments),
+                ("git", *_OPTIONS, *self._impatience(), *arguments),
                 cwd=self.directory,
                 env=self.variables,
                 stdin=subprocess.DEVNULL,
@@ -253,10 +253,18 @@ class Git:
                 stderr=subprocess.PIPE,
             )
         with _ended(process):
-            stdout, stderr = _both(process, self.patience_s, on_line)
+            stdout, stderr = _both(process, self.patience_s + 1, on_line)
             if process.wait() != 0:
                 raise GitFailedError(arguments, process.returncode, stderr)
         return stdout
+
+    def _impatience(self) -> tuple[str, ...]:
+        """Let git itself give a silent web server up, a little before it is given up here.
+
+        It talks to web servers through a helper, which would live on if git were only ended.
+        """
+        seconds = max(1, round(self.patience_s))
+        return ("-c", "http.lowSpeedLimit=1", "-c", f"http.lowSpeedTime={seconds}")
 
 
 def _both(
@@ -272,7 +280,7 @@ def _both(
     while still_open:
         ready = poll.poll(patience_s * 1000)
         if not ready:
-            raise SilentHostError(f"nothing came for {patience_s:g} s")
+            raise SilentHostError(f"it said nothing for {patience_s:g} s")
         for file, _ in ready:
             data = os.read(file, 65536)
             kept[file].append(data)

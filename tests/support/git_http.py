@@ -57,10 +57,10 @@ def git_host(root: Path, login: str | None = None) -> Iterator[GitHost]:
 class _Handler(BaseHTTPRequestHandler):
     hosts: dict[int, GitHost] = {}  # noqa: RUF012 - one entry a server of this process
 
-    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
+    def do_GET(self) -> None:
         self._answer(b"")
 
-    def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
+    def do_POST(self) -> None:
         self._answer(self._body())
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the inherited name
