@@ -8,6 +8,7 @@ import os
 import re
 import stat
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,7 +80,8 @@ class SourceCache:
             about: the same for people.
             hash_name: `sha1` or `sha256`.
         """
-        return Repository.ensure(self._place(address, hash_name), self.git, about, hash_name)
+        place = self._place(address, hash_name)
+        return Repository.ensure(place, self.git, about, hash_name, self.scratch)
 
     def has_repository(self, address: str) -> bool:
         """Whether something was once fetched from this address."""
@@ -97,7 +99,9 @@ class SourceCache:
 
     def scratch(self) -> Path:
         """A fresh empty folder on the cache's file system; its user removes or renames it."""
-        made = self.folder("tmp") / f"{os.getpid()}-{os.urandom(8).hex()}"
+        folder = self.folder("tmp")
+        _sweep(folder)
+        made = folder / f"{os.getpid()}-{os.urandom(8).hex()}"
         made.mkdir(mode=0o700)
         return made
 
@@ -151,6 +155,13 @@ class SourceCache:
         if not Path(found).is_dir():
             raise _no_folder(source, files)
         return files / source.subdir
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what flowruns that were killed have left; none works on one thing for a day."""
+    for left in folder.iterdir():
+        if left.lstat().st_mtime < time.time() - 86_400:
+            remove(left)
 
 
 def _no_folder(source: Source, files: Path) -> SourceError:

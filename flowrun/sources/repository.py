@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,7 +44,9 @@ class Repository:
     git: Git
 
     @classmethod
-    def ensure(cls, path: Path, git: Git, about: str, hash_name: str = "sha1") -> Repository:
+    def ensure(
+        cls, path: Path, git: Git, about: str, hash_name: str, scratch: Callable[[], Path]
+    ) -> Repository:
         """Open the repository, made first if it isn't there: whole, or not at all.
 
         Args:
@@ -51,9 +54,10 @@ class Repository:
             git: git, at no particular place.
             about: for people who look into the cache; no credentials.
             hash_name: `sha1` or `sha256`.
+            scratch: gives an empty folder on the same file system.
         """
         if not (path / "HEAD").exists():
-            _make(path, git, about, hash_name)
+            _make(path, git, about, hash_name, scratch())
         return cls(path, git.on(path))
 
     def find(self, name: str) -> str | None:
@@ -111,9 +115,7 @@ def grafted(folder: str, entries: Iterable[TreeEntry]) -> list[TreeEntry]:
     return [replace(entry, path=f"{folder}/{entry.path}") for entry in entries]
 
 
-def _make(path: Path, git: Git, about: str, hash_name: str) -> None:
-    made = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-    made.mkdir(mode=0o700)
+def _make(path: Path, git: Git, about: str, hash_name: str, made: Path) -> None:
     git.inside(made).run(
         "init", "--quiet", "--bare", "--template=", f"--object-format={hash_name}", "."
     )
@@ -123,6 +125,7 @@ def _make(path: Path, git: Git, about: str, hash_name: str) -> None:
     try:
         made.rename(path)
     except OSError:
+        shutil.rmtree(made)
         # Another flowrun was first; an empty repository is as good as the next one.
         if not (path / "HEAD").exists():
             raise

@@ -65,6 +65,8 @@ def resolve(
         case _:
             assert_never(found)
     cache.project_dir(source)
+    if source.kind is SourceKind.GIT:
+        _tell_of_large_files(source, cache, told)
     return source
 
 
@@ -145,8 +147,18 @@ def _zip(
     """Loaded only now: what reads zip files and the web takes longer to import than all of this."""
     read: ZipResolver = import_module("flowrun.sources.archive").resolve_zip
     if version is not None:
-        raise SourceError(f"{version!r}: a zip file has no versions", "Leave -v away.")
+        raise SourceError(f"version {version!r} was asked for, but a zip file has no versions")
     return read(uri, cache, progress)
+
+
+def _tell_of_large_files(source: Source, cache: SourceCache, progress: Progress) -> None:
+    """Filters are commands, and Git LFS is one: its files stay the pointers that git keeps."""
+    attributes = cache.project_dir(replace(source, subdir="")) / ".gitattributes"
+    if attributes.is_file() and "filter=lfs" in attributes.read_text(errors="replace"):
+        progress(
+            f"{source.uri} keeps files in Git LFS, which flowrun does not fetch; "
+            "from a local checkout it takes them as they are on disk"
+        )
 
 
 def _missing(path: Path) -> SourceError:

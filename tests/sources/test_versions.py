@@ -217,3 +217,12 @@ def test_sha256_repository_works(sources: Sources, tmp_path: Path) -> None:
     assert sources.resolve("long").tree == long.tree_of()
     assert sources.resolve("long", "main").commit == commit
     assert sources.resolve("long", commit).commit == commit
+
+
+def test_large_files_kept_elsewhere_are_told(sources: Sources, wine: Repository) -> None:
+    wine.commit({".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n"})
+    sources.resolve("wine", "main")
+    assert sources.told[-1] == (
+        f"{wine.url} keeps files in Git LFS, which flowrun does not fetch; "
+        "from a local checkout it takes them as they are on disk"
+    )
