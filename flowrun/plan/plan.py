@@ -33,7 +33,10 @@ class CommandAction:
     template: str
     entry_point: str | None
     parameters: Mapping[str, Parameter]
-    """The declared ones, in order. Arguments beyond them are appended as ` --name value`."""
+    """The declared ones, in order; none for an inline command, whose `{name}`s are its arguments.
+
+    Arguments that are neither declared nor in the template are appended as ` --name value`.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,10 @@ class SelectAction:
 
 @dataclass(frozen=True, slots=True)
 class PipelineEnd:
-    """The end of a nested pipeline: its results become the outputs of the calling step."""
+    """The end of a nested pipeline: its results become the outputs of the calling step.
+
+    The planned step's scope is the nested pipeline's, so that the results mean what they say.
+    """
 
     results: Mapping[str, Value]
 
@@ -59,15 +65,34 @@ Action = CommandAction | SelectAction | Register | Promote | PipelineEnd
 class Scope:
     """What the names in one pipeline's expressions mean.
 
-    `steps` maps a step's name, as written, to its ids (several for a matrix); `params` are the
-    pipeline's own parameters: concrete at the top, expressions of the outer scope in a nested one.
+    `steps` maps a step's name, as written, to its id, or to all its ids for a step with a matrix.
+    `params` are the pipeline's own parameters: values at the top, in a nested pipeline what its
+    caller wrote, to be evaluated in `outer` with the caller's `matrix`.
     """
 
+    parameters: Mapping[str, Parameter]
     params: Mapping[str, Value]
-    steps: Mapping[str, tuple[str, ...]]
+    steps: Mapping[str, str | tuple[str, ...]]
     outer: Scope | None = None
     matrix: Mapping[str, Value] = field(default_factory=dict)
-    """Of the calling step, if a nested pipeline is called from a matrix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One `if` that governs a step, or the lack of one, which means `success()`.
+
+    `needs` are the steps whose outcome `success()` asks about. `watched` are the steps before it,
+    near and far, whose failure `failure()` asks about; empty where the `if` does not ask.
+    """
+
+    condition: Value | None
+    scope: Scope
+    matrix: Mapping[str, Value]
+    needs: tuple[str, ...]
+    looks_at_status: bool
+    watched: tuple[str, ...] = ()
+    tolerated: frozenset[str] = frozenset()
+    """Of `needs`: those with `continue_on_error`, whose failure counts as success."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +114,10 @@ class PlannedStep:
     arguments: Mapping[str, Value] = field(default_factory=dict)
     matrix: Mapping[str, Value] = field(default_factory=dict)
     """This instance's value of each axis; usually literal, may be an expression over params."""
-    conditions: tuple[tuple[Value, Scope], ...] = ()
-    """Every `if` that governs it, outermost first: a nested step is also under its callers' ones."""
-    runs_after_failure: bool = False
-    """A condition mentions failure() or always(): decide it even when something before it failed."""
+    gates: tuple[Gate, ...] = ()
+    """What governs it, outermost first: a nested step is also under its callers' ones."""
+    caller: str = ""
+    """The id of the step that called the nested pipeline it is in; '' at the top."""
     env: EnvSpec | None = None
     resources: Resources = field(default_factory=Resources)
     variables: Mapping[str, Value] = field(default_factory=dict)
@@ -100,6 +125,11 @@ class PlannedStep:
     outputs: Mapping[str, OutputSpec] = field(default_factory=dict)
     metrics: str | None = None
     continue_on_error: bool = False
+
+    @property
+    def conditions(self) -> tuple[tuple[Value, Scope], ...]:
+        """Every `if` that governs it, outermost first."""
+        return tuple((gate.condition, gate.scope) for gate in self.gates if gate.condition)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flowrun.spec.expressions import ExpressionSyntaxError, Names
 from flowrun.spec.parse_steps import UNREADABLE
@@ -22,9 +22,9 @@ from flowrun.spec.project import (
 from flowrun.spec.references import Use, names_of
 
 STEP_FIELDS = ("outputs", "metrics", "params", "run_id", "status")
-REGISTER_OUTPUTS = ("name", "version", "uri")
+REGISTER_OUTPUTS = ("name", "version", "model")
 """What a register step gives to others."""
-PROMOTE_OUTPUTS = ("name", "version", "stage", "alias")
+PROMOTE_OUTPUTS = ("name", "version", "stage")
 """What a promote step gives to others."""
 
 
@@ -42,12 +42,16 @@ class PipelineNames:
 
     project: Project
     pipeline: EntryPoint
+    elsewhere: Mapping[str, EntryPoint] = field(default_factory=dict)
+    """By step: the entry points of other projects that are called, once they are known."""
 
     def called(self, step: StepSpec) -> EntryPoint | None:
-        """Return the entry point of the same project that the step calls."""
+        """Return the entry point that the step calls, if it calls one and it is known."""
         match step.action:
             case EntryPointCall(entry_point=name):
                 return self.project.entry_points.get(name.text)
+            case ProjectCall():
+                return self.elsewhere.get(step.name)
             case _:
                 return None
 
@@ -73,12 +77,12 @@ class PipelineNames:
                 return Declared(REGISTER_OUTPUTS, is_closed=True)
             case Promote():
                 return Declared(PROMOTE_OUTPUTS, is_closed=True)
-            case EntryPointCall() if called is not None and called.steps:
-                return Declared(called.results, is_closed=True)
-            case EntryPointCall() if called is not None:
-                return Declared({**called.outputs, **step.outputs})
-            case _:
+            case _ if called is None:
                 return Declared(step.outputs)
+            case _ if called.steps:
+                return Declared(called.results, is_closed=True)
+            case _:
+                return Declared({**called.outputs, **step.outputs})
 
     def _logs_metrics(self, step: StepSpec) -> bool:
         called = self.called(step)
@@ -86,10 +90,10 @@ class PipelineNames:
 
     def _params(self, step: StepSpec) -> Declared:
         called = self.called(step)
-        if isinstance(step.action, ProjectCall):
+        if called is None and isinstance(step.action, EntryPointCall | ProjectCall):
             return Declared(step.arguments)
-        if isinstance(step.action, EntryPointCall) and called is None:
-            return Declared()
+        if called is not None and called.steps:
+            return Declared(is_closed=True)
         parameters = called.parameters if called else {}
         return Declared({**parameters, **step.arguments}, is_closed=True)
 
@@ -147,7 +151,7 @@ def _path_problem(
             if may_promote and use in {Use.CONDITION, Use.PROMOTION}:
                 return None
             return "'champion' has a meaning only in a promote step"
-        case root if use is Use.AXIS and root not in {"params", "env"}:
+        case root if use is Use.AXIS and root != "params":
             return f"a matrix must be known before anything runs, so it can't use '{root}'"
         case "params":
             return _single(path, names.pipeline.parameters, f"pipeline '{names.pipeline.name}'")

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+from flowrun.spec.problems import listed
 
 ROOTS = ("params", "steps", "matrix", "env", "champion")
 """The names that an expression may begin with."""
@@ -27,6 +29,10 @@ _STATUS_CALL = re.compile(rf"({'|'.join(STATUS_FUNCTIONS)})\(\s*\)")
 
 class ExpressionSyntaxError(ValueError):
     """The expression can't be read, or uses what is not allowed; the message says what."""
+
+
+class ExpressionValueError(ValueError):
+    """The expression comes to nothing; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,20 @@ def status_function_of(code: Code) -> str | None:
     """Return the function's name if the expression is `success()`, `failure()` or `always()`."""
     found = _STATUS_CALL.fullmatch(code.text)
     return found[1] if found else None
+
+
+def missing_text(fields: Mapping[str, object], name: str) -> str:
+    """Return why a map has no such name, with the names it has."""
+    story = getattr(fields, "story", "there is no")
+    return f"{story} '{name}' (it has: {listed(map(str, fields)) or 'nothing'})"
+
+
+def value_of(code: Code, names: Mapping[str, object]) -> object:
+    """Return what an expression that is no plain path comes to; see `sandbox.value_of`."""
+    evaluated: Callable[[Code, Mapping[str, object]], object] = importlib.import_module(
+        "flowrun.spec.sandbox"
+    ).value_of
+    return evaluated(code, names)
 
 
 def names_in(code: Code) -> Names:

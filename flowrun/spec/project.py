@@ -35,6 +35,8 @@ class Value:
     mark: Mark
     key: Mark | None = None
     """Where its name stands, for a value of a map."""
+    is_literal: bool = False
+    """`raw` is the value itself, even if it looks like an expression: it came from outside."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cache
 
-from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
+from jinja2 import (
+    StrictUndefined,
+    TemplateError,
+    TemplateSyntaxError,
+    Undefined,
+    UndefinedError,
+    nodes,
+)
 from jinja2.environment import TemplateExpression
 from jinja2.exceptions import SecurityError
 from jinja2.parser import Parser
@@ -21,9 +28,11 @@ from flowrun.spec.expressions import (
     STATUS_FUNCTIONS,
     Code,
     ExpressionSyntaxError,
+    ExpressionValueError,
     Names,
+    missing_text,
 )
-from flowrun.spec.problems import did_you_mean, listed
+from flowrun.spec.problems import did_you_mean
 
 _FILTERS = frozenset(
     {
@@ -101,15 +110,11 @@ class _Missing(StrictUndefined):
 
     @property
     def _undefined_message(self) -> str:
+        if self._undefined_obj is None:
+            return f"none has no '{self._undefined_name}'; ask first whether it is none"
         if not isinstance(self._undefined_obj, Mapping):
             return f"a {type(self._undefined_obj).__name__} has no '{self._undefined_name}'"
         return missing_text(self._undefined_obj, str(self._undefined_name))
-
-
-def missing_text(fields: Mapping[str, object], name: str) -> str:
-    """Return why a map of an expression has no such name, with the names it has."""
-    found = listed(str(each) for each in fields) or "nothing"
-    return f"{getattr(fields, 'story', 'this')} has no '{name}' (it has: {found})"
 
 
 @cache
@@ -144,6 +149,36 @@ def names_in(code: Code) -> Names:
     except (RecursionError, MemoryError, SyntaxError) as error:
         raise ExpressionSyntaxError("an expression nested too deeply") from error
     return Names(tuple(dict.fromkeys(walk.paths)), frozenset(walk.functions))
+
+
+def value_of(code: Code, names: Mapping[str, object]) -> object:
+    """Return what an expression comes to.
+
+    Args:
+        names: what it may use, as `names_in` lists them.
+
+    Raises:
+        ExpressionValueError: it can't be evaluated; the message says why.
+    """
+    try:
+        value: object = compiled(code)(**names)
+        if isinstance(value, Undefined):
+            bool(value)  # raises with the story of what is missing
+    except UndefinedError as error:
+        raise ExpressionValueError(str(error)) from error
+    except TypeError as error:
+        hint = " (what a command writes to $FLOWRUN_OUTPUT is text; | float makes it a number)"
+        raise ExpressionValueError(f"{error}{hint if 'str' in str(error) else ''}") from error
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TemplateError,
+        ValueError,
+    ) as error:
+        raise ExpressionValueError(str(error)) from error
+    return value
 
 
 def _parse(code: Code) -> nodes.Node:

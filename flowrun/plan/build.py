@@ -1,0 +1,73 @@
+"""A project, an entry point and parameters to a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from flowrun.errors import PlanError
+from flowrun.plan.expand import Expansion
+from flowrun.plan.loaded import LoadedProject, find_entry_point
+from flowrun.plan.order import in_order
+from flowrun.plan.params import bind_params, extra_warnings
+from flowrun.plan.plan import Plan
+from flowrun.spec.check import SCRIPT_SUFFIXES
+from flowrun.spec.problems import did_you_mean, listed
+from flowrun.spec.project import EntryPoint, ProjectCall
+
+__all__ = ["LoadedProject", "build_plan"]
+
+
+def build_plan(
+    project: LoadedProject,
+    entry_point: str = "main",
+    params: Mapping[str, str] | None = None,
+    *,
+    load: Callable[[ProjectCall], LoadedProject],
+) -> Plan:
+    """Return the plan of one entry point. Pure, apart from what `load` does.
+
+    Args:
+        params: as given on the command line.
+        load: finds a project that a step calls; asked once for each URI and version.
+
+    Raises:
+        PlanError: no such entry point, or parameters that don't fit.
+        SpecError: mistakes that only show when the plan is made, each with its place.
+    """
+    given = params or {}
+    target = _entry_point_asked_for(project, entry_point)
+    bound = bind_params(target, given)
+    expansion = Expansion(load)
+    expansion.expand(project, target, bound)
+    expansion.problems.raise_if_any()
+    return Plan(
+        project.project.name,
+        entry_point,
+        bound,
+        in_order(expansion.steps),
+        expansion.sub_projects,
+        is_pipeline=bool(target.steps),
+        warnings=(
+            *project.project.warnings,
+            *extra_warnings(target, given),
+            *expansion.warnings,
+        ),
+    )
+
+
+def _entry_point_asked_for(loaded: LoadedProject, name: str) -> EntryPoint:
+    found = find_entry_point(loaded, name)
+    if found is not None:
+        return found
+    known = loaded.project.entry_points
+    if name.endswith(SCRIPT_SUFFIXES):
+        raise PlanError(f"the project has no entry point and no file '{name}'")
+    if loaded.project.file is None:
+        raise PlanError(
+            "the project has no MLproject file, and so no entry points",
+            "Name one of its scripts instead: -e train.py",
+        )
+    there_are = f"there are: {listed(known)}" if known else "it has none"
+    raise PlanError(
+        f"the project has no entry point '{name}'; {there_are}.{did_you_mean(name, known)}"
+    )

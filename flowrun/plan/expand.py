@@ -1,0 +1,325 @@
+"""Entry points to planned steps: matrices, nested pipelines and other projects, written out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from flowrun.errors import PlanError
+from flowrun.plan.loaded import LoadedProject, find_entry_point
+from flowrun.plan.matrix import Instance, instances_of, known_value
+from flowrun.plan.plan import (
+    Action,
+    CommandAction,
+    Gate,
+    PipelineEnd,
+    PlannedStep,
+    Scope,
+    SelectAction,
+    SubProject,
+)
+from flowrun.spec.check import check_call
+from flowrun.spec.check_references import PipelineNames, check_value
+from flowrun.spec.problems import Problems, did_you_mean, listed
+from flowrun.spec.project import (
+    EntryPoint,
+    EntryPointCall,
+    InlineCommand,
+    Parameter,
+    ProjectCall,
+    Promote,
+    Register,
+    Resources,
+    Select,
+    StepSpec,
+    Value,
+)
+from flowrun.spec.references import Use, looks_at_status, steps_before, values_of
+
+MAX_STEPS = 100_000
+"""Of a plan: nested pipelines multiply, so a short file could ask for any number."""
+MAX_DEPTH = 100
+"""Of pipelines that call pipelines."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """One pipeline that is being expanded, with what its caller hands down."""
+
+    loaded: LoadedProject
+    pipeline: EntryPoint
+    scope: Scope
+    caller: str = ""
+    needs: tuple[str, ...] = ()
+    """The caller's needs, for the steps that have none of their own."""
+    gates: tuple[Gate, ...] = ()
+    chain: tuple[tuple[str, str], ...] = ()
+    """The calls that led here, as (project, entry point)."""
+
+    def id_of(self, name: str) -> str:
+        return f"{self.caller}/{name}" if self.caller else name
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """One instance of one step, about to be planned."""
+
+    frame: _Frame
+    step: StepSpec
+    instance: Instance
+    needs: tuple[str, ...]
+
+    def gates(self) -> tuple[Gate, ...]:
+        step, frame = self.step, self.frame
+        gate = Gate(
+            step.condition,
+            frame.scope,
+            self.instance.matrix,
+            self.needs,
+            looks_at_status(step.condition),
+        )
+        return (*frame.gates, gate)
+
+
+@dataclass(slots=True)
+class Expansion:
+    """Turns calls into planned steps, collecting what is wrong on the way.
+
+    Steps come in the order of the file, those of a nested pipeline before its end.
+    """
+
+    load: Callable[[ProjectCall], LoadedProject]
+    steps: list[PlannedStep] = field(default_factory=list)
+    problems: Problems = field(default_factory=Problems)
+    sub_projects: dict[str, SubProject] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    _loaded: dict[tuple[str, str | None], LoadedProject] = field(default_factory=dict)
+    _before: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    """By the identity of a step's spec: a pipeline called a hundred times is read once."""
+
+    def expand(self, loaded: LoadedProject, target: EntryPoint, bound: Mapping[str, str]) -> None:
+        """Plan one entry point.
+
+        Args:
+            bound: the parameters, checked, with defaults filled in.
+        """
+        mark = target.mark
+        params = {name: Value(text, mark, is_literal=True) for name, text in bound.items()}
+        chain = (("", target.name),)
+        if target.steps:
+            scope = Scope(target.parameters, params, {})
+            self._expand(_Frame(loaded, target, scope, chain=chain))
+            return
+        # A lone command is a pipeline of one step.
+        step = StepSpec(target.name, InlineCommand(""), mark, arguments=params)
+        frame = _Frame(loaded, target, Scope({}, {}, {target.name: target.name}), chain=chain)
+        turn = _Turn(frame, step, Instance(target.name, {}), ())
+        self._add_command(turn, loaded, target)
+
+    def _expand(self, frame: _Frame) -> tuple[Scope, tuple[str, ...]]:
+        """Plan the steps of a pipeline; return its complete scope and the steps' ids."""
+        called = self._called_projects(frame)
+        if called:
+            self._check_calls(frame, called)
+        steps = frame.pipeline.steps.values()
+        instances = {
+            step.name: instances_of(step, frame.id_of(step.name), frame.scope, self.problems)
+            for step in steps
+        }
+        # The scope is complete before anything looks at it: a step may refer to a later one.
+        ids = {
+            step.name: tuple(each.id for each in instances[step.name])
+            if step.matrix
+            else instances[step.name][0].id
+            for step in steps
+        }
+        scope = replace(frame.scope, steps=ids)
+        frame = replace(frame, scope=scope)
+        inner: list[str] = []
+        for step in steps:
+            needs = _ids(self._steps_before(step), ids) or frame.needs
+            for instance in instances[step.name]:
+                self._plan_step(_Turn(frame, step, instance, needs), called)
+                inner.append(instance.id)
+        return scope, tuple(inner)
+
+    def _steps_before(self, step: StepSpec) -> tuple[str, ...]:
+        found = self._before.get(id(step))
+        if found is None:
+            found = self._before[id(step)] = steps_before(step)
+        return found
+
+    def _called_projects(self, frame: _Frame) -> dict[str, tuple[LoadedProject, EntryPoint]]:
+        """Return what the steps that call other projects mean, by step."""
+        called = {}
+        for step in frame.pipeline.steps.values():
+            if not isinstance(step.action, ProjectCall):
+                continue
+            call = step.action
+            loaded = self._load(call)
+            entry_point = find_entry_point(loaded, call.entry_point)
+            if entry_point is None:
+                known = loaded.project.entry_points
+                self.problems.add(
+                    call.mark,
+                    f"step '{step.name}' calls '{call.entry_point}', which is no entry point of "
+                    f"{call.uri}; there are: {listed(known) or 'none'}."
+                    + did_you_mean(call.entry_point, known),
+                )
+                entry_point = EntryPoint(call.entry_point, call.mark, command="")
+            called[step.name] = (loaded, entry_point)
+        return called
+
+    def _load(self, call: ProjectCall) -> LoadedProject:
+        key = (call.uri, call.version)
+        if key not in self._loaded:
+            loaded = self._loaded[key] = self.load(call)
+            if loaded.sub_project is not None:
+                self.sub_projects[loaded.sub_project.key] = loaded.sub_project
+            self.warnings += [f"{call.uri}: {text}" for text in loaded.project.warnings]
+        return self._loaded[key]
+
+    def _check_calls(
+        self, frame: _Frame, called: Mapping[str, tuple[LoadedProject, EntryPoint]]
+    ) -> None:
+        """Check what only the called projects can tell: parameters, and names of outputs."""
+        entry_points = {name: entry_point for name, (_, entry_point) in called.items()}
+        names = PipelineNames(frame.loaded.project, frame.pipeline, entry_points)
+        for step in frame.pipeline.steps.values():
+            if step.name in entry_points:
+                check_call(step, entry_points[step.name], self.problems)
+            for value, use in values_of(step):
+                check_value(value, use, step, names, self.problems)
+        for value in frame.pipeline.results.values():
+            check_value(value, Use.RESULT, None, names, self.problems)
+
+    def _plan_step(
+        self, turn: _Turn, called: Mapping[str, tuple[LoadedProject, EntryPoint]]
+    ) -> None:
+        step, frame = turn.step, turn.frame
+        if len(self.steps) >= MAX_STEPS:
+            raise PlanError(f"the plan has more than {MAX_STEPS:,} steps")
+        match step.action:
+            case EntryPointCall(entry_point=name):
+                target = find_entry_point(frame.loaded, name.text)
+                if target is None:
+                    self.problems.add(
+                        name.mark, f"step '{step.name}' calls '{name}', which the project has not"
+                    )
+                else:
+                    self._add_call(turn, frame.loaded, target)
+            case ProjectCall():
+                self._add_call(turn, *called[step.name])
+            case InlineCommand(command=command):
+                self._add_inline(turn, command)
+            case Select() as select:
+                ids = frame.scope.steps[select.step.text]
+                candidates = (ids,) if isinstance(ids, str) else ids
+                action = SelectAction(candidates, select.metric, select.mode)
+                self.steps.append(self._base(turn, action))
+            case Register() | Promote():
+                self.steps.append(self._base(turn, step.action))
+
+    def _add_call(self, turn: _Turn, loaded: LoadedProject, target: EntryPoint) -> None:
+        if target.steps:
+            self._add_pipeline(turn, loaded, target)
+        else:
+            self._add_command(turn, loaded, target)
+
+    def _add_pipeline(self, turn: _Turn, loaded: LoadedProject, target: EntryPoint) -> None:
+        chain = (*turn.frame.chain, (loaded.key, target.name))
+        if chain[-1] in turn.frame.chain or len(chain) > MAX_DEPTH:
+            shown = " -> ".join(name for _, name in chain[-10:])
+            raise PlanError(
+                f"{turn.step.mark}: pipelines call each other without end: {shown}"
+                if len(chain) <= MAX_DEPTH
+                else f"{turn.step.mark}: pipelines are nested more than {MAX_DEPTH} deep: {shown}"
+            )
+        scope = Scope(
+            target.parameters,
+            self._pipeline_params(turn, target),
+            {},
+            turn.frame.scope,
+            turn.instance.matrix,
+        )
+        frame = _Frame(loaded, target, scope, turn.instance.id, turn.needs, turn.gates(), chain)
+        complete, inner = self._expand(frame)
+        end = self._base(turn, PipelineEnd(target.results))
+        needs = tuple(dict.fromkeys((*inner, *turn.needs)))
+        self.steps.append(replace(end, scope=complete, matrix={}, needs=needs, project=loaded.key))
+
+    def _pipeline_params(self, turn: _Turn, target: EntryPoint) -> dict[str, Value]:
+        given = self._arguments(turn, target.parameters)
+        defaults = {
+            name: Value(parameter.default, parameter.mark, is_literal=True)
+            for name, parameter in target.parameters.items()
+            if name not in given and parameter.default is not None
+        }
+        return {**given, **defaults}
+
+    def _add_command(self, turn: _Turn, loaded: LoadedProject, target: EntryPoint) -> None:
+        action = CommandAction(target.command or "", target.name, target.parameters)
+        self._add_run(turn, action, target, loaded, self._arguments(turn, target.parameters))
+
+    def _add_inline(self, turn: _Turn, command: str) -> None:
+        """Plan a `run`: the pipeline it stands in is the entry point it takes its defaults from."""
+        frame = turn.frame
+        defaults = replace(frame.pipeline, outputs={}, metrics=None)
+        arguments = self._arguments(turn, {})
+        self._add_run(turn, CommandAction(command, None, {}), defaults, frame.loaded, arguments)
+
+    def _add_run(
+        self,
+        turn: _Turn,
+        action: CommandAction,
+        defaults: EntryPoint,
+        loaded: LoadedProject,
+        arguments: Mapping[str, Value],
+    ) -> None:
+        """Plan a command: what the step says goes before what the entry point and project say."""
+        step = turn.step
+        self.steps.append(
+            replace(
+                self._base(turn, action),
+                project=loaded.key,
+                arguments=arguments,
+                env=step.env or defaults.env or loaded.project.env,
+                resources=step.resources or defaults.resources or Resources(),
+                variables={**defaults.variables, **step.variables},
+                secrets=tuple(dict.fromkeys((*defaults.secrets, *step.secrets))),
+                outputs={**defaults.outputs, **step.outputs},
+                metrics=step.metrics or defaults.metrics,
+            )
+        )
+
+    def _arguments(self, turn: _Turn, declared: Mapping[str, Parameter]) -> dict[str, Value]:
+        """Return the arguments, those that can be known now as literal values."""
+        step, scope = turn.step, turn.frame.scope
+        return {
+            name: known_value(value, step, declared.get(name), scope, turn.instance, self.problems)
+            for name, value in step.arguments.items()
+        }
+
+    def _base(self, turn: _Turn, action: Action) -> PlannedStep:
+        step, frame = turn.step, turn.frame
+        return PlannedStep(
+            turn.instance.id,
+            step.name,
+            action,
+            frame.scope,
+            turn.needs,
+            step.mark,
+            project=frame.loaded.key,
+            matrix=turn.instance.matrix,
+            gates=turn.gates(),
+            caller=frame.caller,
+            continue_on_error=step.continue_on_error,
+        )
+
+
+def _ids(names: Iterable[str], ids: Mapping[str, str | tuple[str, ...]]) -> tuple[str, ...]:
+    found: list[str] = []
+    for name in names:
+        known = ids[name]
+        found += [known] if isinstance(known, str) else known
+    return tuple(found)

@@ -1,0 +1,397 @@
+"""Decides which step starts when: events in, actions out. No clock, no threads, no I/O.
+
+A step goes waiting -> ready -> running -> succeeded, failed, killed or skipped; one that never
+runs goes from waiting or ready to skipped. `Schedule._move` alone changes a state.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
+
+from flowrun.plan.plan import CommandAction, Gate, PlannedStep
+
+
+class StepState(StrEnum):
+    """How a step stands; the last four are final."""
+
+    WAITING = "waiting"
+    READY = "ready"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    KILLED = "killed"
+    SKIPPED = "skipped"
+
+
+_MOVES = {
+    StepState.WAITING: {StepState.READY, StepState.SKIPPED},
+    StepState.READY: {StepState.RUNNING, StepState.SKIPPED},
+    StepState.RUNNING: {
+        StepState.SUCCEEDED,
+        StepState.FAILED,
+        StepState.KILLED,
+        StepState.SKIPPED,
+    },
+}
+
+
+class InvalidMoveError(Exception):
+    """An event that can't be: a bug of whoever sent it. The message has the step's story."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """The first event."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepSucceeded:
+    """A started step has done what it should."""
+
+    step_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepFailed:
+    """A started step has not."""
+
+    step_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepKilled:
+    """A started step was ended from outside."""
+
+    step_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepDeclined:
+    """A started step did not run: its `if` was false."""
+
+    step_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """Nothing more is to start, and what runs is to end. May come more than once."""
+
+
+Event = Begin | StepSucceeded | StepFailed | StepKilled | StepDeclined | CancelRequested
+
+
+@dataclass(frozen=True, slots=True)
+class StartStep:
+    """Evaluate the step's `if`; if it holds, run it. Exactly one event about it must follow."""
+
+    step_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SkipStep:
+    """The step will not run."""
+
+    step_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelStep:
+    """Make the running step end; its event must still follow."""
+
+    step_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Every step has ended. `status` is FINISHED, FAILED or KILLED; the last action there is."""
+
+    status: str
+
+
+Action = StartStep | SkipStep | CancelStep | Finish
+
+
+class Schedule:
+    """The state of one run of a plan.
+
+    Steps start in the order of the plan as soon as what they need has ended, within the slots and
+    the resources; one that asks for more than there is counts as asking for all there is. Steps
+    that the engine carries out itself (select, register, promote, the end of a nested pipeline)
+    take neither.
+    """
+
+    def __init__(
+        self,
+        steps: Sequence[PlannedStep],
+        *,
+        slots: int,
+        cpus: float,
+        memory_bytes: int,
+        fail_fast: bool = False,
+    ) -> None:
+        """Prepare to run the steps.
+
+        Args:
+            steps: in plan order.
+            slots: how many commands may run at the same time, at least 1.
+            cpus: more than 0.
+            memory_bytes: 0 or more; steps that name no memory take none.
+            fail_fast: start nothing more once a step has failed, but for steps whose `if` asks
+                how those before them ended.
+        """
+        self._steps = steps
+        self._position = {step.id: place for place, step in enumerate(steps)}
+        self._states = [StepState.WAITING] * len(steps)
+        self._waiting_for = [len(step.needs) for step in steps]
+        self._dependents: list[list[int]] = [[] for _ in steps]
+        for place, step in enumerate(steps):
+            for need in step.needs:
+                self._dependents[self._position[need]].append(place)
+        self._why_skipped: dict[int, str] = {}
+        self._stories: dict[int, list[StepState]] = {}
+        self._counts = Counter({StepState.WAITING: len(steps)})
+        self._ready = _ReadySteps(slots, cpus, memory_bytes)
+        self._fail_fast = fail_fast
+        self._stopped_by: str | None = None
+        self._is_cancelled = False
+        self._has_failed = False
+        self._is_finished = False
+
+    def on(self, event: Event) -> list[Action]:
+        """Take an event; return what is to be done now, in order.
+
+        Raises:
+            InvalidMoveError: the event makes no sense for its step.
+        """
+        actions: list[Action] = []
+        match event:
+            case Begin():
+                free = [place for place, count in enumerate(self._waiting_for) if count == 0]
+                self._decide(free, actions)
+            case StepSucceeded(step_id):
+                self._end(step_id, StepState.SUCCEEDED, actions)
+            case StepFailed(step_id):
+                self._end(step_id, StepState.FAILED, actions)
+            case StepKilled(step_id):
+                self._end(step_id, StepState.KILLED, actions)
+            case StepDeclined(step_id, reason):
+                self._why_skipped[self._place(step_id)] = reason
+                self._end(step_id, StepState.SKIPPED, actions)
+            case CancelRequested():
+                self._cancel(actions)
+            case _:
+                assert_never(event)
+        self._start_ready(actions)
+        self._finish_if_over(actions)
+        return actions
+
+    def state_of(self, step_id: str) -> StepState:
+        """Return how a step stands."""
+        return self._states[self._place(step_id)]
+
+    def count_of(self, state: StepState) -> int:
+        """Return how many steps are in a state."""
+        return self._counts[state]
+
+    def _end(self, step_id: str, state: StepState, actions: list[Action]) -> None:
+        place = self._place(step_id)
+        step = self._steps[place]
+        self._move(place, state)
+        self._ready.give_back(step)
+        if state in {StepState.FAILED, StepState.KILLED} and self._is_counted(step):
+            self._has_failed = True
+            if self._fail_fast and self._stopped_by is None:
+                self._stopped_by = step_id
+                self._skip_ready(actions)
+        self._decide(self._released([place]), actions)
+
+    def _released(self, ended: Iterable[int]) -> list[int]:
+        """Return the steps that wait for nothing any more, now that these have ended."""
+        released = []
+        for place in ended:
+            for dependent in self._dependents[place]:
+                self._waiting_for[dependent] -= 1
+                if self._waiting_for[dependent] == 0:
+                    released.append(dependent)
+        return released
+
+    def _decide(self, free: Iterable[int], actions: list[Action]) -> None:
+        """Make each step ready or skip it, and with it, one after the other, what needs it."""
+        undecided = deque(free)
+        while undecided:
+            place = undecided.popleft()
+            if self._states[place] is not StepState.WAITING:
+                continue  # skipped already, by a cancellation
+            reason = self._reason_to_skip(self._steps[place])
+            if reason is None:
+                self._move(place, StepState.READY)
+                self._ready.add(place, self._steps[place])
+            else:
+                self._skip(place, reason, actions)
+                undecided.extend(self._released([place]))
+
+    def _reason_to_skip(self, step: PlannedStep) -> str | None:
+        if self._stopped_by is not None and not _asks_for_status(step):
+            return f"stopped, because step '{self._stopped_by}' failed"
+        for gate in step.gates:
+            if gate.looks_at_status:
+                continue  # decided by evaluating it
+            for need in gate.needs:
+                if not self._is_fine(need, gate):
+                    return self._told(need)
+        return None
+
+    def _is_fine(self, step_id: str, gate: Gate) -> bool:
+        state = self._states[self._position[step_id]]
+        return state is StepState.SUCCEEDED or (
+            state is StepState.FAILED and step_id in gate.tolerated
+        )
+
+    def _told(self, step_id: str) -> str:
+        """Return the first cause: what a skipped step was skipped for."""
+        place = self._position[step_id]
+        state = self._states[place]
+        if state is StepState.SKIPPED and self._why_skipped[place].startswith("step '"):
+            return self._why_skipped[place]
+        return f"step '{step_id}' {'was ' * (state is not StepState.FAILED)}{state}"
+
+    def _is_counted(self, step: PlannedStep) -> bool:
+        """Return whether a failure of the step is one of the whole run."""
+        while not step.continue_on_error:
+            if not step.caller:
+                return True
+            step = self._steps[self._position[step.caller]]
+        return False
+
+    def _skip(self, place: int, reason: str, actions: list[Action]) -> None:
+        self._move(place, StepState.SKIPPED)
+        self._why_skipped[place] = reason
+        actions.append(SkipStep(self._steps[place].id, reason))
+
+    def _skip_ready(self, actions: list[Action]) -> None:
+        for place in self._ready.drain():
+            reason = self._reason_to_skip(self._steps[place])
+            if reason is None:
+                self._ready.add(place, self._steps[place])
+            else:
+                self._skip(place, reason, actions)
+                self._decide(self._released([place]), actions)
+
+    def _cancel(self, actions: list[Action]) -> None:
+        self._is_cancelled = True
+        self._ready.drain()
+        for place, state in enumerate(self._states):
+            if state in {StepState.WAITING, StepState.READY}:
+                self._skip(place, "cancelled", actions)
+            elif state is StepState.RUNNING:
+                actions.append(CancelStep(self._steps[place].id))
+
+    def _start_ready(self, actions: list[Action]) -> None:
+        while (place := self._ready.take()) is not None:
+            self._move(place, StepState.RUNNING)
+            actions.append(StartStep(self._steps[place].id))
+
+    def _finish_if_over(self, actions: list[Action]) -> None:
+        is_over = not any(
+            self._counts[state] for state in (StepState.WAITING, StepState.READY, StepState.RUNNING)
+        )
+        if is_over and not self._is_finished:
+            self._is_finished = True
+            actions.append(Finish(self._status()))
+
+    def _status(self) -> str:
+        if self._is_cancelled and self._counts[StepState.SUCCEEDED] < len(self._steps):
+            return "KILLED"
+        return "FAILED" if self._has_failed else "FINISHED"
+
+    def _move(self, place: int, state: StepState) -> None:
+        before = self._states[place]
+        self._stories.setdefault(place, []).append(state)
+        if state not in _MOVES.get(before, ()):
+            story = " -> ".join([StepState.WAITING, *self._stories[place]])
+            raise InvalidMoveError(f"step '{self._steps[place].id}' can't go this way: {story}")
+        self._states[place] = state
+        self._counts[before] -= 1
+        self._counts[state] += 1
+
+    def _place(self, step_id: str) -> int:
+        place = self._position.get(step_id)
+        if place is None:
+            raise InvalidMoveError(f"the plan has no step '{step_id}'")
+        return place
+
+
+class _ReadySteps:
+    """The steps that could start, and what is free for them.
+
+    They wait in one heap for each size they ask for: looking at the first of each finds the next
+    to start without passing over all that do not fit.
+    """
+
+    def __init__(self, slots: int, cpus: float, memory_bytes: int) -> None:
+        self._all_cpus = cpus
+        self._all_memory_bytes = memory_bytes
+        self._slots = slots
+        self._cpus = cpus
+        self._memory_bytes = memory_bytes
+        self._heaps: dict[tuple[float, int] | None, list[int]] = {}
+        """By (cpus, memory); None for the steps that take nothing."""
+
+    def add(self, place: int, step: PlannedStep) -> None:
+        heapq.heappush(self._heaps.setdefault(self._size(step), []), place)
+
+    def take(self) -> int | None:
+        """Return the first step in plan order that fits, and what it takes with it."""
+        fitting = [size for size in self._heaps if self._fits(size)]
+        if not fitting:
+            return None
+        size = min(fitting, key=lambda each: self._heaps[each][0])
+        place = heapq.heappop(self._heaps[size])
+        if not self._heaps[size]:
+            del self._heaps[size]
+        self._change(size, -1)
+        return place
+
+    def drain(self) -> list[int]:
+        """Return all steps, in plan order, and forget them."""
+        places = sorted(place for heap in self._heaps.values() for place in heap)
+        self._heaps.clear()
+        return places
+
+    def give_back(self, step: PlannedStep) -> None:
+        self._change(self._size(step), 1)
+
+    def _size(self, step: PlannedStep) -> tuple[float, int] | None:
+        if not isinstance(step.action, CommandAction):
+            return None
+        wanted = step.resources
+        return (
+            min(wanted.cpus, self._all_cpus),
+            min(wanted.memory_bytes, self._all_memory_bytes),
+        )
+
+    def _fits(self, size: tuple[float, int] | None) -> bool:
+        if size is None:
+            return True
+        cpus, memory_bytes = size
+        # Sums of fractions of a processor miss the whole by a rounding error.
+        is_enough = cpus <= self._cpus + 1e-9 and memory_bytes <= self._memory_bytes
+        return self._slots > 0 and is_enough
+
+    def _change(self, size: tuple[float, int] | None, sign: int) -> None:
+        if size is None:
+            return
+        self._slots += sign
+        self._cpus += sign * size[0]
+        self._memory_bytes += sign * size[1]
+
+
+def _asks_for_status(step: PlannedStep) -> bool:
+    return bool(step.gates) and step.gates[-1].looks_at_status
