@@ -20,6 +20,7 @@ _NETWORK = re.compile(
     r"|network was disabled|invalid peer certificate",
     re.IGNORECASE,
 )
+_MISMATCH = re.compile(r"Hash mismatch for `(?P<pin>[^`]+)`")
 _FULL = re.compile(r"No space left on device|os error 28|Disk quota exceeded")
 
 
@@ -33,7 +34,7 @@ def explained(error: CommandFailedError, env: str, wanted: Iterable[Requirement]
     places = {each.name: each for each in wanted if each.name}
     reason, hint = _reason(error.tail, places)
     head = f"{env}: {error.what} {error.ended}"
-    message = f"{head}: {reason}." if reason else f"{head}:\n{error.tail}"
+    message = f"{head}: {reason}." if reason else f"{head}:\n{_complaint(error.tail)}"
     return EnvError(message, f"{hint} Log: {error.log}".lstrip())
 
 
@@ -41,6 +42,13 @@ def _reason(tail: str, places: dict[str, Requirement]) -> tuple[str, str]:
     """Return why, and what to do; empty texts when the last lines must speak for themselves."""
     if _FULL.search(tail):
         return "the disk is full", "Free some space; nothing half-made is left behind."
+    if match := _MISMATCH.search(tail):
+        pin = match["pin"]
+        return (
+            f"the file on the index for {pin}{_place(pin.split('==')[0], places)} "
+            "is not the one whose hash the project gives",
+            "Either the hash is wrong, or the file was changed.",
+        )
     if _NETWORK.search(tail):
         where = _first(r"Failed to (?:fetch|download):? `?(\S+?)`?(?:\s|$)", tail)
         return (
@@ -59,6 +67,12 @@ def _reason(tail: str, places: dict[str, Requirement]) -> tuple[str, str]:
             there = f"; there is only {name}{found}" if found else ""
             return f"no version of '{shown}'{_place(name, places)}{there}", "Is the version right?"
     return "", ""
+
+
+def _complaint(tail: str) -> str:
+    """Return the last lines from where uv's own complaint begins, if it can be told."""
+    start = tail.find("error: ")
+    return tail[start:] if start > 0 else tail
 
 
 def _place(name: str, places: dict[str, Requirement]) -> str:

@@ -44,7 +44,7 @@ FORMS = {
     "included requirements and constraints": Form(
         {
             "python_env.yaml": "dependencies: ['-r deps/requirements.txt']",
-            "deps/requirements.txt": "# ours\n-r more.txt  # relative to this file\n-c limits.txt\n",
+            "deps/requirements.txt": "# ours\n-r more.txt  # beside this file\n-c limits.txt\n",
             "deps/more.txt": "alpha \\\n  >=1\n",
             "deps/limits.txt": "alpha<2\n",
         },

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from flowrun.envs.interpreters import parse_request
-from flowrun.envs.python_env import read_conda, read_python_env
 from flowrun.envs.project_files import MAX_BYTES
+from flowrun.envs.python_env import read_conda, read_python_env
 from flowrun.errors import SpecError
 
 VERSIONS = {

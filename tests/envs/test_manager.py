@@ -1,0 +1,87 @@
+"""Which manager is used, and what is said of those that are not there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from flowrun.errors import EnvError, FlowrunError, SpecError, UsageError
+from flowrun.spec.project import DockerSpec, EnvKind, EnvSpec, Mark
+from tests.envs.conftest import EnvSpace, conda_env, python_env
+
+CONDA_HINT = (
+    "--env-manager virtualenv installs the Python and the pip packages of a conda.yaml, "
+    "--env-manager local uses the Python that is there."
+)
+DOCKER = EnvSpec(EnvKind.DOCKER, Mark("MLproject", 4, 1), docker=DockerSpec("python:3.12"))
+
+
+@dataclass(frozen=True)
+class Refused:
+    spec: EnvSpec | None
+    manager: str | None
+    error: type[FlowrunError]
+    message: str
+
+
+REFUSED = {
+    "conda_env": Refused(
+        conda_env(),
+        None,
+        EnvError,
+        "MLproject:3:12: conda environments are not available in this version of flowrun.\n"
+        + CONDA_HINT,
+    ),
+    "a conda.yaml without a key": Refused(
+        None,
+        None,
+        EnvError,
+        f"conda environments are not available in this version of flowrun.\n{CONDA_HINT}",
+    ),
+    "conda asked for": Refused(
+        python_env("p.yaml"),
+        "conda",
+        EnvError,
+        "MLproject:3:13: conda environments are not available in this version of flowrun.\n"
+        + CONDA_HINT,
+    ),
+    "docker_env": Refused(
+        DOCKER,
+        "local",
+        EnvError,
+        "MLproject:4:1: docker_env is not available in this version of flowrun.\n"
+        "Describe the step's environment with python_env instead.",
+    ),
+    "unknown": Refused(
+        None,
+        "poetry",
+        UsageError,
+        "There is no environment manager 'poetry'.\nChoose local, virtualenv or uv.",
+    ),
+    "python_env without its file": Refused(
+        python_env(),
+        None,
+        SpecError,
+        "MLproject:3:13: python_env: there is no file 'python_env.yaml'.",
+    ),
+    "conda_env without its file": Refused(
+        conda_env("envs/gpu.yaml"),
+        "uv",
+        SpecError,
+        "MLproject:3:12: conda_env: there is no file 'envs/gpu.yaml'.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED)
+def test_what_can_not_be_had_is_told_before_anything_runs(case: Refused, space: EnvSpace) -> None:
+    space.write({"conda.yaml": "dependencies: []", "p.yaml": ""})
+    with pytest.raises(case.error) as error:
+        space.check(case.spec, case.manager)
+    assert str(error.value) == case.message
+
+
+def test_local_manager_takes_any_python_description(space: EnvSpace) -> None:
+    space.check(conda_env("no-such-file.yaml"), "local")
+    assert space.ensure(python_env("no-such-file.yaml"), "local").backend == "local"
