@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from flowrun.server.api_runs import run_id_of
 from flowrun.server.messages import Call, FileBody, Permission, Response, Route
-from flowrun.server.places import PROXIED, open_root
-from flowrun.tracking.artifacts import Artifacts
+from flowrun.server.places import open_root
+from flowrun.tracking.artifacts import PROXIED, Artifacts
 from flowrun.tracking.fields import JsonObject
 from flowrun.tracking.wire import compact
 

@@ -28,8 +28,7 @@ def create_model_version(call: Call) -> JsonObject:
     description = fields.text_or("description")
     model_id = fields.text_or_none("model_id") or None
     if tags.get(_PROMPT_TAG, "").lower() != "true":  # a prompt's source is not opened by anybody
-        checked = check_source(stores, source, run_id=run_id, model_id=model_id)
-        source, run_id, model_id = checked.source, checked.run_id, checked.model_id
+        check_source(stores, source, run_id=run_id, model_id=model_id)
     version = stores.registry.create_model_version(
         name,
         source,
@@ -40,8 +39,8 @@ def create_model_version(call: Call) -> JsonObject:
         tags=tags,
         user_id=call.user or None,
     )
-    if model_id:
-        _note_version(stores.tracking, model_id, version)
+    if version.model_id:
+        _note_version(stores.tracking, version.model_id, version)
     return {"model_version": model_version_json(version)}
 
 

@@ -11,37 +11,20 @@ from urllib.parse import unquote, urlsplit
 
 from flowrun.errors import InvalidValueError, PermissionDeniedError
 from flowrun.server.messages import Stores
-from flowrun.tracking.artifacts import Artifacts, open_artifacts
+from flowrun.tracking.artifact_paths import check_uri
+from flowrun.tracking.artifacts import PROXIED, Artifacts, open_artifacts
 
-PROXIED = "mlflow-artifacts"
 
-
-def check_location(uri: str, name: str = "artifact_location") -> None:
-    """Refuse a URI that could lead elsewhere than it looks.
-
-    Args:
-        uri: an artifact location or a model's source.
-        name: the request's parameter, for the message.
+def check_location(uri: str) -> None:
+    """Refuse an artifact location or a model's source that could lead elsewhere than it looks.
 
     Raises:
-        InvalidValueError: it has a query, a fragment, a user, a backslash, control characters, or
-            a `..` in any encoding, or is a file on another host.
+        InvalidValueError: see `check_uri`; or it is a file on another host.
     """
-    text = decoded(uri)
-    parts = urlsplit(text)
-    reason = None
-    if "\\" in text or any(ord(character) < 32 or ord(character) == 127 for character in text):
-        reason = "it has a backslash or a control character"
-    elif ".." in parts.path.split("/"):
-        reason = "it climbs with '..'"
-    elif parts.query or parts.fragment or "?" in text or "#" in text:
-        reason = "it has a query or a fragment"
-    elif "@" in parts.netloc and parts.scheme not in {"abfss", "wasbs"}:
-        reason = "it names a user"
-    elif parts.scheme == "file" and parts.netloc not in {"", "localhost"}:
-        reason = "it is a file on another host"
-    if reason:
-        raise InvalidValueError(f"Invalid {name} '{uri}': {reason}.")
+    check_uri(uri)
+    parts = urlsplit(uri)
+    if parts.scheme == "file" and parts.netloc not in {"", "localhost"}:
+        raise InvalidValueError(f"Invalid path '{uri}': it is a file on another host.")
 
 
 def decoded(text: str) -> str:

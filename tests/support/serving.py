@@ -68,7 +68,11 @@ class Served:
         try:
             connection.request(method, path, body, {k: v for k, v in sent.items() if v})
             response = connection.getresponse()
-            return Answer(response.status, dict(response.headers.lower_items()), response.read())
+            return Answer(
+                response.status,
+                {k.lower(): v for k, v in response.headers.items()},
+                response.read(),
+            )
         finally:
             connection.close()
 

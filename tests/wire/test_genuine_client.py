@@ -1,0 +1,80 @@
+"""MLflow's own client, unchanged, against the server: one process for each theme."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.support.serving import TOKEN, Served, serving
+
+SCRIPTS = Path(__file__).parent / "scripts"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Served]:
+    with serving(tmp_path) as served:
+        yield served
+
+
+def run_script(
+    name: str,
+    server: Served,
+    folder: Path,
+    variables: Mapping[str, str] | None = None,
+    python: str = sys.executable,
+) -> None:
+    done = subprocess.run(
+        [python, "-W", "ignore", SCRIPTS / name],
+        cwd=folder,
+        env={
+            "PATH": os.defpath,
+            "HOME": str(folder),
+            "MLFLOW_TRACKING_URI": server.url,
+            "MLFLOW_TRACKING_TOKEN": TOKEN,
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            # A failure that is retried would hide behind a wait of minutes.
+            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+            "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
+            **(variables or {}),
+        },
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.stdout.endswith("all good\n"), done.stdout + done.stderr
+
+
+def test_a_training_script_logs_runs(server: Served, tmp_path: Path) -> None:
+    run_script("runs.py", server, tmp_path, {"STEP_RUN_ID": server.new_run()})
+
+
+def test_models_are_logged_registered_and_loaded(server: Served, tmp_path: Path) -> None:
+    run_script("models.py", server, tmp_path)
+
+
+def test_every_call_of_the_client_is_answered(server: Served, tmp_path: Path) -> None:
+    run_script("client.py", server, tmp_path)
+
+
+def test_a_server_below_a_prefix_is_found(tmp_path: Path) -> None:
+    with serving(tmp_path, prefix="/team/mlflow") as server:
+        run_script("skinny.py", server, tmp_path, python=skinny_python(tmp_path))
+
+
+def skinny_python(folder: Path) -> str:
+    """Make an environment with mlflow-skinny and nothing else."""
+    environment = folder / "skinny"
+    uv = Path(sys.executable).with_name("uv")
+    subprocess.run([uv, "venv", "-q", "--python", sys.executable, environment], check=True)
+    python = environment / "bin" / "python"
+    install = [uv, "pip", "install", "-q", "--python", python, "mlflow-skinny"]
+    subprocess.run(install, check=True, timeout=300)
+    return str(python)
