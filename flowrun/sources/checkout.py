@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flowrun.errors import SourceError
-from flowrun.sources.git import Git, GitFailedError, without_credentials
+from flowrun.sources.credentials import without_credentials
+from flowrun.sources.git import Git, GitFailedError
 
 _QUESTIONS = (
     "--path-format=absolute",

@@ -51,10 +51,12 @@ class SharedCopy:
         try:
             if self._copy(str(self.files), str(into)):
                 return True
+        except FileNotFoundError:
+            pass
         except OSError as error:
             shutil.rmtree(into, ignore_errors=True)
             raise unwritable(into, error) from error
-        shutil.rmtree(into)
+        shutil.rmtree(into, ignore_errors=True)
         return False
 
     def _copy(self, start: str, into: str) -> bool:

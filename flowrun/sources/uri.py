@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from flowrun.errors import SourceError
-from flowrun.sources.git import Credentials
+from flowrun.sources.credentials import Credentials
 
 _FORMS = "a path, file://, https://, ssh://, git:// or user@host:path"
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ssh": 22, "git": 9418}

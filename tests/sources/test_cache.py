@@ -99,6 +99,13 @@ def test_copy_damaged_while_in_use_never_reaches_a_step(sources: Sources, source
     assert read_files(cache.write_out(source, sources.cwd / "out"))["MLproject"] == "name: wine"
 
 
+def test_cache_that_vanishes_while_in_use_is_made_anew(sources: Sources, source: Source) -> None:
+    cache = sources.cache
+    cache.project_dir(source)
+    subprocess.run(["rm", "-rf", sources.root / "trees"], check=True)
+    assert len(read_files(cache.write_out(source, sources.cwd / "out"))) == 2
+
+
 def test_shared_copy_is_read_only(sources: Sources, source: Source) -> None:
     files = sources.cache.project_dir(source)
     for path in (files, files / "sub", files / "MLproject", files / "sub" / "a.py"):

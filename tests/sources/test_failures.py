@@ -4,7 +4,7 @@ import pytest
 
 from flowrun.errors import FlowrunError, SourceError, StoreError, UnreachableError
 from flowrun.sources.failures import explained
-from flowrun.sources.git import GitFailedError, without_credentials
+from flowrun.sources.git import GitFailedError
 
 URL = "https://host/o/r"
 
@@ -90,18 +90,3 @@ def test_git_is_understood(stderr: str, error: type[FlowrunError], text: str) ->
 def test_unknown_failure_keeps_gits_words() -> None:
     explanation = explained(URL, GitFailedError(("fetch",), 128, "fatal: the moon is full"))
     assert explanation.message == f"{URL}: git failed: fatal: the moon is full"
-
-
-SHOWN = {
-    "https://user:token@host/o/r.git": "https://host/o/r.git",
-    "https://token@host/o/r?x=1": "https://host/o/r",
-    "ssh://git:pw@host/o/r": "ssh://git@host/o/r",
-    "git@host:o/r": "git@host:o/r",
-    "/data/r": "/data/r",
-    "file:///data/a@b": "file:///data/a@b",
-}
-
-
-@pytest.mark.parametrize(("url", "shown"), SHOWN.items())
-def test_remote_is_shown_without_credentials(url: str, shown: str) -> None:
-    assert without_credentials(url) == shown

@@ -79,6 +79,20 @@ def test_dumb_http_server_is_enough(sources: Sources, host: GitHost, wine: Repos
     assert sources.files(source)["at"] == "feature"
 
 
+def test_old_server_gives_the_commit_with_its_whole_history(
+    sources: Sources, host: GitHost, wine: Repository
+) -> None:
+    host.is_old = True
+    inner = wine.commit_of("feature/x~1")
+    wine.git("update-ref", "-d", "refs/heads/main")
+    wine.git("update-ref", "-d", "refs/tags/v1")
+    source = sources.resolve(f"{host.url}/o/wine.git", inner)
+    assert sources.files(source)["at"] == "main"
+    assert sources.error(f"{host.url}/o/wine.git", "0" * 40).message == (
+        f"{host.url}/o/wine.git: there is no commit {'0' * 40}"
+    )
+
+
 PAGES = {
     "folder": ("tree/main/dir", "name: dir"),
     "top": ("tree/main", "name: wine"),

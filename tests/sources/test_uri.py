@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flowrun.errors import SourceError
-from flowrun.sources.git import Credentials
+from flowrun.sources.credentials import Credentials
 from flowrun.sources.uri import (
     GitUri,
     LocalUri,

@@ -28,6 +28,8 @@ class GitHost:
     """The Authorization headers that came, in plain text."""
     redirect: str | None = None
     """Answer every request by pointing to this address."""
+    is_old: bool = False
+    """Speak git's first protocol only, in which a commit is given if a ref leads right to it."""
     files: dict[str, bytes] = field(default_factory=dict)
     """Path to content, for what is no repository."""
 
@@ -80,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif path in host.files:
             self._send(200, {"Content-Type": "application/octet-stream"}, host.files[path])
         else:
-            status, headers, content = _backend(host.root, self.command, path, query, body, self)
+            status, headers, content = _backend(host, path, query, body, self)
             self._send(status, headers, content)
 
     def _send(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
@@ -103,19 +105,19 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _backend(
-    root: Path, method: str, path: str, query: str, body: bytes, request: _Handler
+    host: GitHost, path: str, query: str, body: bytes, request: _Handler
 ) -> tuple[int, dict[str, str], bytes]:
     variables = {
         **VARIABLES,
-        "GIT_PROJECT_ROOT": str(root),
+        "GIT_PROJECT_ROOT": str(host.root),
         "GIT_HTTP_EXPORT_ALL": "1",
-        "REQUEST_METHOD": method,
+        "REQUEST_METHOD": request.command,
         "PATH_INFO": path,
         "QUERY_STRING": query,
         "CONTENT_TYPE": request.headers.get("Content-Type", ""),
         "CONTENT_LENGTH": str(len(body)),
         "HTTP_CONTENT_ENCODING": request.headers.get("Content-Encoding", ""),
-        "GIT_PROTOCOL": request.headers.get("Git-Protocol", ""),
+        "GIT_PROTOCOL": "" if host.is_old else request.headers.get("Git-Protocol", ""),
         "REMOTE_ADDR": "127.0.0.1",
     }
     done = subprocess.run(
