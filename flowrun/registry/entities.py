@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from flowrun.errors import InvalidValueError
+
 
 class Stage(StrEnum):
     """The stage of a model version, with MLflow's four names."""
@@ -17,6 +19,16 @@ class Stage(StrEnum):
     STAGING = "Staging"
     PRODUCTION = "Production"
     ARCHIVED = "Archived"
+
+
+def parse_stage(name: str) -> Stage:
+    """Give the stage of a name in upper or lower case."""
+    for stage in Stage:
+        if stage.value.lower() == name.lower():
+            return stage
+    raise InvalidValueError(
+        f"Invalid Model Version stage: {name}. Value must be one of {', '.join(Stage)}."
+    )
 
 
 class VersionStatus(StrEnum):
@@ -76,9 +88,11 @@ class Transition:
     kind: str
     """`stage` or `alias`."""
     before: str
-    """The stage the version had; for an alias the version it pointed to before, '' for none."""
+    """The stage the version had; for an alias the version it pointed to, '' for none."""
     after: str
-    """The stage it has now; for an alias the alias's name, '' when it was removed."""
+    """The stage it has now; for an alias the version it points to now, '' if it was removed."""
+    alias: str = ""
+    """The alias; '' where the stage changed."""
     reason: str = ""
     run_id: str | None = None
     """The run (of a `promote` step) that did it."""

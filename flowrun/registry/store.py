@@ -48,7 +48,7 @@ class RegisteredModelStore(Protocol):
         """Set or replace a tag."""
 
     def delete_registered_model_tag(self, name: str, key: str) -> None:
-        """Remove a tag."""
+        """Remove a tag; nothing happens if there is none."""
 
     def set_alias(
         self,
@@ -63,10 +63,13 @@ class RegisteredModelStore(Protocol):
         """Point an alias to a version; recorded in the history."""
 
     def delete_alias(self, name: str, alias: str, *, user_id: str = "") -> None:
-        """Remove an alias; recorded in the history."""
+        """Remove an alias; recorded in the history. Nothing happens if there is none."""
 
     def get_version_by_alias(self, name: str, alias: str) -> ModelVersion:
-        """Give the version an alias points to."""
+        """Give the version an alias points to; InvalidValueError, as in MLflow, if there is none.
+
+        The alias `latest` is the newest version of all.
+        """
 
 
 class ModelVersionStore(Protocol):
@@ -84,7 +87,11 @@ class ModelVersionStore(Protocol):
         tags: Mapping[str, str] | None = None,
         user_id: str | None = None,
     ) -> ModelVersion:
-        """Make the next version; numbers are never given twice, also not after a deletion."""
+        """Make the next version; numbers are never given twice, also not after a deletion.
+
+        A source `models:/...` or `runs:/...` is resolved to the artifact URI where it lies now; a
+        run that is not given is taken from the logged model.
+        """
 
     def get_model_version(self, name: str, version: str) -> ModelVersion:
         """Give one version."""
@@ -100,7 +107,7 @@ class ModelVersionStore(Protocol):
         max_results: int = 10_000,
         page_token: str | None = None,
     ) -> Page[ModelVersion]:
-        """Find versions."""
+        """Find versions; newest change first. Prompts' are hidden unless the filter asks."""
 
     def update_model_version(self, name: str, version: str, description: str) -> ModelVersion:
         """Set the description."""
@@ -139,7 +146,7 @@ class ModelVersionStore(Protocol):
         """Set or replace a tag."""
 
     def delete_model_version_tag(self, name: str, version: str, key: str) -> None:
-        """Remove a tag."""
+        """Remove a tag; nothing happens if there is none."""
 
     def get_history(self, name: str, version: str | None = None) -> list[Transition]:
         """Give the history of a model or of one version, oldest first."""

@@ -163,6 +163,15 @@ class LoggedModel:
 
 
 @dataclass(frozen=True, slots=True)
+class ArtifactInfo:
+    """A file or folder; `path` is relative to the root, `size_bytes` None for a folder."""
+
+    path: str
+    is_dir: bool
+    size_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
     """A page of results; `next_page_token` None means there is no more."""
 

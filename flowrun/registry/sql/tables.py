@@ -114,6 +114,7 @@ class TransitionRow(SQLModel, table=True):
     time_ms: int = Field(sa_type=BIG)
     user_id: str = Field(sa_type=Text)
     kind: str = Field(sa_type=Text)
+    alias: str = Field(sa_type=Text)
     before: str = Field(sa_type=Text)
     after: str = Field(sa_type=Text)
     reason: str = Field(sa_type=Text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from flowrun.errors import (
     AlreadyExistsError,
@@ -22,11 +23,19 @@ from flowrun.tracking.sql.query import Bound
 DEFAULT_EXPERIMENT_ID = "0"
 """The experiment `Default`, which every store has."""
 
-ExperimentColumns = tuple[int, str, str, str, int, int]
 
-_COLUMNS = (
-    "experiment_id, name, artifact_location, lifecycle_stage, creation_time_ms, last_update_time_ms"
-)
+class StoredExperiment(NamedTuple):
+    """A row of the table, without its tags."""
+
+    experiment_id: int
+    name: str
+    artifact_location: str
+    lifecycle_stage: str
+    creation_time_ms: int
+    last_update_time_ms: int
+
+
+_COLUMNS = ", ".join(StoredExperiment._fields)
 _INSERT = """
     INSERT INTO experiments
         (name, artifact_location, lifecycle_stage, creation_time_ms, last_update_time_ms)
@@ -121,12 +130,12 @@ class SqlExperiments(SqlPart):
         checks.check_experiment_name(name)
         with self._database.write() as connection:
             row = find_experiment(connection, experiment_id)
-            if row[3] != LifecycleStage.ACTIVE:
+            if row.lifecycle_stage != LifecycleStage.ACTIVE:
                 raise InvalidStateError("Cannot rename a non-active experiment.")
             taken = connection.execute(_SELECT_BY_NAME, {"name": name}).fetchone()
-            if taken and taken[0] != row[0]:
+            if taken and taken[0] != row.experiment_id:
                 raise _name_is_taken(name)
-            connection.execute(_RENAME, {"id": row[0], "name": name, "now": self._now()})
+            connection.execute(_RENAME, {"id": row.experiment_id, "name": name, "now": self._now()})
 
     def delete_experiment(self, experiment_id: str) -> None:
         """Mark an experiment and its runs as deleted."""
@@ -140,13 +149,13 @@ class SqlExperiments(SqlPart):
         """Set or replace a tag of an active experiment."""
         checks.check_experiment_tag(key, value)
         with self._database.write() as connection:
-            number = find_active_experiment(connection, experiment_id)[0]
+            number = find_active_experiment(connection, experiment_id).experiment_id
             connection.execute(_SET_TAG, {"id": number, "key": key, "value": value})
 
     def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
         """Remove a tag of an active experiment."""
         with self._database.write() as connection:
-            number = find_active_experiment(connection, experiment_id)[0]
+            number = find_active_experiment(connection, experiment_id).experiment_id
             deleted = connection.execute(_DELETE_TAG, {"id": number, "key": key}).fetchone()
             if deleted is None:
                 raise NotFoundError(
@@ -165,27 +174,30 @@ class SqlExperiments(SqlPart):
     def _set_stage(self, experiment_id: str, before: LifecycleStage, after: LifecycleStage) -> None:
         with self._database.write() as connection:
             row = find_experiment(connection, experiment_id)
-            if row[3] != before:
-                raise _not_found(row[0])
-            connection.execute(_SET_STAGE, {"id": row[0], "stage": after, "now": self._now()})
-            connection.execute(_SET_STAGE_OF_RUNS, {"id": row[0], "stage": after})
+            if row.lifecycle_stage != before:
+                raise _not_found(row.experiment_id)
+            connection.execute(
+                _SET_STAGE, {"id": row.experiment_id, "stage": after, "now": self._now()}
+            )
+            connection.execute(_SET_STAGE_OF_RUNS, {"id": row.experiment_id, "stage": after})
 
 
-def find_experiment(connection: sqlite3.Connection, experiment_id: str) -> ExperimentColumns:
+def find_experiment(connection: sqlite3.Connection, experiment_id: str) -> StoredExperiment:
     """Give an experiment's row, deleted or not; NotFoundError if there is none."""
     number = checks.parse_experiment_id(experiment_id or DEFAULT_EXPERIMENT_ID)
-    row: ExperimentColumns | None = connection.execute(_SELECT, {"id": number}).fetchone()
+    row = connection.execute(_SELECT, {"id": number}).fetchone()
     if row is None:
         raise _not_found(number)
-    return row
+    return StoredExperiment._make(row)
 
 
-def find_active_experiment(connection: sqlite3.Connection, experiment_id: str) -> ExperimentColumns:
+def find_active_experiment(connection: sqlite3.Connection, experiment_id: str) -> StoredExperiment:
     """Give an experiment's row; InvalidValueError, as MLflow has it, if it is deleted."""
     row = find_experiment(connection, experiment_id)
-    if row[3] != LifecycleStage.ACTIVE:
+    if row.lifecycle_stage != LifecycleStage.ACTIVE:
         raise InvalidValueError(
-            f"The experiment {row[0]} must be in the 'active' state. Current state is {row[3]}."
+            f"The experiment {row.experiment_id} must be in the 'active' state. "
+            f"Current state is {row.lifecycle_stage}."
         )
     return row
 
@@ -198,7 +210,7 @@ def _read(connection: sqlite3.Connection, numbers: Sequence[Bound]) -> list[Expe
 
 
 def _experiments(
-    connection: sqlite3.Connection, rows: Sequence[ExperimentColumns]
+    connection: sqlite3.Connection, rows: Sequence[StoredExperiment]
 ) -> list[Experiment]:
     numbers = [row[0] for row in rows]
     tags: defaultdict[int, dict[str, str]] = defaultdict(dict)

@@ -6,6 +6,7 @@ import math
 import sqlite3
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from flowrun.errors import InvalidValueError, NotFoundError
 from flowrun.tracking import checks, limits
@@ -17,12 +18,22 @@ from flowrun.tracking.sql.experiments import find_active_experiment
 from flowrun.tracking.sql.part import SqlPart, below, chunks, in_order, marks
 from flowrun.tracking.sql.query import Bound
 
-ModelColumns = tuple[str, int, str, str, int, int, str, str | None, str | None]
 
-_COLUMNS = (
-    "model_id, experiment_id, name, artifact_uri, creation_time_ms, last_update_time_ms, status,"
-    " model_type, source_run_id"
-)
+class StoredModel(NamedTuple):
+    """A row of the table, without params, tags and metrics."""
+
+    model_id: str
+    experiment_id: int
+    name: str
+    artifact_uri: str
+    creation_time_ms: int
+    last_update_time_ms: int
+    status: str
+    model_type: str | None
+    source_run_id: str | None
+
+
+_COLUMNS = ", ".join(StoredModel._fields)
 _INSERT = """
     INSERT INTO logged_models
         (model_id, experiment_id, name, artifact_uri, creation_time_ms, last_update_time_ms,
@@ -75,9 +86,11 @@ class SqlLoggedModels(SqlPart):
                 _INSERT,
                 {
                     "model_id": model_id,
-                    "experiment_id": experiment[0],
+                    "experiment_id": experiment.experiment_id,
                     "name": name or name_from_id(model_id),
-                    "artifact_uri": below(experiment[2], "models", model_id, "artifacts"),
+                    "artifact_uri": below(
+                        experiment.artifact_location, "models", model_id, "artifacts"
+                    ),
                     "now": self._now(),
                     "model_type": model_type,
                     "source_run_id": source_run_id,
@@ -153,12 +166,12 @@ class SqlLoggedModels(SqlPart):
 
 def _find_model(
     connection: sqlite3.Connection, model_id: str, *, only_active: bool = False
-) -> ModelColumns:
+) -> StoredModel:
     statement = _SELECT_ACTIVE if only_active else _SELECT
-    row: ModelColumns | None = connection.execute(statement, {"model_id": model_id}).fetchone()
+    row = connection.execute(statement, {"model_id": model_id}).fetchone()
     if row is None:
         raise NotFoundError(f"Logged model with ID '{model_id}' not found.")
-    return row
+    return StoredModel._make(row)
 
 
 def _read_model(
@@ -176,30 +189,30 @@ def _read(connection: sqlite3.Connection, model_ids: Sequence[Bound]) -> list[Lo
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM logged_models WHERE model_id IN ({marks(model_ids)})", model_ids
     ).fetchall()
-    return _models(connection, in_order(model_ids, rows))
+    return _models(connection, [StoredModel._make(row) for row in in_order(model_ids, rows)])
 
 
-def _models(connection: sqlite3.Connection, rows: Sequence[ModelColumns]) -> list[LoggedModel]:
-    model_ids = [row[0] for row in rows]
+def _models(connection: sqlite3.Connection, stored: Sequence[StoredModel]) -> list[LoggedModel]:
+    model_ids = [model.model_id for model in stored]
     params = _pairs(connection, "logged_model_params", model_ids)
     tags = _pairs(connection, "logged_model_tags", model_ids)
     metrics = _metrics(connection, model_ids)
     return [
         LoggedModel(
-            model_id=row[0],
-            experiment_id=str(row[1]),
-            name=row[2],
-            artifact_uri=row[3],
-            creation_time_ms=row[4],
-            last_update_time_ms=row[5],
-            status=ModelStatus(row[6]),
-            model_type=row[7],
-            source_run_id=row[8],
-            tags=tags.get(row[0], {}),
-            params=params.get(row[0], {}),
-            metrics=tuple(metrics.get(row[0], ())),
+            model_id=model.model_id,
+            experiment_id=str(model.experiment_id),
+            name=model.name,
+            artifact_uri=model.artifact_uri,
+            creation_time_ms=model.creation_time_ms,
+            last_update_time_ms=model.last_update_time_ms,
+            status=ModelStatus(model.status),
+            model_type=model.model_type,
+            source_run_id=model.source_run_id,
+            tags=tags.get(model.model_id, {}),
+            params=params.get(model.model_id, {}),
+            metrics=tuple(metrics.get(model.model_id, ())),
         )
-        for row in rows
+        for model in stored
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from flowrun.errors import InvalidValueError
@@ -80,9 +81,31 @@ def condition(column: str, comparison: Comparison) -> tuple[str, tuple[Bound, ..
     return f"{column} {operator} ?", values
 
 
-def is_short(comparison: Comparison) -> bool:
-    """Tell whether an index of short values can answer a comparison."""
-    return comparison.operator == "=" and len(str(comparison.value)) <= SHORT_VALUE
+def filter_by_pair(
+    parts: QueryParts, comparison: Comparison, pairs: str, keys: Sequence[str]
+) -> None:
+    """Compare a param or tag.
+
+    Args:
+        parts: the query of the noun that has it.
+        comparison: what must hold of its value.
+        pairs: the table it lies in, as key and value beside the noun's own key.
+        keys: the columns of the noun's key, of the same names in both tables.
+    """
+    alias = parts.next_alias()
+    same = " AND ".join(f"{alias}.{key} = {parts.table}.{key}" for key in keys)
+    if comparison.value is None:
+        negation = "NOT " if comparison.operator == "IS NULL" else ""
+        text = f"{negation}EXISTS (SELECT 1 FROM {pairs} {alias} WHERE {same} AND {alias}.key = ?)"
+        parts.only(text, comparison.key)
+        return
+    text, values = condition(f"{alias}.value", comparison)
+    if comparison.operator == "=" and len(str(comparison.value)) <= SHORT_VALUE:
+        # So the planner sees that an index which has only short values can answer.
+        text = f"{text} AND length({alias}.value) <= {SHORT_VALUE}"
+    parts.join(
+        f"JOIN {pairs} {alias} ON {same} AND {alias}.key = ? AND {text}", comparison.key, *values
+    )
 
 
 def bound(value: FilterValue) -> tuple[Bound, ...]:

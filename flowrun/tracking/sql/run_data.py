@@ -90,7 +90,7 @@ class SqlRunData(SqlPart):
         tags = checks.check_tags(tags or {})
         checks.check_batch_size(len(metrics), len(params), len(tags))
         with self._database.write() as connection:
-            run_pk = find_active_run(connection, run_id)[0]
+            run_pk = find_active_run(connection, run_id).run_pk
             if params:
                 _log_params(connection, run_pk, run_id, params)
             if metrics:
@@ -101,7 +101,7 @@ class SqlRunData(SqlPart):
     def delete_tag(self, run_id: str, key: str) -> None:
         """Remove a tag of an active run."""
         with self._database.write() as connection:
-            run_pk = find_active_run(connection, run_id)[0]
+            run_pk = find_active_run(connection, run_id).run_pk
             if not connection.execute(_DELETE_TAG, {"run_pk": run_pk, "key": key}).fetchone():
                 raise NotFoundError(f"No tag with name: {key} in run with id {run_id}")
 
@@ -117,7 +117,7 @@ class SqlRunData(SqlPart):
         checks.check_max_results(max_results, limits.MAX_METRIC_HISTORY_RESULTS)
         offset = offset_of(page_token)
         with self._database.read() as connection:
-            where = {"run_pk": find_run(connection, run_id)[0], "key": key}
+            where = {"run_pk": find_run(connection, run_id).run_pk, "key": key}
             rows = connection.execute(
                 _SELECT_HISTORY, {**where, "limit": max_results + 1, "offset": offset}
             ).fetchall()
@@ -141,14 +141,14 @@ class SqlRunData(SqlPart):
         with self._database.write() as connection:
             run = find_active_run(connection, run_id)
             for given in datasets:
-                _log_dataset(connection, run[0], run[2], given)
-            rows = [(run[0], "input", model.model_id, 0) for model in models]
+                _log_dataset(connection, run.run_pk, run.experiment_id, given)
+            rows = [(run.run_pk, "input", model.model_id, 0) for model in models]
             connection.executemany(_INSERT_RUN_MODEL, rows)
 
     def log_outputs(self, run_id: str, models: Sequence[ModelOutput]) -> None:
         """Add logged models that the run made."""
         with self._database.write() as connection:
-            run_pk = find_active_run(connection, run_id)[0]
+            run_pk = find_active_run(connection, run_id).run_pk
             rows = [(run_pk, "output", model.model_id, model.step) for model in models]
             connection.executemany(_INSERT_RUN_MODEL, rows)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from flowrun.errors import InvalidValueError, NotFoundError
 from flowrun.tracking import checks, limits
@@ -26,12 +27,23 @@ from flowrun.tracking.sql.run_contents import read_contents
 RUN_NAME_TAG = "mlflow.runName"
 """The tag that is a run's name; the two are kept equal. Source: MLflow, MLFLOW_RUN_NAME."""
 
-RunColumns = tuple[int, str, int, str, str, str, int, int | None, str, str]
 
-_COLUMNS = (
-    "run_pk, run_id, experiment_id, run_name, user_id, status, start_time_ms, end_time_ms,"
-    " artifact_uri, lifecycle_stage"
-)
+class StoredRun(NamedTuple):
+    """A row of the table, without what was logged to the run."""
+
+    run_pk: int
+    run_id: str
+    experiment_id: int
+    run_name: str
+    user_id: str
+    status: str
+    start_time_ms: int
+    end_time_ms: int | None
+    artifact_uri: str
+    lifecycle_stage: str
+
+
+_COLUMNS = ", ".join(StoredRun._fields)
 _INSERT = """
     INSERT INTO runs
         (run_id, experiment_id, run_name, user_id, status, start_time_ms, end_time_ms,
@@ -80,20 +92,20 @@ class SqlRuns(SqlPart):
             experiment = find_active_experiment(connection, experiment_id)
             info = RunInfo(
                 run_id=run_id,
-                experiment_id=str(experiment[0]),
+                experiment_id=str(experiment.experiment_id),
                 run_name=run_name,
                 user_id=user_id,
                 status=RunStatus.RUNNING,
                 start_time_ms=self._now() if start_time_ms is None else start_time_ms,
                 end_time_ms=None,
-                artifact_uri=below(experiment[2], run_id, "artifacts"),
+                artifact_uri=below(experiment.artifact_location, run_id, "artifacts"),
                 lifecycle_stage=LifecycleStage.ACTIVE,
             )
             (run_pk,) = connection.execute(
                 _INSERT,
                 {
                     "run_id": run_id,
-                    "experiment_id": experiment[0],
+                    "experiment_id": experiment.experiment_id,
                     "run_name": run_name,
                     "user_id": user_id,
                     "start_time_ms": info.start_time_ms,
@@ -119,7 +131,7 @@ class SqlRuns(SqlPart):
     ) -> RunInfo:
         """Change what is given of an active run; None leaves a field as it is."""
         with self._database.write() as connection:
-            run_pk = find_active_run(connection, run_id)[0]
+            run_pk = find_active_run(connection, run_id).run_pk
             row = connection.execute(
                 _UPDATE,
                 {
@@ -131,7 +143,7 @@ class SqlRuns(SqlPart):
             ).fetchone()
             if run_name:
                 connection.execute(_SET_TAG, (run_pk, RUN_NAME_TAG, run_name))
-        return _info(row)
+        return _info(StoredRun._make(row))
 
     def delete_run(self, run_id: str) -> None:
         """Mark a run as deleted."""
@@ -163,26 +175,27 @@ class SqlRuns(SqlPart):
 
     def _set_stage_of_run(self, run_id: str, stage: LifecycleStage) -> None:
         with self._database.write() as connection:
-            run_pk = find_run(connection, run_id)[0]
+            run_pk = find_run(connection, run_id).run_pk
             connection.execute(_SET_STAGE, {"run_pk": run_pk, "stage": stage})
 
 
-def find_run(connection: sqlite3.Connection, run_id: str) -> RunColumns:
+def find_run(connection: sqlite3.Connection, run_id: str) -> StoredRun:
     """Give a run's row, deleted or not; NotFoundError if there is none."""
-    row: RunColumns | None = connection.execute(_SELECT, {"run_id": run_id}).fetchone()
+    row = connection.execute(_SELECT, {"run_id": run_id}).fetchone()
     if row is None:
         raise NotFoundError(f"Run with id={run_id} not found")
-    return row
+    return StoredRun._make(row)
 
 
-def find_active_run(connection: sqlite3.Connection, run_id: str) -> RunColumns:
+def find_active_run(connection: sqlite3.Connection, run_id: str) -> StoredRun:
     """Give a run's row; InvalidValueError, as MLflow has it, if the run is deleted."""
-    row = find_run(connection, run_id)
-    if row[9] != LifecycleStage.ACTIVE:
+    run = find_run(connection, run_id)
+    if run.lifecycle_stage != LifecycleStage.ACTIVE:
         raise InvalidValueError(
-            f"The run {run_id} must be in the 'active' state. Current state is {row[9]}."
+            f"The run {run_id} must be in the 'active' state. "
+            f"Current state is {run.lifecycle_stage}."
         )
-    return row
+    return run
 
 
 def set_tags(connection: sqlite3.Connection, run_pk: int, tags: Mapping[str, str]) -> None:
@@ -209,34 +222,34 @@ def _read(connection: sqlite3.Connection, run_pks: Sequence[Bound]) -> list[Run]
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM runs WHERE run_pk IN ({marks(run_pks)})", run_pks
     ).fetchall()
-    return _runs(connection, in_order(run_pks, rows))
+    return _runs(connection, [StoredRun._make(row) for row in in_order(run_pks, rows)])
 
 
-def _runs(connection: sqlite3.Connection, rows: Sequence[RunColumns]) -> list[Run]:
-    contents = read_contents(connection, [row[0] for row in rows])
+def _runs(connection: sqlite3.Connection, stored: Sequence[StoredRun]) -> list[Run]:
+    contents = read_contents(connection, [run.run_pk for run in stored])
     return [
         Run(
-            _info(row),
-            params=contents.params.get(row[0], {}),
-            metrics=contents.metrics.get(row[0], {}),
-            tags=contents.tags.get(row[0], {}),
-            dataset_inputs=tuple(contents.datasets.get(row[0], ())),
-            model_inputs=tuple(contents.model_inputs.get(row[0], ())),
-            model_outputs=tuple(contents.model_outputs.get(row[0], ())),
+            _info(run),
+            params=contents.params.get(run.run_pk, {}),
+            metrics=contents.metrics.get(run.run_pk, {}),
+            tags=contents.tags.get(run.run_pk, {}),
+            dataset_inputs=tuple(contents.datasets.get(run.run_pk, ())),
+            model_inputs=tuple(contents.model_inputs.get(run.run_pk, ())),
+            model_outputs=tuple(contents.model_outputs.get(run.run_pk, ())),
         )
-        for row in rows
+        for run in stored
     ]
 
 
-def _info(row: RunColumns) -> RunInfo:
+def _info(run: StoredRun) -> RunInfo:
     return RunInfo(
-        run_id=row[1],
-        experiment_id=str(row[2]),
-        run_name=row[3],
-        user_id=row[4],
-        status=RunStatus(row[5]),
-        start_time_ms=row[6],
-        end_time_ms=row[7],
-        artifact_uri=row[8],
-        lifecycle_stage=LifecycleStage(row[9]),
+        run_id=run.run_id,
+        experiment_id=str(run.experiment_id),
+        run_name=run.run_name,
+        user_id=run.user_id,
+        status=RunStatus(run.status),
+        start_time_ms=run.start_time_ms,
+        end_time_ms=run.end_time_ms,
+        artifact_uri=run.artifact_uri,
+        lifecycle_stage=LifecycleStage(run.lifecycle_stage),
     )

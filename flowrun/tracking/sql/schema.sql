@@ -23,6 +23,7 @@ CREATE TABLE model_version_transitions (
 	time_ms INTEGER NOT NULL, 
 	user_id TEXT NOT NULL, 
 	kind TEXT NOT NULL, 
+	alias TEXT NOT NULL, 
 	"before" TEXT NOT NULL, 
 	"after" TEXT NOT NULL, 
 	reason TEXT NOT NULL, 

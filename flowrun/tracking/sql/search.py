@@ -13,7 +13,7 @@ from flowrun.tracking import checks, filters
 from flowrun.tracking.entities import LifecycleStage, ViewType
 from flowrun.tracking.filters import Comparison, Entity, Ordering
 from flowrun.tracking.sql.part import marks
-from flowrun.tracking.sql.query import Query, QueryParts, condition, direction, is_short
+from flowrun.tracking.sql.query import Query, QueryParts, condition, direction, filter_by_pair
 
 _RUN_COLUMNS = {"start_time": "start_time_ms", "end_time": "end_time_ms"}
 _EXPERIMENT_COLUMNS = {
@@ -56,7 +56,7 @@ def experiments_query(view: ViewType, filter_text: str, order_by: Sequence[str])
     parts = QueryParts("experiments", "experiment_id")
     for comparison in filters.comparisons(filters.EXPERIMENTS, filter_text):
         if comparison.entity is Entity.TAG:
-            _filter_by_pair(parts, comparison, "experiment_tags", "experiments", "experiment_id")
+            filter_by_pair(parts, comparison, "experiment_tags", ("experiment_id",))
         else:
             _filter_experiment(parts, comparison)
     _only_stages(parts, "experiments", view)
@@ -101,9 +101,9 @@ def _filter_run(parts: QueryParts, comparison: Comparison, metrics: dict[str, st
         case Entity.METRIC:
             _filter_run_by_metric(parts, comparison, metrics)
         case Entity.PARAM:
-            _filter_by_pair(parts, comparison, "params", "runs", "run_pk")
+            filter_by_pair(parts, comparison, "params", ("run_pk",))
         case Entity.TAG:
-            _filter_by_pair(parts, comparison, "tags", "runs", "run_pk")
+            filter_by_pair(parts, comparison, "tags", ("run_pk",))
         case Entity.DATASET:
             _filter_run_by_dataset(parts, comparison)
         case Entity.ATTRIBUTE:
@@ -145,30 +145,6 @@ def _filter_run_by_dataset(parts: QueryParts, comparison: Comparison) -> None:
     parts.only(
         "EXISTS (SELECT 1 FROM run_datasets JOIN datasets USING (dataset_pk)"
         f" WHERE run_pk = runs.run_pk AND {text})",
-        *values,
-    )
-
-
-def _filter_by_pair(
-    parts: QueryParts, comparison: Comparison, pairs: str, table: str, key_column: str
-) -> None:
-    """Compare a param or tag, which lies in the table `pairs` as (`key_column`, key, value)."""
-    if comparison.value is None:
-        negation = "NOT " if comparison.operator == "IS NULL" else ""
-        parts.only(
-            f"{negation}EXISTS (SELECT 1 FROM {pairs}"
-            f" WHERE {pairs}.{key_column} = {table}.{key_column} AND key = ?)",
-            comparison.key,
-        )
-        return
-    alias = parts.next_alias()
-    text, values = condition(f"{alias}.value", comparison)
-    if is_short(comparison):
-        text = f"{text} AND length({alias}.value) <= 100"
-    parts.join(
-        f"JOIN {pairs} {alias} ON {alias}.{key_column} = {table}.{key_column}"
-        f" AND {alias}.key = ? AND {text}",
-        comparison.key,
         *values,
     )
 
@@ -225,9 +201,9 @@ def _filter_model(
                 parts, ["key = ?", f"({text} {nan})"], [comparison.key, *values], datasets
             )
         case Entity.PARAM:
-            _filter_by_pair(parts, comparison, "logged_model_params", "logged_models", "model_id")
+            filter_by_pair(parts, comparison, "logged_model_params", ("model_id",))
         case Entity.TAG:
-            _filter_by_pair(parts, comparison, "logged_model_tags", "logged_models", "model_id")
+            filter_by_pair(parts, comparison, "logged_model_tags", ("model_id",))
         case _:
             column = f"logged_models.{_MODEL_COLUMNS.get(comparison.key, comparison.key)}"
             text, values = condition(column, comparison)

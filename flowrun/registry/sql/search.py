@@ -1,0 +1,97 @@
+"""Searches for registered models and versions: filters and orderings to SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flowrun.errors import InvalidValueError
+from flowrun.tracking import filters
+from flowrun.tracking.filters import Comparison, Entity, Grammar
+from flowrun.tracking.sql.query import Query, QueryParts, condition, direction, filter_by_pair
+
+PROMPT_TAG = "mlflow.prompt.is_prompt"
+"""`true` on a registered model that is a prompt. Source: MLflow, IS_PROMPT_TAG_KEY."""
+
+_MODEL_COLUMNS = {
+    "name": "registered_models.name",
+    "timestamp": "registered_models.last_update_time_ms",
+    "last_updated_timestamp": "registered_models.last_update_time_ms",
+    "creation_timestamp": "registered_models.creation_time_ms",
+}
+_VERSION_COLUMNS = {
+    "name": "registered_models.name",
+    "run_id": "model_versions.run_id",
+    "source_path": "model_versions.source",
+    "version_number": "model_versions.version",
+    "last_updated_timestamp": "model_versions.last_update_time_ms",
+    "creation_timestamp": "model_versions.creation_time_ms",
+}
+_MODEL_KEY = ("registered_model_pk",)
+_VERSION_KEY = ("registered_model_pk", "version")
+_NEWEST_FIRST = ("last_updated_timestamp DESC", "name ASC", "version_number DESC")
+
+
+def models_query(filter_text: str, order_by: Sequence[str]) -> Query:
+    """Give the query for registered models; its order ends with the name."""
+    parts = QueryParts("registered_models", "registered_model_pk")
+    comparisons = filters.comparisons(filters.REGISTERED_MODELS, filter_text)
+    for comparison in _without_prompts(parts, comparisons):
+        if comparison.entity is Entity.TAG:
+            filter_by_pair(parts, comparison, "registered_model_tags", _MODEL_KEY)
+        else:
+            text, values = condition(_MODEL_COLUMNS[comparison.key], comparison)
+            parts.only(text, *values)
+    _order(parts, filters.REGISTERED_MODELS, order_by, _MODEL_COLUMNS)
+    parts.order.append("registered_models.name")
+    return parts.query()
+
+
+def versions_query(filter_text: str, order_by: Sequence[str]) -> Query:
+    """Give the query for versions, by (registered_model_pk, version); newest change first."""
+    parts = QueryParts("model_versions", "registered_model_pk, model_versions.version")
+    parts.join("JOIN registered_models USING (registered_model_pk)")
+    comparisons = filters.comparisons(filters.MODEL_VERSIONS, filter_text)
+    for comparison in _without_prompts(parts, comparisons):
+        if comparison.entity is Entity.TAG:
+            filter_by_pair(parts, comparison, "model_version_tags", _VERSION_KEY)
+        else:
+            text, values = condition(_VERSION_COLUMNS[comparison.key], comparison)
+            parts.only(text, *values)
+    _order(parts, filters.MODEL_VERSIONS, order_by or _NEWEST_FIRST, _VERSION_COLUMNS)
+    parts.order += ["registered_models.name", "model_versions.version DESC"]
+    return parts.query()
+
+
+def _without_prompts(parts: QueryParts, comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Hide prompts, unless the filter asks for them; give the comparisons that are left to do.
+
+    What is no prompt lacks the tag, so `!= 'true'` and `= 'false'` can't be asked of the tag.
+    """
+    about_prompts = [each for each in comparisons if _is_about_prompts(each)]
+    if any(_asks_for_prompts(each) for each in about_prompts):
+        return list(comparisons)
+    parts.only(
+        "NOT EXISTS (SELECT 1 FROM registered_model_tags prompt"
+        f" WHERE prompt.registered_model_pk = {parts.table}.registered_model_pk"
+        f" AND prompt.key = '{PROMPT_TAG}' AND lower(prompt.value) = 'true')"
+    )
+    return [each for each in comparisons if each not in about_prompts]
+
+
+def _is_about_prompts(comparison: Comparison) -> bool:
+    return comparison.entity is Entity.TAG and comparison.key == PROMPT_TAG
+
+
+def _asks_for_prompts(comparison: Comparison) -> bool:
+    asked = (comparison.operator, str(comparison.value).lower())
+    return asked in {("=", "true"), ("!=", "false")}
+
+
+def _order(
+    parts: QueryParts, grammar: Grammar, order_by: Sequence[str], columns: dict[str, str]
+) -> None:
+    for ordering in filters.orderings(grammar, order_by):
+        if ordering.entity is not Entity.ATTRIBUTE:
+            raise InvalidValueError(f"Invalid order_by entity: {ordering.entity.value}")
+        way = direction(is_ascending=ordering.is_ascending)
+        parts.order.append(f"{columns[ordering.key]} {way}")

@@ -1,0 +1,29 @@
+"""A registry URI to an open store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flowrun.registry.sql.store import SqlRegistryStore
+from flowrun.registry.store import RegistryStore
+from flowrun.tracking.sql.database import open_database
+from flowrun.tracking.store import TrackingStore
+from flowrun.tracking.uri import sqlite_path
+
+
+def open_registry_store(
+    uri: str, *, now: Callable[[], int], tracking: TrackingStore
+) -> RegistryStore:
+    """Open the registry at `uri`, which is a tracking URI: both are kept in one database.
+
+    Args:
+        uri: as for `open_tracking_store`.
+        now: milliseconds since the Unix epoch.
+        tracking: where the runs and logged models are that versions come from; not closed with
+            the registry.
+
+    Raises:
+        UsageError: not a URI of a store. UnsupportedError: one of a kind that comes later.
+        StoreError: it can't be opened.
+    """
+    return SqlRegistryStore(open_database(sqlite_path(uri)), now=now, tracking=tracking)
