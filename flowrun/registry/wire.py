@@ -5,8 +5,13 @@ Source: MLflow REST API; `model_registry.proto`.
 
 from __future__ import annotations
 
-from flowrun.errors import InvalidValueError
-from flowrun.registry.entities import ModelVersion, RegisteredModel, Stage, VersionStatus
+from flowrun.registry.entities import (
+    ModelVersion,
+    RegisteredModel,
+    Stage,
+    VersionStatus,
+    parse_stage,
+)
 from flowrun.tracking.fields import Fields, JsonObject
 from flowrun.tracking.wire import compact, pairs_json
 
@@ -69,7 +74,7 @@ def model_version_from(fields: Fields) -> ModelVersion:
         last_update_time_ms=fields.integer_or("last_updated_timestamp", 0),
         source=source,
         download_uri=source,
-        stage=stage_from(fields.text_or("current_stage", Stage.NONE)),
+        stage=parse_stage(fields.text_or("current_stage", Stage.NONE)),
         status=VersionStatus(fields.text_or("status", VersionStatus.READY)),
         description=fields.text_or("description"),
         run_id=fields.text_or_none("run_id"),
@@ -78,19 +83,4 @@ def model_version_from(fields: Fields) -> ModelVersion:
         user_id=fields.text_or_none("user_id"),
         tags=fields.pairs("tags"),
         aliases=tuple(fields.texts("aliases")),
-    )
-
-
-def stage_from(text: str) -> Stage:
-    """Read a stage's name, upper or lower case.
-
-    Raises:
-        InvalidValueError: MLflow has no such stage; the message is MLflow's.
-    """
-    for stage in Stage:
-        if stage.value.lower() == text.lower():
-            return stage
-    raise InvalidValueError(
-        f"Invalid Model Version stage: {text}. "
-        f"Value must be one of {', '.join(stage.value for stage in Stage)}."
     )

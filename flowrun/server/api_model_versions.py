@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from flowrun.registry.entities import ModelVersion
-from flowrun.registry.wire import model_version_json, stage_from
+from flowrun.registry.entities import ModelVersion, parse_stage
+from flowrun.registry.wire import model_version_json
 from flowrun.server.api_runs import limited
 from flowrun.server.messages import Call, Permission, Route
 from flowrun.server.model_sources import check_source
@@ -89,7 +89,7 @@ def transition_stage(call: Call) -> JsonObject:
     version = call.stores.registry.transition_stage(
         name,
         number,
-        stage_from(call.fields.text("stage")),
+        parse_stage(call.fields.text("stage")),
         archive_existing=call.fields.flag("archive_existing_versions"),
         user_id=call.user,
     )

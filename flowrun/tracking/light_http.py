@@ -6,6 +6,7 @@ Light means: the standard library only, Python 3.9 or later, and no module of fl
 
 from __future__ import annotations
 
+import atexit
 import base64
 import http.client
 import json
@@ -52,7 +53,10 @@ class Http:
         self._host, self._port = parts.hostname, parts.port
         self._prefix = parts.path.rstrip("/")
         self._headers = {"Authorization": authorization} if authorization else {}
-        self._local = threading.local()
+        # By thread; a later thread that gets the number of an ended one may use its connection.
+        self._connections: dict[int, http.client.HTTPConnection] = {}
+        atexit.register(self.close)
+        os.register_at_fork(after_in_child=self.close)  # they stay open in the parent
 
     def call(
         self,
@@ -82,10 +86,13 @@ class Http:
         """Store a file's bytes at a path below `mlflow-artifacts:/`."""
         headers = {**self._headers, "Content-Length": str(size_bytes)}
         target = f"{self._prefix}{_ARTIFACTS}{quote(path)}"
-        start = file.tell()
-
-        status, answer = self._exchange("PUT", target, file, headers, rewind_to=start)
+        status, answer = self._exchange("PUT", target, file, headers, rewind_to=file.tell())
         self._read(status, answer, f"storing artifact {path}")
+
+    def close(self) -> None:
+        """Close all connections; the next call opens a new one."""
+        while self._connections:
+            self._connections.popitem()[1].close()
 
     def _exchange(
         self,
@@ -116,13 +123,11 @@ class Http:
             ) from error
 
     def _connection(self) -> http.client.HTTPConnection:
-        """Give this thread's connection; one made before a fork belongs to the parent."""
-        if getattr(self._local, "pid", None) != os.getpid():
+        thread = threading.get_ident()
+        if thread not in self._connections:
             kind = http.client.HTTPSConnection if self._is_https else http.client.HTTPConnection
-            self._local.connection = kind(self._host, self._port, timeout=_TIMEOUT_S)
-            self._local.pid = os.getpid()
-        connection: http.client.HTTPConnection = self._local.connection
-        return connection
+            self._connections[thread] = kind(self._host, self._port, timeout=_TIMEOUT_S)
+        return self._connections[thread]
 
     def _read(self, status: int, answer: bytes, what: str) -> dict[str, Any]:
         try:

@@ -41,6 +41,8 @@ class Session:
         """Speak to another server from now on."""
         self.flush()
         with self.lock:
+            if self._http is not None:
+                self._http.close()
             self._uri, self._http, self.experiment_id = uri, None, None
 
     def http(self) -> Http:
@@ -117,8 +119,9 @@ def _find_server(uri: str | None) -> Http:
         user or os.environ.get("MLFLOW_TRACKING_USERNAME"),
         password or os.environ.get("MLFLOW_TRACKING_PASSWORD"),
     )
-    host = parts.netloc.rpartition("@")[2]
-    return Http(urlunsplit((parts.scheme, host, parts.path, "", "")).rstrip("/"), header)
+    _, at, host = parts.netloc.rpartition("@")
+    url = urlunsplit((parts.scheme, host, parts.path, "", "")) if at else uri
+    return Http(url.rstrip("/"), header)
 
 
 def _default_endpoint() -> tuple[str, str]:

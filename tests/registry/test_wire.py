@@ -2,11 +2,9 @@ from __future__ import annotations
 
 import json
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowrun.errors import InvalidValueError
 from flowrun.registry import wire
 from flowrun.registry.entities import ModelVersion, RegisteredModel, Stage, VersionStatus
 from flowrun.tracking.fields import Fields
@@ -14,7 +12,6 @@ from flowrun.tracking.fields import Fields
 names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
 times = st.integers(0, 2**62)
 tags = st.dictionaries(names, names, max_size=3)
-sources = names
 
 
 @st.composite
@@ -55,16 +52,3 @@ models = st.builds(
 def test_a_registered_model_comes_back_from_its_json(model: RegisteredModel) -> None:
     sent = json.loads(json.dumps(wire.registered_model_json(model)))
     assert wire.registered_model_from(Fields(sent)) == model
-
-
-def test_a_stage_is_read_in_any_case() -> None:
-    assert wire.stage_from("production") is Stage.PRODUCTION
-
-
-def test_an_unknown_stage_is_refused_in_mlflows_words() -> None:
-    with pytest.raises(InvalidValueError) as caught:
-        wire.stage_from("Live")
-    assert str(caught.value) == (
-        "Invalid Model Version stage: Live. "
-        "Value must be one of None, Staging, Production, Archived."
-    )

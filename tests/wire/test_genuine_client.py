@@ -75,6 +75,6 @@ def skinny_python(folder: Path) -> str:
     uv = Path(sys.executable).with_name("uv")
     subprocess.run([uv, "venv", "-q", "--python", sys.executable, environment], check=True)
     python = environment / "bin" / "python"
-    install = [uv, "pip", "install", "-q", "--python", python, "mlflow-skinny"]
+    install: list[str | Path] = [uv, "pip", "install", "-q", "--python", python, "mlflow-skinny"]
     subprocess.run(install, check=True, timeout=300)
     return str(python)

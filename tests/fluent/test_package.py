@@ -1,0 +1,89 @@
+"""What `import flowrun` costs and gives, installed whole and as a step's light copy."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import flowrun
+from flowrun.tracking import fluent
+from flowrun.tracking.light import LIGHT_MODULES
+from tests.fluent.light import REPOSITORY, Light
+
+
+@pytest.fixture
+def light(tmp_path: Path) -> Light:
+    return Light.copy(tmp_path)
+
+
+def test_the_import_loads_nothing_else() -> None:
+    code = (
+        "import sys; before = set(sys.modules); import flowrun\n"
+        "print(sorted(set(sys.modules) - before - {'importlib', 'importlib._bootstrap', "
+        "'importlib._bootstrap_external', '_frozen_importlib_external', 'warnings', '_warnings'}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout in {"['flowrun']\n", "['__future__', 'flowrun']\n"}
+
+
+def test_logging_loads_no_slow_module(light: Light) -> None:
+    done = light.run(
+        "import sys, flowrun; flowrun.log_metric\n"
+        "slow = {'typing', 'dataclasses', 'inspect', 'pathlib', 'asyncio', 'tempfile', 'logging'}\n"
+        "print(sorted(slow & set(sys.modules)))"
+    )
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+@pytest.mark.parametrize("name", LIGHT_MODULES)
+def test_the_light_client_is_written_for_python_3_9(name: str) -> None:
+    tree = ast.parse((REPOSITORY / name).read_text(), feature_version=(3, 9))
+    for node in ast.walk(tree):
+        assert not isinstance(node, ast.Match)
+
+
+def test_every_name_is_found() -> None:
+    for name in flowrun.__all__:
+        assert getattr(flowrun, name) is not None
+    assert dir(flowrun) == sorted(flowrun.__all__)
+    assert flowrun.log_metric is fluent.log_metric
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(AttributeError, match="module 'flowrun' has no attribute 'log_metrik'"):
+        flowrun.log_metrik  # noqa: B018
+
+
+def test_a_step_is_told_that_it_has_no_whole_flowrun(light: Light) -> None:
+    for statement in ("import flowrun; flowrun.run", "from flowrun import run"):
+        done = light.run(statement)
+        assert done.stderr.splitlines()[-1] == (
+            "ImportError: flowrun.run is not available in a step: there, flowrun is only what logs "
+            "(start_run, log_metric, ...). Install flowrun itself to use it."
+        )
+
+
+def test_a_whole_flowrun_behind_the_light_copy_is_found(light: Light) -> None:
+    done = light.run(
+        "import flowrun, flowrun.tracking.fluent, flowrun.tracking.store, flowrun.errors, "
+        "flowrun.plan.plan\n"
+        "for module in (flowrun, flowrun.tracking.fluent, flowrun.tracking.store, flowrun.errors):"
+        " print(module.__file__)",
+        None,
+        REPOSITORY,
+    )
+    copy = light.folder / "light" / "flowrun"
+    whole = REPOSITORY / "flowrun"
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        str(copy / "__init__.py"),
+        str(copy / "tracking" / "fluent.py"),
+        str(whole / "tracking" / "store.py"),
+        str(whole / "errors.py"),
+    ]
