@@ -85,7 +85,7 @@ class CommandRunner:
             step: its action is a CommandAction.
             arguments: the values of its `with`, and of its matrix where it says so.
             variables: the values of its `env`.
-            work: its own folder, empty.
+            work: its own folder, not there yet.
             began: told once the step's run exists.
         """
         action = step.action
@@ -111,7 +111,7 @@ class CommandRunner:
         env = self._env(step)
         self.recorder.note_env(record, env)
         logs = work / "logs"
-        logs.mkdir()
+        logs.mkdir(parents=True)
         project = self._project(step, work)
         inputs = Inputs(project, self._inputs_folder(work), self.services.cwd, self._fetcher())
         command = command_line(action, self._placed(action, values, inputs))
