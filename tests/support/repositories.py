@@ -1,9 +1,11 @@
-"""Real git repositories for tests: made in a few lines, with commits that are the same each time.
+"""Real git repositories for tests: made in a few lines.
 
     repository = Repository.make(tmp_path / "wine", {"MLproject": "name: wine"})
     first = repository.commit({"train.py": "print(1)"})
     repository.tag("v1.0")
     bare = repository.bare(tmp_path / "wine.git")
+
+Authors and dates are fixed, so equal files give equal commits.
 """
 
 from __future__ import annotations
