@@ -31,13 +31,17 @@ class Light:
         return cls(folder)
 
     def run(
-        self, script: str, variables: Mapping[str, str] | None = None, *path: Path
+        self,
+        script: str,
+        variables: Mapping[str, str] | None = None,
+        *path: Path,
+        python: Path | str = sys.executable,
     ) -> subprocess.CompletedProcess[str]:
         """Run a script with nothing importable but the standard library, the copy and `path`."""
         entries = [str(self.folder / "light"), *map(str, path)]
         return subprocess.run(
             # -S: without site-packages, where the whole flowrun is installed.
-            [sys.executable, "-S", "-W", "error", "-c", script],
+            [python, "-S", "-W", "error", "-c", script],
             cwd=self.folder,
             env={"PYTHONPATH": os.pathsep.join(entries), "USER": "ada", **(variables or {})},
             capture_output=True,

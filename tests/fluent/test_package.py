@@ -13,6 +13,7 @@ import flowrun
 from flowrun.tracking import fluent
 from flowrun.tracking.light import LIGHT_MODULES
 from tests.fluent.light import REPOSITORY, Light
+from tests.support.serving import TOKEN, serving
 
 
 @pytest.fixture
@@ -87,3 +88,37 @@ def test_a_whole_flowrun_behind_the_light_copy_is_found(light: Light) -> None:
         str(whole / "tracking" / "store.py"),
         str(whole / "errors.py"),
     ]
+
+
+def interpreters() -> dict[str, Path]:
+    """Find one Python of each version from 3.9 on, beside the one that runs the tests."""
+    found = {f"3.{sys.version_info.minor}": Path(sys.executable)}
+    for python in sorted(Path(sys.base_prefix).parent.glob("3.*/bin/python")):
+        minor = int(python.parts[-3].split(".")[1])
+        if minor >= 9:
+            found.setdefault(f"3.{minor}", python)
+    return found
+
+
+PYTHONS = interpreters()
+
+
+@pytest.mark.parametrize("python", PYTHONS.values(), ids=PYTHONS)
+def test_a_step_of_any_python_logs(light: Light, tmp_path: Path, python: Path) -> None:
+    with serving(tmp_path) as server:
+        run_id = server.new_run()
+        done = light.run(
+            "import flowrun\n"
+            "with flowrun.start_run(), flowrun.start_run(nested=True):\n"
+            "    flowrun.log_param('a', 1)\n"
+            "    for step in range(100): flowrun.log_metric('loss', step, step=step)\n"
+            "    flowrun.log_text('x', 'in/a.txt')\n"
+            "print(len(flowrun.search_runs()))",
+            {
+                "MLFLOW_TRACKING_URI": server.url,
+                "MLFLOW_TRACKING_TOKEN": TOKEN,
+                "MLFLOW_RUN_ID": run_id,
+            },
+            python=python,
+        )
+        assert (done.stdout, done.stderr) == ("2\n", "")

@@ -76,7 +76,7 @@ class Served:
         finally:
             connection.close()
 
-    def get(self, path: str, **query: object) -> Answer:
+    def get(self, path: str, /, **query: object) -> Answer:
         """GET a path below /api/2.0/mlflow/."""
         return self.call("GET", f"/api/2.0/mlflow/{path}?{urlencode(query, doseq=True)}")
 
