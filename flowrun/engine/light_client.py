@@ -20,8 +20,8 @@ from flowrun.tracking.light import LIGHT_MODULES
 @lru_cache(maxsize=4)
 def python_path(cache: Path) -> Path:
     """Give the folder to put (last) on a step's PYTHONPATH, made if it is not there."""
-    package = Path(flowrun.__file__).parent
-    texts = {name: (package / name).read_bytes() for name in LIGHT_MODULES}
+    site = Path(flowrun.__file__).parents[1]
+    texts = {name: (site / name).read_bytes() for name in LIGHT_MODULES}
     digest = hashlib.sha256(b"\0".join([*texts.values()])).hexdigest()[:16]
     folder = cache / digest
     if not folder.is_dir():
@@ -33,7 +33,7 @@ def _publish(texts: dict[str, bytes], folder: Path) -> None:
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(dir=folder.parent))
     for name, text in texts.items():
-        path = made / "flowrun" / name
+        path = made / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text)
         path.chmod(0o444)

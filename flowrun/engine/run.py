@@ -295,7 +295,8 @@ class PlanRun:
 
     def _close_left(self, *, is_closed: bool) -> bool:
         """Close what a step's own client, or a failure of flowrun's, left RUNNING."""
-        if is_closed and not self._services.endpoint.was_used:
+        may_be_open = self._services.endpoint.was_used or self._has_failed_surroundings
+        if is_closed and not may_be_open:
             return True
         reason = "its step ended before it did"
         try:

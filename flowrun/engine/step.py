@@ -71,7 +71,9 @@ class StepRunner:
             return turn.end_early(StepStatus.KILLED, str(error))
         except FlowrunError as error:
             is_surroundings = isinstance(error, SURROUNDINGS)
-            return turn.end_early(StepStatus.FAILED, str(error), is_surroundings=is_surroundings)
+            return turn.end_early(
+                StepStatus.FAILED, error.message, is_surroundings=is_surroundings
+            )
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             why = f"{where}{error.strerror or error}"
@@ -179,7 +181,9 @@ class _Turn:
             # The record can't be finished: whatever the command did, the step has failed. The next
             # flowrun closes the run.
             result = StepResult(self.step.id, StepStatus.FAILED, run_id=self.record.run_id)
-            return StepOutcome(result, f"{ended.detail} {failure}".strip(), is_surroundings=True)
+            is_known = failure.message in ended.detail
+            detail = ended.detail if is_known else f"{ended.detail} {failure.message}".strip()
+            return StepOutcome(result, detail, is_surroundings=True)
         metrics = {key: metric.value for key, metric in run.metrics.items()}
         result = StepResult(
             self.step.id,

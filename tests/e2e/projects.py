@@ -44,7 +44,7 @@ entry_points:
       best:
         select: {from: train, metric: loss, mode: min}
       report:
-        run: "cat {result} && echo best is {lr} of {lines}"
+        run: "cat {result}; echo; echo best is {lr} of {lines}"
         with:
           result: "${{ steps.best.outputs.result }}"
           lr: "${{ steps.best.params.lr }}"

@@ -210,7 +210,7 @@ def test_sub_projects_in_other_repositories_are_pinned_in_the_plan(space: Space)
     assert [sub["commit"] for sub in planned["sub_projects"].values()] == [pinned]
     space.flowrun("run", "train", *LOCAL)
     assert space.run_of("fit")["metrics"]["rows"] == 200
-    made = space.run_of("features/main")["tags"]
+    made = space.run_of("features")["tags"]
     assert made["mlflow.source.git.commit"] == pinned
 
 

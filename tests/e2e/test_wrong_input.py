@@ -10,7 +10,7 @@ WRONG = {
     "unknown key in a step": (
         "entry_points:\n  main:\n    steps:\n      a: {run: echo, neds: [b]}\n",
         (),
-        "MLproject:4:21: ",
+        "MLproject:4:22: ",
     ),
     "not available yet": (
         "entry_points:\n  main:\n    steps:\n      a: {run: echo, retries: 2}\n",
