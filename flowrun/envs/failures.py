@@ -21,6 +21,7 @@ _NETWORK = re.compile(
     re.IGNORECASE,
 )
 _MISMATCH = re.compile(r"Hash mismatch for `(?P<pin>[^`]+)`")
+_DENIED = re.compile(r"401 Unauthorized|403 Forbidden")
 _FULL = re.compile(r"No space left on device|os error 28|Disk quota exceeded")
 
 
@@ -49,10 +50,14 @@ def _reason(tail: str, places: dict[str, Requirement]) -> tuple[str, str]:
             "is not the one whose hash the project gives",
             "Either the hash is wrong, or the file was changed.",
         )
-    if _NETWORK.search(tail):
-        where = _first(r"Failed to (?:fetch|download):? `?(\S+?)`?(?:\s|$)", tail)
+    if _DENIED.search(tail):
         return (
-            f"no answer from {where or 'the package index'}",
+            f"{_address(tail)} refuses the login",
+            "Check the user and password in the index settings (UV_DEFAULT_INDEX, pip.conf).",
+        )
+    if _NETWORK.search(tail):
+        return (
+            f"no answer from {_address(tail)}",
             "Check the network and the index settings (UV_DEFAULT_INDEX, pip.conf).",
         )
     if match := _UNKNOWN.search(tail):
@@ -80,6 +85,7 @@ def _place(name: str, places: dict[str, Requirement]) -> str:
     return f" ({asked.mark.file}:{asked.mark.line})" if asked else ""
 
 
-def _first(pattern: str, text: str) -> str | None:
-    match = re.search(pattern, text)
-    return match[1] if match else None
+def _address(tail: str) -> str:
+    """Return the address that uv could not fetch."""
+    match = re.search(r"Failed to fetch:? `?(\S+?)`?(?:\s|$)", tail)
+    return match[1] if match else "the package index"

@@ -21,7 +21,9 @@ class VirtualenvBackend:
 
     def __init__(self, surroundings: Surroundings) -> None:
         variables = uv_variables(surroundings.variables)
-        self._tools = Tools(functools.cache(uv.find_uv_bin), variables, surroundings.variables)
+        self._tools = Tools(
+            functools.cache(uv.find_uv_bin), variables, surroundings.variables, surroundings.memos
+        )
         self._interpreters = Interpreters(
             surroundings.memos, self._tools.uv, variables, surroundings.caller_python
         )

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import sys
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from flowrun.envs import lock as locks
+from flowrun.envs.bare import BareEnv
 from flowrun.envs.failures import explained
 from flowrun.envs.index_settings import settings_digest
 from flowrun.envs.inputs import Inputs
 from flowrun.envs.interpreters import Interpreter
 from flowrun.envs.local_trees import copy_tree, digest_tree
 from flowrun.envs.masking import without_credentials
-from flowrun.envs.process import CommandFailedError, Running
+from flowrun.envs.process import CommandFailedError
 from flowrun.envs.published import key_of
 from flowrun.envs.requirements import (
     RESERVED,
@@ -37,28 +37,11 @@ class Tools:
     find_uv: Callable[[], str]
     uv_variables: Mapping[str, str]
     caller_variables: Mapping[str, str]
+    memos: Path
 
     def uv(self, *words: str | Path) -> list[str | Path]:
         """Return the command line of one uv command."""
         return [self.find_uv(), *words]
-
-    def virtualenv(self, python: Path, into: Path) -> list[str | Path]:
-        """Return the command line that makes an environment with nothing in it.
-
-        No activation scripts: they would name a place from which the environment is moved before
-        it is filled, and nothing uses them.
-        """
-        flags = ["--quiet", "--no-seed", "--no-periodic-update", "--activators", ""]
-        return [sys.executable, "-P", "-m", "virtualenv", *flags, "--python", python, into]
-
-    @property
-    def virtualenv_variables(self) -> dict[str, str]:
-        """The caller's variables without settings of virtualenv's, which may want other things."""
-        kept = {k: v for k, v in self.caller_variables.items() if not k.startswith("VIRTUALENV_")}
-        app_data = self.caller_variables.get("VIRTUALENV_OVERRIDE_APP_DATA")
-        if app_data:
-            kept["VIRTUALENV_OVERRIDE_APP_DATA"] = app_data
-        return {**kept, "VIRTUALENV_CONFIG_FILE": os.devnull}
 
 
 class VirtualenvRecipe:
@@ -68,7 +51,7 @@ class VirtualenvRecipe:
         self._inputs = inputs
         self._interpreter = interpreter
         self._tools = tools
-        self._bare: Running | None = None
+        self._bare = BareEnv(interpreter, tools.memos, tools.caller_variables)
         self._copies: dict[Path, int] = {}
         self.label = inputs.description.label
         self.notes = inputs.notes
@@ -93,18 +76,14 @@ class VirtualenvRecipe:
         return locks.render(str(self._interpreter), packages, digests)
 
     def build(self, lock: str, prefix: Path, shop: Workshop) -> None:
-        """Make a bare environment, move it to its place, and let uv install exactly the lock."""
-        bare = self._bare or self._start_bare(shop)
+        """Copy a bare environment to its place, and let uv install exactly the lock."""
         try:
-            bare.wait()
-            self._bare = None
-            (shop.folder / "bare").rename(prefix)
-            pins = locks.pins(lock)
+            self._bare.place(prefix, shop)
+            pins = [self._with_credentials(pin) for pin in locks.pins(lock)]
             hashed = [pin for pin in pins if " --hash=" in pin]
-            exact = [pin for pin in pins if " --hash=" not in pin]
             trees = [self._copied(text, shop) for text in locks.trees(lock)]
             self._install(hashed, prefix, shop, "--require-hashes")
-            self._install([self._with_credentials(pin) for pin in exact], prefix, shop)
+            self._install([pin for pin in pins if pin not in hashed], prefix, shop)
             self._install(trees, prefix, shop)
         except CommandFailedError as error:
             env = f"env {key_of(lock)[:8]} ({self.label})"
@@ -118,7 +97,7 @@ class VirtualenvRecipe:
         lines = [each.text for each in wanted if not each.path]
         lines += [copy + _marker(each) for copy, each in local.items()]
         # Nothing of this needs the result, so the bare environment is made meanwhile.
-        self._start_bare(shop)
+        self._bare.start(shop)
         constraints = [each.text for each in self._inputs.requirements.constraints]
         (shop.folder / "constraints.txt").write_text(_joined(constraints), encoding="utf-8")
         shop.run(
@@ -163,23 +142,21 @@ class VirtualenvRecipe:
         ]
         return packages, [_written_tree(each) for each in found if each.path]
 
-    def _start_bare(self, shop: Workshop) -> Running:
-        command = self._tools.virtualenv(self._interpreter.executable, shop.folder / "bare")
-        self._bare = shop.start(command, self._tools.virtualenv_variables, what="virtualenv")
-        return self._bare
-
     def _install(self, lines: list[str], prefix: Path, shop: Workshop, *flags: str) -> None:
         if not lines:
             return
-        shop.run(
-            self._tools.uv(
-                *("pip", "install", "--no-deps", "--no-python-downloads", *flags),
-                *("--python", prefix / "bin/python"),
-                *("--requirements", self._written("install.txt", lines, shop)),
-            ),
-            self._tools.uv_variables,
-            what="uv pip install",
+        command = self._tools.uv(
+            *("pip", "install", "--no-deps", "--no-python-downloads", *flags),
+            *("--python", prefix / "bin/python"),
+            *("--requirements", self._written("install.txt", lines, shop)),
         )
+        if "--require-hashes" in flags:
+            # What uv has in its cache needs no question to the index, which would take longer than
+            # all the rest. It installs nothing if something is missing.
+            with contextlib.suppress(CommandFailedError):
+                shop.run([*command, "--offline"], self._tools.uv_variables, what="uv pip install")
+                return
+        shop.run(command, self._tools.uv_variables, what="uv pip install")
 
     def _written(self, name: str, lines: list[str], shop: Workshop) -> str:
         """Write requirement lines for uv, with the project's options on where packages are."""

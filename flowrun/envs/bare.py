@@ -1,0 +1,83 @@
+"""An environment with nothing in it: made by virtualenv once for each interpreter, then copied.
+
+virtualenv takes longer to start than uv takes to install a small project. What it makes without
+seed packages and activation scripts names no path of its own, so that a copy of it is as good.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from flowrun.envs.interpreters import Interpreter
+from flowrun.envs.process import Running
+from flowrun.envs.workshop import Workshop
+
+
+class BareEnv:
+    """The bare environment of one interpreter, in one workshop."""
+
+    def __init__(self, interpreter: Interpreter, memos: Path, caller: Mapping[str, str]) -> None:
+        self._interpreter = interpreter
+        self._template = memos / f"bare-{_identity(interpreter)}"
+        self._caller = caller
+        self._running: Running | None = None
+
+    def start(self, shop: Workshop) -> None:
+        """Begin to make it, if this machine has none yet."""
+        if self._running is None and not self._is_there:
+            command: list[str | Path] = [
+                *(sys.executable, "-P", "-m", "virtualenv", "--quiet", "--no-seed"),
+                *("--no-periodic-update", "--activators", ""),
+                *("--python", self._interpreter.executable, shop.folder / "bare"),
+            ]
+            self._running = shop.start(command, self._variables, what="virtualenv")
+
+    def place(self, prefix: Path, shop: Workshop) -> None:
+        """Put a bare environment at `prefix`.
+
+        Raises:
+            CommandFailedError: virtualenv can't make one for this interpreter.
+        """
+        self.start(shop)
+        if self._running is not None:
+            self._running.wait()
+            self._running = None
+            self._publish(shop.folder / "bare")
+        shutil.copytree(self._template, prefix, symlinks=True)
+
+    def _publish(self, made: Path) -> None:
+        self._template.parent.mkdir(parents=True, exist_ok=True)
+        if self._template.exists() and not self._is_there:
+            shutil.rmtree(self._template)
+        try:
+            made.rename(self._template)
+        except OSError:
+            # Another builder was faster; one is like the other.
+            if not self._is_there:
+                raise
+
+    @property
+    def _is_there(self) -> bool:
+        return (self._template / "bin/python").exists()
+
+    @property
+    def _variables(self) -> dict[str, str]:
+        """The caller's variables without settings for virtualenv, which may want other things."""
+        kept = {k: v for k, v in self._caller.items() if not k.startswith("VIRTUALENV_")}
+        if app_data := self._caller.get("VIRTUALENV_OVERRIDE_APP_DATA"):
+            kept["VIRTUALENV_OVERRIDE_APP_DATA"] = app_data
+        return {**kept, "VIRTUALENV_CONFIG_FILE": os.devnull}
+
+
+def _identity(interpreter: Interpreter) -> str:
+    """Return what a template is good for: this interpreter, made by this virtualenv."""
+    spec = importlib.util.find_spec("virtualenv")
+    maker = spec.origin if spec and spec.origin else ""
+    facts = [interpreter.executable, interpreter, maker, maker and Path(maker).stat().st_mtime_ns]
+    return hashlib.sha256("\n".join(map(str, facts)).encode()).hexdigest()[:16]
