@@ -151,7 +151,8 @@ def open_database(path: Path, *, busy_timeout_s: float = 60.0) -> Database:
 def store_error(path: Path, error: OSError | sqlite3.Error) -> StoreError:
     """Give the plain words for an error of the disk or of SQLite."""
     if isinstance(error, OSError):
-        return StoreError(f"store {path}: {error.strerror or error}")
+        where = f"{error.filename}: " if error.filename not in {None, str(path)} else ""
+        return StoreError(f"store {path}: {where}{error.strerror or error}")
     # A negative code is Python's own misuse of the driver: a bug, told as it is.
     code = getattr(error, "sqlite_errorcode", -1) & 0xFF
     reason, hint = _PLAIN_WORDS.get(code, (str(error), None))

@@ -66,7 +66,7 @@ class QueryParts:
         """Put the parts together."""
         text = (
             f"SELECT {self.table}.{self.key} FROM {self.table} {' '.join(self.joins)}"
-            f" WHERE {' AND '.join(self.where)} ORDER BY {', '.join(self.order)}"
+            f" WHERE {' AND '.join(self.where or ['1 = 1'])} ORDER BY {', '.join(self.order)}"
         )
         return Query(text, (*self.join_values, *self.where_values))
 

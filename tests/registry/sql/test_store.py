@@ -1,0 +1,79 @@
+"""The SQLite registry keeps the promises of a registry, also for two processes at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flowrun.registry.entities import Stage
+from flowrun.registry.store import RegistryStore
+from flowrun.tracking.store import TrackingStore
+from tests.contracts.registry_store import RegistryStoreContract, wine  # noqa: F401 - a fixture
+from tests.support.stores import registry_store, tracking_store
+
+PROMOTER = """
+import sys
+from pathlib import Path
+from flowrun.registry.entities import Stage
+from tests.support.stores import registry_store, tracking_store
+path, version = Path(sys.argv[1]), sys.argv[2]
+with tracking_store(path) as tracking, registry_store(path, tracking) as store:
+    print("ready", flush=True)
+    input()
+    for _ in range(20):
+        store.promote("wine", version, stage=Stage.PRODUCTION, alias="champion",
+                      archive_existing=True, user_id=version, reason="", run_id=None)
+"""
+
+
+@pytest.fixture
+def tracking(tmp_path: Path) -> Iterator[TrackingStore]:
+    with tracking_store(tmp_path / "flowrun.db") as store:
+        yield store
+
+
+@pytest.fixture
+def store(tmp_path: Path, tracking: TrackingStore) -> Iterator[RegistryStore]:
+    with registry_store(tmp_path / "flowrun.db", tracking) as store:
+        yield store
+
+
+class TestSqlRegistryStore(RegistryStoreContract):
+    """Every promise, on a file."""
+
+
+def test_processes_that_promote_at_once_leave_one_in_production(
+    tmp_path: Path, store: RegistryStore
+) -> None:
+    store.create_registered_model("wine")
+    promoters = []
+    for _ in range(2):
+        version = store.create_model_version("wine", "s3://b/x").version
+        command = [sys.executable, "-c", PROMOTER, str(tmp_path / "flowrun.db"), version]
+        promoters.append(
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        )
+    for process in promoters:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+    for process in promoters:
+        assert process.stdin
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in promoters:
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+
+    stages = {each.version: each.stage for each in store.search_model_versions().items}
+    assert sorted(stages.values()) == [Stage.ARCHIVED, Stage.PRODUCTION]
+    champion = store.get_version_by_alias("wine", "champion")
+    assert stages[champion.version] is Stage.PRODUCTION
+    history = store.get_history("wine")
+    aliases = [each for each in history if each.alias]
+    assert len(aliases) == 40
+    # Each line begins where the one before ended, whichever process wrote it.
+    assert [each.before for each in aliases[1:]] == [each.after for each in aliases[:-1]]

@@ -1,0 +1,114 @@
+"""The four places that know the schema agree: tables, migrations, schema.sql and statements."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+from sqlmodel import SQLModel
+
+import flowrun.tracking.sql.database as database_module
+from flowrun.tracking.sql.database import REVISION, open_database
+from flowrun.tracking.sql.upgrade import migrate, schema_of
+
+SQL_FOLDER = Path(database_module.__file__).parent
+MODULES = [
+    *(f"flowrun.tracking.sql.{name}" for name in ("experiments", "runs", "run_data")),
+    "flowrun.tracking.sql.logged_models",
+    *(f"flowrun.registry.sql.{name}" for name in ("models", "versions", "history", "reading")),
+]
+
+
+def statements(module: ModuleType) -> dict[str, str]:
+    """Give the SQL texts of a module by name."""
+    verbs = ("SELECT ", "INSERT ", "UPDATE ", "DELETE ")
+    texts = {name: value for name, value in vars(module).items() if isinstance(value, str)}
+    return {name: text for name, text in texts.items() if text.strip().startswith(verbs)}
+
+
+STATEMENTS = {
+    f"{module}.{name}": text
+    for module in MODULES
+    for name, text in statements(importlib.import_module(module)).items()
+}
+
+
+def schema(path: Path) -> set[tuple[str, str]]:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+        return {(name, " ".join(sql.split())) for name, sql in rows}
+
+
+def test_schema_text_is_what_the_migrations_make(tmp_path: Path) -> None:
+    migrate(tmp_path / "migrated.db")
+    open_database(tmp_path / "new.db").close()
+    assert schema(tmp_path / "new.db") == schema(tmp_path / "migrated.db")
+    assert schema_of(tmp_path / "migrated.db") == (SQL_FOLDER / "schema.sql").read_text()
+
+
+def test_tables_are_what_the_migrations_make(tmp_path: Path) -> None:
+    for name in ("flowrun.tracking.sql.tables", "flowrun.registry.sql.tables"):
+        importlib.import_module(name)
+    migrate(tmp_path / "migrated.db")
+    engine = create_engine(f"sqlite:///{tmp_path / 'migrated.db'}")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, SQLModel.metadata) == []
+    engine.dispose()
+
+
+def test_newest_migration_is_what_this_flowrun_reads() -> None:
+    assert ScriptDirectory(str(SQL_FOLDER / "migrations")).get_heads() == [REVISION]
+
+
+def test_there_are_statements_to_check() -> None:
+    assert len(STATEMENTS) > 50
+
+
+@pytest.mark.parametrize("text", STATEMENTS.values(), ids=STATEMENTS)
+def test_statement_fits_the_schema(text: str, tmp_path: Path) -> None:
+    database = open_database(tmp_path / "flowrun.db")
+    with contextlib.closing(sqlite3.connect(database.path)) as connection:
+        values = (0,) * text.count("?") or _AnyValues()
+        assert connection.execute(f"EXPLAIN {text}", values).fetchall()
+    database.close()
+
+
+def test_recording_a_run_imports_nothing_heavy(tmp_path: Path) -> None:
+    script = f"""
+import sys
+from tests.support.stores import registry_store, tracking_store
+from flowrun.tracking.entities import Metric, RunStatus
+from pathlib import Path
+path = Path({str(tmp_path / "flowrun.db")!r})
+with tracking_store(path) as store, registry_store(path, store) as registry:
+    run = store.create_run("0", params={{"p": "1"}})
+    store.log_batch(run.info.run_id, metrics=[Metric("m", 1.0, 1)])
+    store.update_run(run.info.run_id, status=RunStatus.FINISHED)
+    store.search_runs(["0"], filter_text="metrics.m > 0")
+    registry.create_registered_model("m")
+    registry.create_model_version("m", f"runs:/{{run.info.run_id}}/model")
+heavy = {{"sqlalchemy", "sqlmodel", "alembic", "pydantic", "fsspec", "networkx", "yaml"}}
+print(sorted(heavy & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
+class _AnyValues(dict[str, int]):
+    """A value for each parameter, whatever its name."""
+
+    def __missing__(self, key: str) -> int:
+        return 0
