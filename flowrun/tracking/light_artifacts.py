@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 from urllib.parse import unquote, urlsplit
 
 from flowrun.tracking.light_http import Http, TrackingError
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 _PROXIED = "mlflow-artifacts"
+_CHUNK_BYTES = 2**20
 
 
 class ArtifactFolder:
@@ -61,7 +61,8 @@ class ArtifactFolder:
         target = os.path.join(self._root, name)
         os.makedirs(os.path.dirname(target), exist_ok=True)
         with open(target, "wb") as copy:
-            shutil.copyfileobj(file, copy)
+            while chunk := file.read(_CHUNK_BYTES):
+                copy.write(chunk)
 
 
 def _files_below(root: str) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,10 @@ from pathlib import Path
 import pytest
 
 import flowrun
+from flowrun.engine.services import Home
+from flowrun.stores import open_stores
 from flowrun.tracking import fluent
+from flowrun.tracking.entities import RunStatus
 from flowrun.tracking.light import LIGHT_MODULES
 from tests.fluent.light import REPOSITORY, Light
 from tests.support.serving import TOKEN, serving
@@ -122,3 +126,29 @@ def test_a_step_of_any_python_logs(light: Light, tmp_path: Path, python: Path) -
             python=python,
         )
         assert (done.stdout, done.stderr) == ("2\n", "")
+
+
+def test_outside_of_steps_the_default_store_is_logged_to(tmp_path: Path) -> None:
+    script = (
+        "import flowrun\n"
+        "for step in range(100): flowrun.log_metric('loss', step, step=step)\n"
+        "flowrun.log_text('x', 'a.txt')\n"
+        "print(flowrun.active_run().info.run_id)\n"
+    )
+    home = tmp_path / "home"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        cwd=tmp_path,
+        env={"PATH": os.defpath, "HOME": str(tmp_path), "FLOWRUN_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr == ""
+    with open_stores(Home(home).database_uri, Home(home).artifacts) as stores:
+        run = stores.tracking.get_run(done.stdout.strip())
+        assert run.info.status is RunStatus.FINISHED
+        assert run.metrics["loss"].value == 99
+        files = stores.open_artifacts(run.info.artifact_uri).list()
+        assert [file.path for file in files] == ["a.txt"]
