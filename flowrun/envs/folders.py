@@ -33,13 +33,12 @@ def seal(prefix: Path) -> None:
     environment of the user. `__pycache__` folders are made now and stay writable: bytecode is
     written when a module is first imported, which costs less than compiling all of it here.
     """
-    for folder, _, files in os.walk(prefix, topdown=False):
-        path = Path(folder)
-        if path.name == "__pycache__":
+    for folder, folders, files in os.walk(prefix, topdown=False):
+        if folder.endswith("__pycache__"):
             continue
-        if any(name.endswith(".py") for name in files):
-            (path / "__pycache__").mkdir(exist_ok=True)
-        path.chmod(0o555)
+        if "__pycache__" not in folders and any(name.endswith(".py") for name in files):
+            Path(folder, "__pycache__").mkdir()
+        Path(folder).chmod(0o555)
 
 
 def remove(folder: Path) -> None:
