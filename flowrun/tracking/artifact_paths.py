@@ -42,8 +42,10 @@ def check_uri(uri: str) -> None:
         # In Azure's URIs the container stands before an `@`.
         has_user = "@" in authority and not text.startswith(("abfs", "wasb"))
         reason = "it names a user" if has_user else _reason_against_characters(text)
-        if reason or ".." in text.split("/"):
-            raise InvalidValueError(f"Invalid path '{uri}': {reason or 'it climbs with ..'}.")
+        if ".." in text.split("/"):
+            reason = "it climbs with '..'"
+        if reason:
+            raise InvalidValueError(f"Invalid path '{uri}': {reason}.")
         decoded = unquote(text)
         if decoded == text:
             return

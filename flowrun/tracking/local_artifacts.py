@@ -112,7 +112,12 @@ class LocalArtifacts:
 
     def _write(self, path: str, fill: Callable[[BinaryIO], object]) -> None:
         place = self._place(path)
-        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise InvalidValueError(f"Invalid path '{path}': a file is in its way.") from None
+        if place.is_dir():
+            raise InvalidValueError(f"Invalid path '{path}': it is a folder.")
         descriptor, unfinished = tempfile.mkstemp(prefix=_UNFINISHED, dir=place.parent)
         try:
             with os.fdopen(descriptor, "wb") as target:

@@ -1,0 +1,43 @@
+"""Which tracking URIs name a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flowrun.errors import UnsupportedError, UsageError
+from flowrun.tracking.uri import sqlite_path
+from tests.support.stores import tracking_store
+
+
+def test_sqlite_uri_names_a_file() -> None:
+    assert sqlite_path("sqlite:////home/me/a b%20?.db") == Path("/home/me/a b%20?.db")
+
+
+def test_store_opens_whatever_its_path_is_called(tmp_path: Path) -> None:
+    path = tmp_path / "a b%20?#é.db"
+    with tracking_store(path) as store:
+        assert store.get_experiment("0").name == "Default"
+    assert path.exists()
+
+
+@pytest.mark.parametrize("uri", ["", "/a/b.db", "sqlite:///a.db", "sqlite://", "file:///a", "s:/"])
+def test_other_uris_name_none(uri: str) -> None:
+    with pytest.raises(UsageError) as error:
+        sqlite_path(uri)
+    assert str(error.value) == (
+        f"tracking URI '{uri}' names no store\n"
+        "Give sqlite:/// and an absolute path: sqlite:////home/me/flowrun.db"
+    )
+
+
+@pytest.mark.parametrize("uri", ["http://host:5000", "https://host", "postgresql://host/db"])
+def test_stores_that_come_later_say_so(uri: str) -> None:
+    with pytest.raises(UnsupportedError) as error:
+        sqlite_path(uri)
+    scheme = uri.partition(":")[0]
+    assert str(error.value) == (
+        f"tracking URI '{uri}': stores behind {scheme} come later; "
+        "flowrun keeps its records in SQLite for now"
+    )
