@@ -52,10 +52,10 @@ def script_command(entry_point: str) -> str | None:
         case ".sh":
             return f'"${{{{SHELL:-bash}}}}" {quoted}'
         case ".R":
-            # The name stands in an R text in a shell text, and is quoted for both.
+            # The name stands in an R text in a shell text, and is escaped for both.
             source = entry_point.replace("\\", "\\\\").replace("'", "\\'")
-            code = shlex.quote(f"mlflow::mlflow_source('{source}')")
-            return f"Rscript -e {code.replace('{', '{{').replace('}', '}}')} --args"
+            code = _SPECIAL_IN_DOUBLE_QUOTES.sub(r"\\\1", f"mlflow::mlflow_source('{source}')")
+            return f'Rscript -e "{code}" --args'.replace("{", "{{").replace("}", "}}")
         case _:
             return None
 

@@ -17,6 +17,9 @@ from flowrun.plan.plan import (
 )
 from flowrun.spec.project import EnvSpec, Promote, Register, Value
 
+MAX_INDENT = 120
+"""A chain of a thousand steps goes on below itself from here."""
+
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
@@ -143,11 +146,22 @@ def plan_to_lines(plan: Plan) -> list[str]:
     open_steps = _with_branches(children.get(None, []), "")
     while open_steps:
         step, branch, prefix = open_steps.pop()
-        also = [need for need in step.needs if need != parent[step.id]]
+        also = _beside(step, parent) if len(step.needs) > 1 else []
         lines.append(f"{prefix}{branch}{step.id}  {_summary(step)}{_also(also)}")
         below = prefix + ("   " if branch == "└─ " else "│  ")
+        below = below if len(below) < MAX_INDENT else prefix
         open_steps += _with_branches(children.get(step.id, []), below)
     return lines
+
+
+def _beside(step: PlannedStep, parent: Mapping[str, str | None]) -> list[str]:
+    """Return what the step needs beside the steps it stands below."""
+    needs = dict.fromkeys(step.needs)
+    above = parent[step.id]
+    while above is not None:
+        needs.pop(above, None)
+        above = parent[above]
+    return list(needs)
 
 
 def _with_branches(steps: list[PlannedStep], prefix: str) -> list[tuple[PlannedStep, str, str]]:

@@ -204,7 +204,9 @@ class Expansion:
                 target = find_entry_point(frame.loaded, name.text)
                 if target is None:
                     self.problems.add(
-                        name.mark, f"step '{step.name}' calls '{name}', which the project has not"
+                        name.mark,
+                        f"step '{step.name}' calls '{name}', which is neither an entry point "
+                        "nor a file of the project",
                     )
                 else:
                     self._add_call(turn, frame.loaded, target)

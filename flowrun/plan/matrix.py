@@ -65,7 +65,9 @@ def _axis(
             continue
         if text in seen:
             problems.add(
-                axis.mark, f"axis '{name}' of step '{step.name}' has {text} twice, for {raw}"
+                axis.mark,
+                f"axis '{name}' of step '{step.name}' has {text} twice, with its expressions "
+                "evaluated",
             )
         seen.add(text)
         values.append((value, text if _PLAIN_IN_ID.fullmatch(text) else f"#{position + 1}"))

@@ -96,7 +96,8 @@ def check_call(step: StepSpec, called: EntryPoint, problems: Problems) -> None:
     for name, value in step.arguments.items():
         parameter = called.parameters.get(name)
         if parameter is not None:
-            if not has_expression(value.raw) and (problem := mismatch(parameter, str(value.raw))):
+            is_known = value.raw is not None and not has_expression(value.raw)
+            if is_known and (problem := mismatch(parameter, str(value.raw))):
                 text = f"'{value.raw}' for '{name}' of step '{step.name}' {problem}"
                 problems.add(value.mark, text)
         elif called.steps:

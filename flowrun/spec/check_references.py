@@ -109,7 +109,8 @@ def check_value(
     try:
         used = names_of(value, use)
     except ExpressionSyntaxError as error:
-        problems.add(value.mark, f"{_whose(step, names)}: {error}")
+        hint = _minus_hint(str(value.raw), names.pipeline)
+        problems.add(value.mark, f"{_whose(step, names)}: {error}{hint}")
         return
     for each in used:
         for path in each.paths:
@@ -185,7 +186,7 @@ def _steps_problem(
     if step is not None and path[1] == step.name:
         return f"steps.{path[1]} is the step itself"
     if path[1] not in steps:
-        return f"steps.{path[1]}: '{names.pipeline.name}' has no step '{path[1]}'." + _step_hint(
+        return f"steps.{path[1]}: '{names.pipeline.name}' has no step '{path[1]}'." + did_you_mean(
             path[1], steps
         )
     if len(path) == 2:
@@ -197,11 +198,12 @@ def _steps_problem(
     return _field_problem(path, names)
 
 
-def _step_hint(name: str, steps: Mapping[str, StepSpec]) -> str:
-    dashed = [each for each in steps if each.startswith(f"{name}-")]
-    if dashed:
-        return f" Write steps['{dashed[0]}']: in an expression '-' is a minus."
-    return did_you_mean(name, steps)
+def _minus_hint(text: str, pipeline: EntryPoint) -> str:
+    """Return what to write for `steps.a-b`, which takes b from steps.a."""
+    for name in pipeline.steps:
+        if "-" in name and f"steps.{name}" in text:
+            return f" Write steps['{name}']: in an expression '-' is a minus."
+    return ""
 
 
 def _field_problem(path: tuple[str, ...], names: PipelineNames) -> str | None:
@@ -221,7 +223,7 @@ def _field_problem(path: tuple[str, ...], names: PipelineNames) -> str | None:
         hint = hint_of(name, declared.names)
         return f"{shown}: step '{path[1]}' has no {kind} '{name}'.{hint}"
     # Anything may be written to $FLOWRUN_OUTPUT, so only what looks like a slip is one.
-    nearest = nearest_name(name, declared.names, cutoff=0.85)
+    nearest = nearest_name(name, declared.names, cutoff=0.8)
     if nearest:
         return f"{shown}: step '{path[1]}' declares no {kind} '{name}'. Did you mean '{nearest}'?"
     return None

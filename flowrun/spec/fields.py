@@ -99,11 +99,11 @@ class Fields:
         return scalar_value(entry, f"'{key}' of {self.what}", self.problems) if entry else None
 
     def values(self, key: str) -> dict[str, Value]:
-        """Return a map of single values that may hold expressions."""
+        """Return a map of single values that may hold expressions; what is wrong is None in it."""
         return {
-            name: value
+            name: scalar_value(entry, f"'{name}' in '{key}' of {self.what}", self.problems)
+            or Value(None, entry.node.mark, entry.mark)
             for name, entry in self.map(key).items()
-            if (value := scalar_value(entry, f"'{name}' in '{key}' of {self.what}", self.problems))
         }
 
     def map(self, key: str) -> dict[str, Entry]:
@@ -160,6 +160,10 @@ class Fields:
         """Note that the key can't be used, if it is there."""
         if self.has(key):
             self.problems.add(self.node.entries[key].mark, text)
+
+    def unknown(self) -> list[str]:
+        """Return the keys that nobody has asked for so far."""
+        return [key for key in self.node.entries if key not in self._asked]
 
     def end(self, *, unknown_is_error: bool, not_yet: Mapping[str, str] = NOT_YET) -> None:
         """Note every key that nobody asked for."""

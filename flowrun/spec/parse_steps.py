@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
-from flowrun.spec.fields import Fields, not_available
+from flowrun.spec.fields import NOT_YET, Fields, not_available
 from flowrun.spec.parse_command import check_command
 from flowrun.spec.parse_surroundings import (
     ENV_KEYS,
@@ -70,7 +71,7 @@ def _step(name: str, entry: Entry, problems: Problems) -> StepSpec:
     fields = Fields(node, what, problems)
     step = StepSpec(
         name,
-        _action(name, entry, fields),
+        UNREADABLE,
         entry.mark,
         arguments=fields.values("with"),
         needs=fields.names("needs"),
@@ -85,6 +86,8 @@ def _step(name: str, entry: Entry, problems: Problems) -> StepSpec:
         continue_on_error=fields.flag("continue_on_error", default=False),
     )
     check_executor(fields)
+    # The action last: among the keys that nothing else wanted may be a misspelt one.
+    step = replace(step, action=_action(name, entry, fields))
     fields.end(unknown_is_error=True)
     return step
 
@@ -108,7 +111,7 @@ def _action(name: str, entry: Entry, fields: Fields) -> StepAction:
             return UNREADABLE
     if given:
         return _READERS[given[0]](fields) or UNREADABLE
-    if any(nearest_name(key, _ACTIONS, cutoff=0.75) for key in fields.node.entries):
+    if any(key in NOT_YET or nearest_name(key, _ACTIONS) for key in fields.unknown()):
         return UNREADABLE
     return EntryPointCall(Name(name, entry.mark))
 

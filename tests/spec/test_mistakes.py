@@ -1,0 +1,449 @@
+# ruff: noqa: E501 - the tables hold whole lines
+"""What is said against a project file: the whole text, in place."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.spec.reading import mistakes_of, read
+
+COMMANDS = {
+    "no entry point at all": (
+        "[a, b]",
+        "MLproject:1:1: a project file is a map of keys such as 'entry_points'",
+    ),
+    "entry point without command": (
+        "entry_points:\n  main: {parameters: {a: int}}",
+        "MLproject:2:3: entry point 'main' has neither 'command' nor 'steps'",
+    ),
+    "empty entry point": (
+        "entry_points:\n  main:",
+        "MLproject:2:8: entry point 'main' must be a map with a 'command' or 'steps'",
+    ),
+    "both command and steps": (
+        "entry_points:\n  main: {command: ls, steps: {a: {run: ls}}}",
+        "MLproject:2:10: entry point 'main' has both 'steps' and 'command'; keep one of them",
+    ),
+    "unknown placeholder": (
+        "entry_points:\n  main:\n    parameters: {alpha: float}\n    command: 'train {alhpa}'",
+        "MLproject:4:14: 'command' of entry point 'main' uses {alhpa}, which is no parameter. Did you mean 'alpha'?",
+    ),
+    "single brace": (
+        "entry_points:\n  main: {command: 'awk }'}",
+        "MLproject:2:19: 'command' of entry point 'main': Single '}' encountered in format string; a literal brace is written {{ or }}",
+    ),
+    "attribute access": (
+        "entry_points:\n  main: {parameters: {p: int}, command: 'echo {p.__class__}'}",
+        "MLproject:2:41: 'command' of entry point 'main': {p.__class__} reaches into a value; only a parameter's name may stand",
+    ),
+    "conversion": (
+        "entry_points:\n  main: {parameters: {p: int}, command: 'echo {p!r}'}",
+        "MLproject:2:41: 'command' of entry point 'main': {p!r} would break the value's quotes; write {p}",
+    ),
+    "precision": (
+        "entry_points:\n  main: {parameters: {p: int}, command: 'echo {p:.3}'}",
+        "MLproject:2:41: 'command' of entry point 'main': {p:.3} would break the value's quotes; write {p}",
+    ),
+    "positional placeholder": (
+        "entry_points:\n  main: {command: 'find . -exec ls {} +'}",
+        "MLproject:2:19: 'command' of entry point 'main': {} names no parameter; a literal {} is written {{}}",
+    ),
+    "expression in a command": (
+        "entry_points:\n  main: {command: 'echo ${{ params.x }}'}",
+        "MLproject:2:19: 'command' of entry point 'main' can't hold an expression: a value never becomes shell text. Set a name in the step's 'with' to it, and write {name} here",
+    ),
+    "default of the wrong type": (
+        "entry_points:\n  main:\n    parameters: {a: {type: float, default: fast}}\n    command: ls",
+        "MLproject:3:44: default 'fast' of parameter 'a' of entry point 'main' is not a float (check: false turns this check off)",
+    ),
+    "default below the minimum": (
+        "entry_points:\n  main:\n    parameters: {a: {type: int, default: -1, min: 0}}\n    command: ls",
+        "MLproject:3:42: default '-1' of parameter 'a' of entry point 'main' is less than 0 (check: false turns this check off)",
+    ),
+    "minimum for text": (
+        "entry_points:\n  main:\n    parameters: {a: {type: string, min: 0}}\n    command: ls",
+        "MLproject:3:36: 'min' of parameter 'a' of entry point 'main' is for int and float, not for text",
+    ),
+    "minimum above maximum": (
+        "entry_points:\n  main:\n    parameters: {a: {type: int, min: 2, max: 1}}\n    command: ls",
+        "MLproject:3:33: 'min' of parameter 'a' of entry point 'main' is greater than its 'max'",
+    ),
+    "parameter that is a default": (
+        "entry_points:\n  main:\n    parameters: {a: 5}\n    command: ls",
+        "MLproject:3:21: parameter 'a' of entry point 'main' must be a type such as 'float', or a map such as {type: float, default: 0.1}",
+    ),
+    "parameter name that is shell": (
+        "entry_points:\n  main:\n    parameters: {'a;ls': string}\n    command: ls",
+        "MLproject:3:18: 'a;ls' can't name a parameter: letters, digits and _ - . : / only",
+    ),
+    "two environments": (
+        "python_env: p.yaml\nconda_env: c.yaml",
+        "MLproject:2:1: the project sets both python_env and conda_env; use only one of them",
+    ),
+    "environment outside": (
+        "python_env: ../python_env.yaml",
+        "MLproject:1:13: 'python_env' of the project must be a relative path without '..', not '../python_env.yaml'",
+    ),
+    "docker without image": (
+        "docker_env: {volumes: [a]}",
+        "MLproject:1:13: docker_env of the project has no 'image'",
+    ),
+    "docker key that is not there yet": (
+        "docker_env: {image: a, gpus: all}",
+        "MLproject:1:24: 'gpus' of docker_env of the project is not available in this version of flowrun; build an image that has it, and name that in 'image'",
+    ),
+    "databricks": (
+        "databricks_spark_job: {python_file: a.py}",
+        "MLproject:1:1: 'databricks_spark_job' runs on Databricks alone, which flowrun does not do; give the project an entry point with a command",
+    ),
+    "retries of a command": (
+        "entry_points:\n  main: {command: ls, retries: 2}",
+        "MLproject:2:23: 'retries' of entry point 'main' is not available in this version of flowrun; let the command repeat what may fail",
+    ),
+    "timeout of the project": (
+        "timeout: 3m",
+        "MLproject:1:1: 'timeout' of the project is not available in this version of flowrun; let the command limit itself: 'timeout 30m python ...'",
+    ),
+    "another executor": (
+        "entry_points:\n  main: {command: ls, executor: kubernetes}",
+        "MLproject:2:33: 'executor: kubernetes' of entry point 'main' is not available in this version of flowrun; only 'local' is",
+    ),
+    "output outside": (
+        "entry_points:\n  main: {command: ls, outputs: {a: /etc, b: ../b, c: {type: path}, d: {path: d, type: table}}}",
+        "MLproject:2:36: output 'a' of entry point 'main' must be a relative path without '..', not '/etc'\n"
+        "MLproject:2:45: output 'b' of entry point 'main' must be a relative path without '..', not '../b'\n"
+        "MLproject:2:51: output 'c' of entry point 'main' has no 'path'\n"
+        "MLproject:2:87: 'type' of output 'd' of entry point 'main' must be path or model, not 'table'",
+    ),
+    "sizes": (
+        "entry_points:\n  main: {command: ls, resources: {cpus: 0, memory: 2G}}",
+        "MLproject:2:35: 'cpus' of resources of entry point 'main' must be more than 0\n"
+        "MLproject:2:52: 'memory' of resources of entry point 'main' must be a size such as 512MiB or 2GB, not '2G'",
+    ),
+    "variables": (
+        "entry_points:\n  main: {command: ls, env: {1A: x, B: '${{ params.x }}', C: }, secrets: [a-b]}",
+        "MLproject:2:29: '1A' in 'env' of entry point 'main' can't name an environment variable: letters, digits and '_' only, no digit first\n"
+        "MLproject:2:39: 'B' in 'env' of entry point 'main' can't be an expression; a step's own 'env' can\n"
+        "MLproject:2:61: 'C' in 'env' of entry point 'main' has no value\n"
+        "MLproject:2:74: 'a-b' in 'secrets' of entry point 'main' can't name an environment variable: letters, digits and '_' only, no digit first",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), COMMANDS.values(), ids=COMMANDS.keys())
+def test_a_mistake_in_an_entry_point_is_told_in_place(text: str, message: str) -> None:
+    assert mistakes_of(text) == message
+
+
+PRELUDE = """
+entry_points:
+  prepare:
+    parameters: {source: path, size: {type: float, default: 0.2, max: 1}}
+    command: 'prepare {source} {size}'
+    outputs: {dataset: data}
+  train:
+    parameters: {dataset: path, lr: {type: float, default: 0.1}}
+    command: 'train {dataset} {lr}'
+    outputs: {model: {path: model, type: model}}
+  inner:
+    parameters: {depth: int}
+    outputs: {model: '${{ steps.fit.outputs.model }}'}
+    steps: {fit: {run: fit, outputs: {model: m}}}
+  main:
+    parameters: {lr: {type: float, default: 0.1}}
+    steps:
+"""
+"""What a test adds begins in line 17, the first being cut off."""
+
+PREPARE = "      prepare: {with: {source: a.csv}}\n"
+
+STEPS = {
+    "unknown key": (
+        "      a: {run: ls, neds: [b]}",
+        "17:20: step 'a' has no key 'neds'. Did you mean 'needs'?",
+    ),
+    "two actions": (
+        "      a: {run: ls, select: {from: b, metric: c, mode: min}}",
+        "17:20: step 'a' has both 'run' and 'select'; a step does one thing",
+    ),
+    "no action": (
+        "      tain: {with: {dataset: a}}",
+        "17:7: step 'tain' says nothing to do, and there is no entry point 'tain' it could call. Did you mean 'train'?",
+    ),
+    "misspelt action": (
+        "      a: {rnu: ls}",
+        "17:11: step 'a' has no key 'rnu'. Did you mean 'run'?",
+    ),
+    "empty action": ("      a: {run: }", "17:11: 'run' of step 'a' is empty"),
+    "unknown entry point": (
+        "      a: {entry_point: trian}",
+        "17:24: step 'a' calls 'trian', which is no entry point of this project. Did you mean 'train'?",
+    ),
+    "missing parameter": (
+        "      prepare:",
+        "17:7: step 'prepare' gives no 'source' in its 'with', which entry point 'prepare' requires",
+    ),
+    "argument of the wrong type": (
+        "      prepare: {with: {source: a, size: big}}",
+        "17:41: 'big' for 'size' of step 'prepare' is not a float",
+    ),
+    "argument out of range": (
+        "      prepare: {with: {source: a, size: 2}}",
+        "17:41: '2' for 'size' of step 'prepare' is more than 1",
+    ),
+    "argument that a pipeline has not": (
+        "      inner: {with: {depth: 1, dpth: 2}}",
+        "17:32: step 'inner' gives 'dpth' to pipeline 'inner', which has no such parameter. Did you mean 'depth'?",
+    ),
+    "argument without value": (
+        "      prepare: {with: {source: }}",
+        "17:32: 'source' in 'with' of step 'prepare' has no value",
+    ),
+    "argument that is a list": (
+        "      a: {run: 'ls {x}', with: {x: [1]}}",
+        "17:36: 'x' in 'with' of step 'a' must be a single value",
+    ),
+    "option name that is shell": (
+        "      prepare: {with: {source: a, 'x;ls': 1}}",
+        "17:35: 'x;ls' in 'with' of step 'prepare' can't become an option: letters, digits and _ - . : / only",
+    ),
+    "unknown need": (
+        PREPARE + "      b: {run: ls, needs: [prepare, prepp]}",
+        "18:37: step 'b' needs 'prepp', which is no step of 'main'. Did you mean 'prepare'?",
+    ),
+    "itself": ("      b: {run: ls, needs: b}", "17:27: step 'b' needs itself"),
+    "circle": (
+        "      a: {run: ls, needs: c}\n      b: {run: ls, needs: a}\n      c: {run: 'ls {x}', with: {x: '${{ steps.b.run_id }}'}}",
+        "17:7: steps wait for each other: a -> b -> c -> a",
+    ),
+    "unknown step in an expression": (
+        PREPARE + "      b: {run: 'ls {x}', with: {x: '${{ steps.prep.outputs.dataset }}'}}",
+        "18:36: step 'b': steps.prep: 'main' has no step 'prep'. Did you mean 'prepare'?",
+    ),
+    "unknown field": (
+        PREPARE + "      b: {run: 'ls {x}', with: {x: '${{ steps.prepare.output.dataset }}'}}",
+        "18:36: step 'b': steps.prepare.output: a step has outputs, metrics, params, run_id, status. Did you mean 'outputs'?",
+    ),
+    "misspelt output": (
+        PREPARE + "      b: {run: 'ls {x}', with: {x: '${{ steps.prepare.outputs.datset }}'}}",
+        "18:36: step 'b': steps.prepare.outputs.datset: step 'prepare' declares no output 'datset'. Did you mean 'dataset'?",
+    ),
+    "output that a pipeline has not": (
+        "      inner: {with: {depth: 1}}\n      b: {run: 'ls {x}', with: {x: '${{ steps.inner.outputs.table }}'}}",
+        "18:36: step 'b': steps.inner.outputs.table: step 'inner' has no output 'table'. It has: model.",
+    ),
+    "metrics of a pipeline": (
+        "      inner: {with: {depth: 1}}\n      b: {run: 'ls {x}', with: {x: '${{ steps.inner.metrics.rmse }}'}}",
+        "18:36: step 'b': steps.inner.metrics.rmse: step 'inner' has no metric 'rmse'. It has: none.",
+    ),
+    "a map for one value": (
+        PREPARE + "      b: {run: 'ls {x}', with: {x: '${{ steps.prepare.outputs }}'}}",
+        "18:36: step 'b': steps.prepare.outputs is a map; name one of its values",
+    ),
+    "hyphen as minus": (
+        "      a-b: {run: ls}\n      b: {run: 'ls {x}', with: {x: '${{ steps.a-b.outputs.x }}'}}",
+        "18:36: step 'b': 'b' is no name here; an expression knows params, steps, matrix, env, champion. Write steps['a-b']: in an expression '-' is a minus.",
+    ),
+    "unknown parameter": (
+        "      a: {run: 'ls {x}', with: {x: '${{ params.rl }}'}}",
+        "17:36: step 'a': params.rl: pipeline 'main' has no 'rl'. It has: lr.",
+    ),
+    "unknown axis": (
+        "      a: {run: 'ls {x}', matrix: {lr: [1]}, with: {x: '${{ matrix.depth }}'}}",
+        "17:55: step 'a': matrix.depth: the matrix of step 'a' has no 'depth'. It has: lr.",
+    ),
+    "champion outside of promote": (
+        "      a: {run: ls, if: champion is none}",
+        "17:24: step 'a': 'champion' has a meaning only in a promote step",
+    ),
+    "status outside of if": (
+        "      a: {run: 'ls {x}', with: {x: '${{ success() }}'}}",
+        "17:36: step 'a': success() has a meaning only in an 'if'",
+    ),
+    "text around an if": (
+        "      a: {run: ls, if: 'a ${{ params.lr }}'}",
+        "17:24: step 'a': an 'if' is one expression; text beside '${{ }}' would always be true",
+    ),
+    "no end": (
+        "      a: {run: 'ls {x}', with: {x: '${{ params.lr }'}}",
+        "17:36: step 'a': '${{' without the '}}' that ends it",
+    ),
+    "no expression": (
+        "      a: {run: ls, if: params.lr >}",
+        "17:24: step 'a': 'params.lr >': unexpected 'end of template'",
+    ),
+    "unknown filter": (
+        "      a: {run: ls, if: params.lr | rond > 1}",
+        "17:24: step 'a': there is no filter 'rond'. Did you mean 'round'?",
+    ),
+    "foreach's item": (
+        "      a: {run: ls, if: item.x == 1}",
+        "17:24: step 'a': 'item' belongs to 'foreach', which is not available in this version of flowrun",
+    ),
+    "list of a matrix": (
+        "      a: {run: ls, matrix: {x: [1, 2]}, outputs: {m: m}}\n      b: {run: 'ls {x}', with: {x: '${{ steps.a.outputs.m }}'}}",
+        "18:36: step 'b': step 'a' has a matrix, so steps.a.outputs.m is a list. Pick one instance with a 'select' step, or make one value of it: ${{ steps.a.outputs.m | join(',') }}",
+    ),
+    "select from no matrix": (
+        PREPARE + "      b: {select: {from: prepare, metric: rmse, mode: min}}",
+        "18:26: step 'b' selects from 'prepare', which has no matrix to select from",
+    ),
+    "select from nothing": (
+        PREPARE + "      b: {select: {from: prepar, metric: rmse, mode: min}}",
+        "18:26: step 'b' selects from 'prepar', which is no step of 'main'. Did you mean 'prepare'?",
+    ),
+    "select from pipelines": (
+        "      inner: {matrix: {d: [1, 2]}, with: {depth: '${{ matrix.d }}'}}\n      b: {select: {from: inner, metric: rmse, mode: min}}",
+        "18:26: step 'b' selects from 'inner', whose instances are pipelines and have no metrics of their own",
+    ),
+    "incomplete select": (
+        "      b: {select: {from: b, mode: best}}",
+        "17:19: 'select' of step 'b' needs 'metric'\nMLproject:17:35: 'mode' of 'select' of step 'b' must be min or max",
+    ),
+    "keys beside select": (
+        "      a: {run: ls, matrix: {x: [1]}}\n      b: {select: {from: a, metric: m, mode: min}, with: {a: 1}}",
+        "18:52: 'with' of step 'b' has no meaning beside 'select'",
+    ),
+    "promote to nowhere": (
+        "      b: {promote: {name: a, version: 1}}",
+        "17:20: 'promote' of step 'b' needs 'to' (a stage) or 'alias'",
+    ),
+    "unknown stage": (
+        "      b: {promote: {name: a, version: 1, to: production}}",
+        "17:46: 'production' is no stage (there are None, Staging, Production, Archived). Did you mean 'Production'?",
+    ),
+    "version without project": (
+        "      a: {run: ls, version: 2}",
+        "17:20: 'version' of step 'a' goes with 'project'",
+    ),
+    "project by expression": (
+        "      a: {project: '${{ params.lr }}'}",
+        "17:20: step 'a' calls a project that must be known before anything runs; it can't be an expression",
+    ),
+    "axis twice the same": (
+        "      a: {run: ls, matrix: {x: [1, '1']}}",
+        "17:36: axis 'x' of step 'a' has 1 twice",
+    ),
+    "axis that is no list": (
+        "      a: {run: ls, matrix: {x: 5, y: []}}",
+        "17:32: axis 'x' of step 'a' must be a list of one value or more\n"
+        "MLproject:17:38: axis 'y' of step 'a' must be a list of one value or more",
+    ),
+    "axis of lists": (
+        "      a: {run: ls, matrix: {x: [[1], 2]}}",
+        "17:33: axis 'x' of step 'a' lists single values only",
+    ),
+    "axis from a result": (
+        PREPARE + "      a: {run: ls, matrix: {x: ['${{ steps.prepare.run_id }}']}}",
+        "18:32: step 'a': a matrix must be known before anything runs, so it can't use 'steps'",
+    ),
+    "matrix include": (
+        "      a: {run: ls, matrix: {x: [1], include: [{x: 2}]}}",
+        "17:37: 'matrix: include' of step 'a' is not available in this version of flowrun; list every value in its axis, or use two steps",
+    ),
+    "huge matrix": (
+        f"      a: {{run: ls, matrix: {{x: {list(range(101))}, y: {list(range(100))}}}}}",
+        "17:20: the matrix of step 'a' has 10,100 instances; at most 10,000 can be",
+    ),
+    "resources of a pipeline": (
+        "      inner: {with: {depth: 1}, resources: {cpus: 2}}",
+        "17:7: step 'inner' calls pipeline 'inner', which runs no command itself; set resources on the steps of 'inner'",
+    ),
+    "foreach": (
+        "      a: {run: ls, foreach: [1]}",
+        "17:20: 'foreach' of step 'a' is not available in this version of flowrun; list the values in a 'matrix'",
+    ),
+    "evaluate": (
+        "      a: {evaluate: {model: x}}",
+        "17:11: 'evaluate' of step 'a' is not available in this version of flowrun; check the model in a step of its own, with 'run'",
+    ),
+    "step name": (
+        "      a/b: {run: ls}",
+        "17:7: 'a/b' can't name a step: letters, digits and _ - . only",
+    ),
+    "placeholder without value": (
+        "      a: {run: 'ls {path}', with: {pat: 1}}",
+        "17:16: 'run' of step 'a' uses {path}, which its 'with' does not set. Did you mean 'pat'?",
+    ),
+}
+
+
+@pytest.mark.parametrize(("steps", "message"), STEPS.values(), ids=STEPS.keys())
+def test_a_mistake_in_a_step_is_told_in_place(steps: str, message: str) -> None:
+    assert mistakes_of(PRELUDE + steps) == f"MLproject:{message}"
+
+
+def test_all_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
+    said = mistakes_of(
+        """
+        entry_points:
+          main:
+            parameters: {a: {type: int, default: x}}
+            steps:
+              late: {run: ls, needs: [nothing]}
+              early: {run: 'ls {y}', timeout: 3}
+        conda_env: /abs.yaml
+        """
+    )
+    assert [line.split(": ")[0] for line in said.splitlines()] == [
+        "MLproject:3:42",
+        "MLproject:5:31",
+        "MLproject:6:20",
+        "MLproject:6:30",
+        "MLproject:7:12",
+    ]
+
+
+def test_entry_points_that_call_each_other_without_end_are_refused() -> None:
+    said = mistakes_of(
+        """
+        entry_points:
+          main: {steps: {one: {entry_point: second}}}
+          second: {steps: {two: {entry_point: third}}}
+          third: {steps: {three: {entry_point: main}}}
+        """
+    )
+    assert said == (
+        "MLproject:4:19: entry points call each other without end: main -> second -> third -> main"
+    )
+
+
+def test_a_pipeline_can_not_call_itself() -> None:
+    said = mistakes_of("entry_points: {main: {steps: {main: }}}")
+    assert said == "MLproject:1:31: entry points call each other without end: main -> main"
+
+
+def test_what_refers_to_a_wrong_step_is_not_reported_as_well() -> None:
+    said = mistakes_of(
+        PRELUDE
+        + "      a: {rnu: ls}\n      b: {run: 'ls {x}', with: {x: '${{ steps.a.outputs.y }}'}}"
+    )
+    assert said == "MLproject:17:11: step 'a' has no key 'rnu'. Did you mean 'run'?"
+
+
+WARNINGS = {
+    "unknown key of the project": (
+        "entrypoints: {}",
+        "MLproject:1:1: the project has no key 'entrypoints': it is ignored, as in MLflow. Did you mean 'entry_points'?",
+    ),
+    "unknown key of an entry point": (
+        "entry_points:\n  main: {command: ls, descriptn: x}",
+        "MLproject:2:23: entry point 'main' has no key 'descriptn': it is ignored, as in MLflow. Known are: steps, parameters, command, outputs, metrics, python_env, conda_env, docker_env, resources, env, secrets, executor.",
+    ),
+    "unknown type": (
+        "entry_points:\n  main: {parameters: {a: integer}, command: 'ls {a}'}",
+        "MLproject:2:26: parameter 'a' of entry point 'main' has the unknown type 'integer', taken as string. Did you mean 'int'?",
+    ),
+    "placeholder in quotes": (
+        "entry_points:\n  main: {parameters: {a: string}, command: 'ls \"{a}\"'}",
+        "MLproject:2:44: 'command' of entry point 'main' has {a} inside quotes or the like; values are quoted already, as in MLflow: let it stand by itself",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), WARNINGS.values(), ids=WARNINGS.keys())
+def test_what_mlflow_passes_over_is_a_warning_and_a_mistake_when_strict(
+    text: str, message: str
+) -> None:
+    assert read(text).warnings == (message,)
+    assert mistakes_of(text, strict=True) == message
