@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 from typing import Annotated
 
 import typer
@@ -53,7 +54,14 @@ def server_command(
             access=Access(token=token, hosts=frozenset(hosts)),
             prefix=static_prefix,
         )
+        _end_well_by_signal()
         serve(served, host, port, on_ready=lambda url: _say_ready(url + static_prefix))
+
+
+def _end_well_by_signal() -> None:
+    """Make SIGTERM and Ctrl-C the ordinary end of the server: uvicorn raises them again after it."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _say_ready(url: str) -> None:
