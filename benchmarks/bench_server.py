@@ -22,7 +22,6 @@ from flowrun.server.app import create_app
 from flowrun.server.loopback import LoopbackServer
 from flowrun.stores import open_stores
 
-AT = "/api/2.0/mlflow"
 TOKEN = "benchmark"  # noqa: S105 - of a server that lives for seconds
 GOALS = {"log-metric": 1000, "get-run": 1500}
 
@@ -31,41 +30,43 @@ class Client:
     """One kept connection and one run of its own."""
 
     def __init__(self, url: str) -> None:
+        """Start the run."""
         self._connection = http.client.HTTPConnection(urlsplit(url).netloc)
         self._step = 0
-        self.run_id = str(self.create_run()["run"]["info"]["run_id"])
+        self._run_id = json.loads(self.create_run())["run"]["info"]["run_id"]
 
-    def call(
-        self, method: str, path: str, body: object = None
-    ) -> dict[str, dict[str, dict[str, str]]]:
+    def create_run(self) -> bytes:
+        """Start another run."""
+        return self._call("POST", "runs/create", {"experiment_id": "0", "start_time": 1})
+
+    def log_metric(self) -> bytes:
+        """Log one point."""
+        return self._call("POST", "runs/log-metric", {"run_id": self._run_id, **self._point()})
+
+    def log_batch(self) -> bytes:
+        """Log 1,000 points in one call."""
+        points = [self._point() for _ in range(1000)]
+        return self._call("POST", "runs/log-batch", {"run_id": self._run_id, "metrics": points})
+
+    def get_run(self) -> bytes:
+        """Read the run."""
+        return self._call("GET", f"runs/get?run_id={self._run_id}")
+
+    def _call(self, method: str, path: str, body: object = None) -> bytes:
         headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
         content = None if body is None else json.dumps(body)
-        self._connection.request(method, f"{AT}/{path}", content, headers)
+        self._connection.request(method, f"/api/2.0/mlflow/{path}", content, headers)
         response = self._connection.getresponse()
         answer = response.read()
         assert response.status == 200, answer
-        read: dict[str, dict[str, dict[str, str]]] = json.loads(answer)
-        return read
-
-    def create_run(self) -> dict[str, dict[str, dict[str, str]]]:
-        return self.call("POST", "runs/create", {"experiment_id": "0", "start_time": 1})
-
-    def log_metric(self) -> None:
-        self.call("POST", "runs/log-metric", {"run_id": self.run_id, **self._point()})
-
-    def log_batch(self) -> None:
-        points = [self._point() for _ in range(1000)]
-        self.call("POST", "runs/log-batch", {"run_id": self.run_id, "metrics": points})
-
-    def get_run(self) -> None:
-        self.call("GET", f"runs/get?run_id={self.run_id}")
+        return answer
 
     def _point(self) -> dict[str, object]:
         self._step += 1
         return {"key": "loss", "value": 0.5, "timestamp": 1, "step": self._step}
 
 
-CALLS: dict[str, tuple[Callable[[Client], object], int]] = {
+CALLS: dict[str, tuple[Callable[[Client], bytes], int]] = {
     "log-metric": (Client.log_metric, 1000),
     "get-run": (Client.get_run, 1000),
     "create-run": (Client.create_run, 500),
@@ -111,22 +112,14 @@ def measure(clients: int, rounds: int) -> dict[str, float]:
             spawn = multiprocessing.get_context("spawn")
             with spawn.Pool(clients) as pool:
                 return {
-                    name: best_rate(pool.map, server.url, name, clients, rounds) for name in CALLS
+                    name: max(
+                        sum(pool.map(rate, [(server.url, name)] * clients, chunksize=1))
+                        for _ in range(rounds)
+                    )
+                    for name in CALLS
                 }
         finally:
             server.close()
-
-
-def best_rate(
-    run_all: Callable[
-        [Callable[[tuple[str, str]], float], list[tuple[str, str]], int], list[float]
-    ],
-    url: str,
-    name: str,
-    clients: int,
-    rounds: int,
-) -> float:
-    return max(sum(run_all(rate, [(url, name)] * clients, 1)) for _ in range(rounds))
 
 
 def rate(task: tuple[str, str]) -> float:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from flowrun.server.messages import Permission
 from flowrun.server.problems import UnauthenticatedError, WrongHostError
 
+_MAX_USER_LENGTH = 256
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
@@ -82,5 +83,11 @@ def _credentials(authorization: bytes) -> tuple[str, bytes]:
             user, _, secret = base64.b64decode(value.strip(), validate=True).partition(b":")
         except binascii.Error:
             return "", b""
-        return user.decode("utf-8", "replace"), secret
+        return _plain(user), secret
     return "", b""
+
+
+def _plain(user: bytes) -> str:
+    """Give a name that can be kept and shown: it is only what the caller says it is."""
+    text = user[:_MAX_USER_LENGTH].decode("utf-8", "replace")
+    return "".join(character for character in text if character.isprintable())

@@ -24,6 +24,10 @@ ADMITTED: dict[str, tuple[dict[bytes, bytes], str]] = {
     "bearer": ({b"authorization": b"Bearer secret"}, ""),
     "bearer in lower case": ({b"authorization": b"bearer secret"}, ""),
     "basic with any user": ({b"authorization": basic("ada", "secret")}, "ada"),
+    "a user that would move the cursor": (
+        {b"authorization": basic("a\x1b[2Jda\n", "secret")},
+        "a[2Jda",
+    ),
     "own origin": ({b"authorization": b"Bearer secret", b"origin": b"http://127.0.0.1:5000"}, ""),
     "listed origin": (
         {b"authorization": b"Bearer secret", b"origin": b"https://ui.example.org"},
