@@ -19,11 +19,12 @@ def digest_tree(path: Path) -> str:
     total = hashlib.sha256(b"tree/1\n")
     for name, file in _files(path):
         if file.is_symlink():
-            kind, content = "link", str(file.readlink()).encode()
+            kind, digest = "link", hashlib.sha256(str(file.readlink()).encode())
         else:
             kind = "program" if os.access(file, os.X_OK) else "file"
-            content = file.read_bytes()
-        total.update(f"{kind} {hashlib.sha256(content).hexdigest()} {name}\n".encode())
+            with file.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256")
+        total.update(f"{kind} {digest.hexdigest()} {name}\n".encode())
     return total.hexdigest()
 
 

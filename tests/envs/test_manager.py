@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from flowrun.envs import backends
+from flowrun.envs.virtualenv import VirtualenvBackend
 from flowrun.errors import EnvError, FlowrunError, SpecError, UsageError
 from flowrun.spec.project import DockerSpec, EnvKind, EnvSpec, Mark
 from tests.envs.conftest import EnvSpace, conda_env, python_env
@@ -85,3 +88,16 @@ def test_what_can_not_be_had_is_told_before_anything_runs(case: Refused, space: 
 def test_local_manager_takes_any_python_description(space: EnvSpace) -> None:
     space.check(conda_env("no-such-file.yaml"), "local")
     assert space.ensure(python_env("no-such-file.yaml"), "local").backend == "local"
+
+
+def test_manager_of_another_distribution_is_found_by_its_entry_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "other-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[flowrun.envs]\nother = flowrun.envs.virtualenv:VirtualenvBackend\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert backends.load("other") is VirtualenvBackend
