@@ -59,7 +59,7 @@ def server_command(
 
 
 def _end_well_by_signal() -> None:
-    """Make SIGTERM and Ctrl-C the ordinary end of the server: uvicorn raises them again after it."""
+    """Make SIGTERM and Ctrl-C the ordinary end: uvicorn raises them again after it."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 
