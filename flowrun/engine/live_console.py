@@ -112,22 +112,22 @@ class LiveConsole:
                 shown = Text.from_ansi(line)
                 if stream is Stream.STDERR:
                     shown.stylize("dim")
-                return self._prefix(step_id) + shown
+                return self._line(step_id, shown)
             case StepEnded(step_id, status):
                 style = STATUS_STYLES[status]
                 words = ended_text(event).removeprefix(MARKS[status]).strip()
                 sign = Text(f"{STATUS_SIGNS[status]} {MARKS[status]} ", style=style)
-                return self._prefix(step_id) + sign + Text(words)
+                return self._line(step_id, sign, Text(words))
             case CancelBegan(is_forced):
                 return Text(cancel_line(is_forced=is_forced), style="bold yellow")
             case _:
                 assert_never(event)
 
-    def _prefix(self, step_id: str) -> Text:
+    def _line(self, step_id: str, *parts: Text) -> Text:
         colour = self._colours.setdefault(
             step_id, STEP_COLOURS[len(self._colours) % len(STEP_COLOURS)]
         )
-        return Text(f"{step_id} ", style=colour) + Text("│ ", style="dim")
+        return Text.assemble((f"{step_id} ", colour), ("│ ", "dim"), *parts)
 
     def _table(self) -> RenderableType:
         table = Table.grid(padding=(0, 1))
