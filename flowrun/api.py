@@ -169,6 +169,7 @@ def open_default_stores(settings: Settings) -> Iterator[Stores]:
             "Leave --tracking-uri and FLOWRUN_TRACKING_URI unset; `flowrun server` serves it.",
         )
     home = Home(settings.home)
+    home.make()
     with open_stores(home.database_uri, home.artifacts) as stores:
         yield stores
 
@@ -253,7 +254,9 @@ def _experiment(
 
 
 def _source_cache(settings: Settings) -> SourceCache:
-    return SourceCache(Home(settings.home).sources, settings.variables)
+    home = Home(settings.home)
+    home.make()
+    return SourceCache(home.sources, settings.variables)
 
 
 @contextmanager

@@ -143,8 +143,14 @@ class CommandRunner:
         except OutputError as error:
             return CommandEnded(StepStatus.FAILED, str(error))
         digests = {name: (str(value), value.digest) for name, value in outputs.items()}
-        self.recorder.note_outputs(record, digests, metrics, values)
+        shown = {name: self._masked(step, value) for name, value in values.items()}
+        self.recorder.note_outputs(record, digests, metrics, shown)
         return CommandEnded(StepStatus.SUCCEEDED, outputs={**values, **outputs})
+
+    def _masked(self, step: PlannedStep, text: str) -> str:
+        for name in step.secrets:
+            text = text.replace(self.services.variables[name] or "\0", "***")
+        return text
 
     def _env(self, step: PlannedStep) -> PrefixEnv:
         assert step.env is not None  # noqa: S101 - build_plan gives every command one
@@ -225,6 +231,8 @@ class CommandRunner:
             "FLOWRUN_RUN_ID": record.run_id,
             "FLOWRUN_STEP": step.id,
             "PYTHONUNBUFFERED": "1",
+            # mlflow would print links to the step's own endpoint, which is gone after the run
+            "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         }
         if endpoint.token is not None:
             variables["MLFLOW_TRACKING_TOKEN"] = endpoint.token

@@ -161,7 +161,10 @@ def _flatten(data: dict[str, object], prefix: str, name: str) -> list[tuple[str,
 
 
 def read_values(path: Path) -> dict[str, str]:
-    """Read what a command appended to `$FLOWRUN_OUTPUT`: `name=value` lines; a later one wins."""
+    """Read what a command appended to `$FLOWRUN_OUTPUT`: `name=value` lines; a later one wins.
+
+    A value that is a JSON text (`"two\\nlines"`) is what it stands for, as `set_output` writes it.
+    """
     if not path.exists():
         return {}
     if path.stat().st_size > MAX_VALUES_BYTES:
@@ -179,8 +182,18 @@ def read_values(path: Path) -> dict[str, str]:
             raise OutputError(
                 f"$FLOWRUN_OUTPUT, line {number}: '{line[:80]}' is not of the form name=value"
             )
-        values[name.strip()] = value
+        values[name.strip()] = _unquoted(value)
     return values
+
+
+def _unquoted(value: str) -> str:
+    if not value.startswith('"'):
+        return value
+    try:
+        text = json.loads(value)
+    except ValueError:
+        return value
+    return text if isinstance(text, str) else value
 
 
 def _put(artifacts: Artifacts, path: Path, target: str) -> None:

@@ -113,7 +113,7 @@ class Planner:
 
 
 def beside(own: Source, uri: str) -> str:
-    """Resolve `./x` and `../x` against the calling project's repository, as git does for submodules.
+    """Resolve `./x` and `../x` against the calling project's repository, as git its submodules.
 
     `../features.git` called from `https://host/team/train.git` is `https://host/team/features.git`;
     from a repository in a folder, with no remote, it is the folder beside it.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from flowrun.envs.store import EnvStore
+from flowrun.errors import StoreError
 from flowrun.executors.base import Executor, OnLine
 from flowrun.registry.store import RegistryStore
 from flowrun.sources.cache import SourceCache
@@ -39,6 +41,26 @@ class Home:
     """flowrun's folder: `$FLOWRUN_HOME`, by default in the user's data directory."""
 
     root: Path
+
+    def make(self) -> None:
+        """Make it if it is not there, for its owner only.
+
+        Raises:
+            StoreError: it can't be made, or belongs to somebody else.
+        """
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            owner = self.root.stat().st_uid
+        except OSError as error:
+            raise StoreError(
+                f"flowrun's home {self.root} can't be used: {error.strerror}",
+                "Set FLOWRUN_HOME to a folder that you can write.",
+            ) from error
+        if os.geteuid() not in (0, owner):
+            raise StoreError(
+                f"flowrun's home {self.root} belongs to another user",
+                "Set FLOWRUN_HOME to a folder of your own.",
+            )
 
     @property
     def database_uri(self) -> str:

@@ -71,9 +71,7 @@ class StepRunner:
             return turn.end_early(StepStatus.KILLED, str(error))
         except FlowrunError as error:
             is_surroundings = isinstance(error, SURROUNDINGS)
-            return turn.end_early(
-                StepStatus.FAILED, error.message, is_surroundings=is_surroundings
-            )
+            return turn.end_early(StepStatus.FAILED, error.message, is_surroundings=is_surroundings)
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             why = f"{where}{error.strerror or error}"
