@@ -6,7 +6,7 @@ then. Both see the same names, as lazy maps, so that nothing is looked up that i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from flowrun.errors import PlanError
@@ -168,10 +168,13 @@ class _Table(Mapping[str, object]):
 
     __slots__ = ("_look_up", "_names", "story")
 
-    def __init__(self, story: str, names: Sequence[str], look_up: Callable[[str], object]) -> None:
+    def __init__(
+        self, story: str, names: Collection[str], look_up: Callable[[str], object]
+    ) -> None:
         self.story = story
         """Begins the message about a missing name: `step 'train' has no metric`."""
-        self._names = dict.fromkeys(names)
+        # Not copied: a scope may have thousands of steps, and each of them looks at it.
+        self._names = names
         self._look_up = look_up
 
     def __getitem__(self, name: str) -> object:
@@ -265,17 +268,17 @@ class _Names:
     def _root(self, name: str) -> object:
         match name:
             case "params":
-                return _Table("the pipeline has no parameter", [*self.scope.params], self._param)
+                return _Table("the pipeline has no parameter", self.scope.params, self._param)
             case "matrix":
-                return _Table("the matrix has no axis", [*self.matrix], self._axis)
+                return _Table("the matrix has no axis", self.matrix, self._axis)
             case "steps":
-                return _Table("there is no step", [*self.scope.steps], self._step)
+                return _Table("there is no step", self.scope.steps, self._step)
             case "champion":
                 return self.champion() if self.champion else None
             case _:
                 if self.env is None:
                     raise NotEndedError("the environment is known only when the step runs")
-                return _Table("there is no environment variable", [*self.env], self.env.__getitem__)
+                return _Table("there is no environment variable", self.env, self.env.__getitem__)
 
     def _axis(self, name: str) -> object:
         return self.value(self.matrix[name])
@@ -316,9 +319,9 @@ class _Names:
         ):
             how = "" if result.status == "succeeded" else f" {result.status} and"
             fields[f"{kind}s"] = _Table(
-                f"step '{step_id}'{how} has no {kind}", [*values], values.__getitem__
+                f"step '{step_id}'{how} has no {kind}", values, values.__getitem__
             )
-        return _Table(f"step '{step_id}' has no", [*fields], fields.__getitem__)
+        return _Table(f"step '{step_id}' has no", fields, fields.__getitem__)
 
 
 def _listed(step: str, key: str, each: list[object]) -> object:

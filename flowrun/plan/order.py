@@ -38,14 +38,20 @@ def _complete(steps: Sequence[PlannedStep]) -> tuple[PlannedStep, ...]:
     position = {step.id: place for place, step in enumerate(steps)}
     by_id = {step.id: step for step in steps}
     tolerated = frozenset(step.id for step in steps if step.continue_on_error)
-    return tuple(
-        replace(
-            step,
-            needs=tuple(sorted(step.needs, key=position.__getitem__)),
-            gates=tuple(_with_outlook(gate, step, by_id, tolerated) for gate in step.gates),
-        )
-        for step in steps
-    )
+    return tuple(_completed(step, position, by_id, tolerated) for step in steps)
+
+
+def _completed(
+    step: PlannedStep,
+    position: Mapping[str, int],
+    by_id: Mapping[str, PlannedStep],
+    tolerated: frozenset[str],
+) -> PlannedStep:
+    needs = tuple(sorted(step.needs, key=position.__getitem__))
+    gates = tuple(_with_outlook(gate, step, by_id, tolerated) for gate in step.gates)
+    if needs == step.needs and gates == step.gates:
+        return step
+    return replace(step, needs=needs, gates=gates)
 
 
 def _with_outlook(
@@ -55,7 +61,9 @@ def _with_outlook(
     tolerated: frozenset[str],
 ) -> Gate:
     # The steps inside a nested pipeline are looked at by its end, through its last gate.
-    near = tolerated.intersection((*gate.needs, *step.needs)) if tolerated else tolerated
+    if not tolerated and not gate.looks_at_status:
+        return gate
+    near = tolerated.intersection((*gate.needs, *step.needs))
     watched = _watched(gate, step, by_id) if gate.looks_at_status else ()
     return replace(gate, tolerated=near, watched=watched) if near or watched else gate
 
