@@ -13,7 +13,10 @@ MAX_JOINS = 40
 """Comparisons and orderings of one search that need a table each; SQLite joins 64 at most."""
 
 SHORT_VALUE = 100
-"""Params and tags of at most this many characters are in an index."""
+"""Params and tags of at most this many characters are indexed; longer ones only make it big."""
+
+RARE_LENGTH = 16
+"""Values of at least this many characters (ids, digests) are few runs' own: look them up first."""
 
 Bound = str | int | float
 
@@ -92,6 +95,17 @@ def filter_by_pair(
         pairs: the table it lies in, as key and value beside the noun's own key.
         keys: the columns of the noun's key, of the same names in both tables.
     """
+    if comparison.operator == "=" and RARE_LENGTH <= len(str(comparison.value)) <= SHORT_VALUE:
+        # Without statistics the planner would rather read all runs in their order.
+        key = ", ".join(keys)
+        own = ", ".join(f"{parts.table}.{name}" for name in keys)
+        parts.only(
+            f"({own}) IN (SELECT {key} FROM {pairs} WHERE key = ? AND value = ?"
+            f" AND length(value) <= {SHORT_VALUE})",
+            comparison.key,
+            str(comparison.value),
+        )
+        return
     alias = parts.next_alias()
     same = " AND ".join(f"{alias}.{key} = {parts.table}.{key}" for key in keys)
     if comparison.value is None:
@@ -100,9 +114,6 @@ def filter_by_pair(
         parts.only(text, comparison.key)
         return
     text, values = condition(f"{alias}.value", comparison)
-    if comparison.operator == "=" and len(str(comparison.value)) <= SHORT_VALUE:
-        # So the planner sees that an index which has only short values can answer.
-        text = f"{text} AND length({alias}.value) <= {SHORT_VALUE}"
     parts.join(
         f"JOIN {pairs} {alias} ON {same} AND {alias}.key = ? AND {text}", comparison.key, *values
     )

@@ -13,9 +13,7 @@ from sqlalchemy import Index, Integer, Text, text
 from sqlmodel import Field, SQLModel
 
 from flowrun.tracking.sql.columns import BIG, CLUSTERED, FLOAT, STRICT
-
-SHORT_VALUE = 100
-"""Values of at most this many characters are indexed; longer ones only make the index big."""
+from flowrun.tracking.sql.query import SHORT_VALUE
 
 
 class ExperimentRow(SQLModel, table=True):

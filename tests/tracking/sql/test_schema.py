@@ -19,7 +19,8 @@ from sqlmodel import SQLModel
 
 import flowrun.tracking.sql.database as database_module
 from flowrun.tracking.sql.database import REVISION, open_database
-from flowrun.tracking.sql.upgrade import migrate, schema_of
+from flowrun.tracking.sql.upgrade import migrate, schema_of, upgrade
+from tests.support.stores import tracking_store
 
 SQL_FOLDER = Path(database_module.__file__).parent
 MODULES = [
@@ -69,6 +70,16 @@ def test_tables_are_what_the_migrations_make(tmp_path: Path) -> None:
 
 def test_newest_migration_is_what_this_flowrun_reads() -> None:
     assert ScriptDirectory(str(SQL_FOLDER / "migrations")).get_heads() == [REVISION]
+
+
+def test_upgrade_leaves_a_copy_of_the_store_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "flowrun.db"
+    with tracking_store(path) as store:
+        store.create_experiment("kept")
+    upgrade(path, REVISION)
+    for each in (path, tmp_path / f"flowrun.db.{REVISION}.bak"):
+        with tracking_store(each) as store:
+            assert store.get_experiment_by_name("kept")
 
 
 def test_there_are_statements_to_check() -> None:
