@@ -161,9 +161,9 @@ def _flatten(data: dict[str, object], prefix: str, name: str) -> list[tuple[str,
 
 
 def read_values(path: Path) -> dict[str, str]:
-    """Read what a command appended to `$FLOWRUN_OUTPUT`: `name=value` lines; a later one wins.
+    r"""Read what a command appended to `$FLOWRUN_OUTPUT`: `name=value` lines; a later one wins.
 
-    A value that is a JSON text (`"two\\nlines"`) is what it stands for, as `set_output` writes it.
+    A value that is a JSON text (`"two\nlines"`) is what it stands for, as `set_output` writes it.
     """
     if not path.exists():
         return {}

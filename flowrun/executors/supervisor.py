@@ -295,7 +295,7 @@ def _processes() -> dict[int, tuple[int, int, int, int]]:
 
 
 def _top_down(processes: dict[int, tuple[int, int, int, int]]) -> list[int]:
-    """Order pids so that a parent comes before its children (pids wrap around: sorting won't do)."""
+    """Order pids so that a parent comes before its children (pids wrap: sorting won't do)."""
     children: dict[int, list[int]] = {}
     for pid, (parent, *_) in processes.items():
         children.setdefault(parent, []).append(pid)
