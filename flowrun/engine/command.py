@@ -41,6 +41,10 @@ LEFT_OUT = frozenset(
     }
 )
 """Of the caller's variables, what would mislead the step's client or interpreter."""
+LEFT_OUT_OF_ENVS = frozenset(
+    {"CONDA_PREFIX", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "VIRTUAL_ENV"}
+)
+"""What would reach into an environment of flowrun's own, or keep its packages from being compiled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +225,7 @@ class CommandRunner:
         endpoint = self.services.endpoint
         left_out = LEFT_OUT | (self.secrets - set(step.secrets))
         if env.prefix is not None:
-            left_out |= {"VIRTUAL_ENV", "CONDA_PREFIX"}
+            left_out |= LEFT_OUT_OF_ENVS
         variables = {k: v for k, v in self.services.variables.items() if k not in left_out}
         variables |= {
             "MLFLOW_TRACKING_URI": endpoint.url,
