@@ -44,7 +44,7 @@ LEFT_OUT = frozenset(
 LEFT_OUT_OF_ENVS = frozenset(
     {"CONDA_PREFIX", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "VIRTUAL_ENV"}
 )
-"""What would reach into an environment of flowrun's own, or keep its packages from being compiled."""
+"""What would reach into an environment of flowrun's own, or keep its packages uncompiled."""
 
 
 @dataclass(frozen=True, slots=True)
