@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from flowrun.errors import PlanError
 from flowrun.plan.plan import Gate, PipelineEnd, PlannedStep, Scope
 from flowrun.spec.expressions import (
+    MAX_MADE,
     Code,
     ExpressionSyntaxError,
     ExpressionValueError,
@@ -214,9 +215,10 @@ class _Names:
             raise ExpressionError(str(error)) from error
         if len(parts) == 1 and isinstance(parts[0], Code):
             return self._one(parts[0])
-        return "".join(
-            part if isinstance(part, str) else text_of(self._one(part)) for part in parts
-        )
+        texts = [part if isinstance(part, str) else text_of(self._one(part)) for part in parts]
+        if sum(map(len, texts)) > MAX_MADE:
+            raise ExpressionError(f"this comes to more than {MAX_MADE:,} characters")
+        return "".join(texts)
 
     def condition(self, value: Value) -> object:
         return self._one(condition_code(value.raw)) if isinstance(value.raw, str) else value.raw

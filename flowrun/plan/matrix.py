@@ -14,7 +14,7 @@ from flowrun.spec.problems import Problems
 from flowrun.spec.project import Parameter, StepSpec, Value
 from flowrun.spec.values import mismatch
 
-_PLAIN_IN_ID = re.compile(r"[^\[\],=\x00-\x1f\x7f]{1,60}")
+_PLAIN_IN_ID = re.compile(r"[^\[\],=]{1,60}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,8 @@ def _axis(
                 "evaluated",
             )
         seen.add(text)
-        values.append((value, text if _PLAIN_IN_ID.fullmatch(text) else f"#{position + 1}"))
+        is_plain = text.isprintable() and _PLAIN_IN_ID.fullmatch(text)
+        values.append((value, text if is_plain else f"#{position + 1}"))
     return values
 
 

@@ -19,6 +19,10 @@ STATUS_FUNCTIONS = ("success", "failure", "always")
 """What may be called without arguments in an `if`."""
 MAX_LENGTH = 4_000
 """Of one expression: bounds what evaluating it can cost."""
+MAX_SEEN = 10_000
+"""Characters of a text that a formula looks at; what is only passed on may be longer."""
+MAX_MADE = 100_000
+"""Characters that a value with expressions comes to: what a command's argument can hold."""
 
 _BODY = re.compile(r"""((?:[^'"}]|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\}(?!\}))*)\}\}""", re.DOTALL)
 _STEP = r"""(?:\.([A-Za-z_]\w*)|\[\s*(?:'([^'\\]*)'|"([^"\\]*)")\s*\])"""

@@ -66,6 +66,8 @@ def _project(fields: Fields, file: str) -> Project:
 
 def _entry_point(name: str, entry: Entry, problems: Problems) -> EntryPoint:
     what = f"entry point '{name}'"
+    if not name or not name.isprintable():
+        problems.add(entry.mark, f"'{name}' can't name an entry point: it can't be printed")
     if not isinstance(entry.node, MapNode):
         problems.add(entry.node.mark, f"{what} must be a map with a 'command' or 'steps'")
         # A stand-in, so that what refers to it is not reported as well.

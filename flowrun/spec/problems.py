@@ -19,13 +19,11 @@ class Problems:
 
     def add(self, mark: Mark, text: str) -> None:
         """Note a mistake: nothing will run."""
-        self._mistakes.append(Problem(mark.file, mark.line, mark.column, text))
+        self._mistakes.append(_problem(mark, text))
 
     def warn(self, mark: Mark, text: str) -> None:
         """Note what MLflow would pass over in silence; a mistake when strict."""
-        (self._mistakes if self._strict else self._warnings).append(
-            Problem(mark.file, mark.line, mark.column, text)
-        )
+        (self._mistakes if self._strict else self._warnings).append(_problem(mark, text))
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -61,6 +59,16 @@ def listed(names: Iterable[str], *, most: int = 10) -> str:
     every = list(names)
     rest = len(every) - most
     return ", ".join(every[:most]) + (f", and {rest} more" if rest > 0 else "")
+
+
+def _problem(mark: Mark, text: str) -> Problem:
+    """Return a problem of one printable line: names in it are the file's, and go to terminals."""
+    shown = text if text.isprintable() else "".join(map(_shown, text))
+    return Problem(mark.file, mark.line, mark.column, shown)
+
+
+def _shown(character: str) -> str:
+    return character if character.isprintable() else repr(character)[1:-1]
 
 
 def _in_file_order(problems: list[Problem]) -> list[Problem]:

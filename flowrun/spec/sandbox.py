@@ -21,9 +21,11 @@ from jinja2 import (
 from jinja2.environment import TemplateExpression
 from jinja2.exceptions import SecurityError
 from jinja2.parser import Parser
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from flowrun.spec.expressions import (
+    MAX_SEEN,
     ROOTS,
     STATUS_FUNCTIONS,
     Code,
@@ -32,39 +34,50 @@ from flowrun.spec.expressions import (
     Names,
     missing_text,
 )
+from flowrun.spec.filters import check_list, check_sum, join, string, total, truth
 from flowrun.spec.problems import did_you_mean
 
-_FILTERS = frozenset(
+FILTERS = frozenset(
     {
-        *("abs", "bool", "count", "d", "default", "first", "float", "int", "join", "last"),
+        *("abs", "bool", "count", "default", "first", "float", "int", "join", "last"),
         *("length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "round"),
-        *("select", "selectattr", "sort", "string", "sum", "title", "tojson", "trim"),
+        *("select", "selectattr", "sort", "string", "sum", "title", "trim"),
         *("unique", "upper"),
     }
 )
-_TEXT_METHODS = frozenset(
+"""The filters that an expression may use."""
+TEXT_METHODS = frozenset(
     {
         *("endswith", "isdigit", "lower", "lstrip", "rstrip", "split", "startswith"),
         *("strip", "title", "upper"),
     }
 )
+"""The methods of text that it may call."""
+
 _MAX_POWER_BITS = 10_000
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
     """The environment all expressions are read and evaluated in."""
 
-    intercepted_binops = frozenset({"*", "**", "%"})
+    intercepted_binops = frozenset({"+", "*", "**", "%"})
 
     def is_safe_attribute(self, obj: object, attr: str, value: object) -> bool:
         """Allow a few methods of text, and nothing of any other object."""
-        return isinstance(obj, str) and attr in _TEXT_METHODS and callable(value)
+        return isinstance(obj, str) and attr in TEXT_METHODS and callable(value)
 
     def getattr(self, obj: object, attribute: str) -> object:
         """Look a name up in a map before anything else: a metric may be called `items`."""
-        if isinstance(obj, Mapping):
-            return obj[attribute] if attribute in obj else self.undefined(obj=obj, name=attribute)
-        return super().getattr(obj, attribute)
+        if not isinstance(obj, Mapping):
+            return super().getattr(obj, attribute)
+        if attribute not in obj:
+            return self.undefined(obj=obj, name=attribute)
+        found = obj[attribute]
+        if isinstance(found, str) and len(found) > MAX_SEEN:
+            raise SecurityError(
+                f"'{attribute}' is too long for a formula ({len(found):,} characters)"
+            )
+        return found
 
     def getitem(self, obj: object, argument: object) -> object:
         """Do the same for `metrics['val/loss']`."""
@@ -74,12 +87,16 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
     def call_binop(
         self,
-        context: object,  # noqa: ARG002 (jinja2's signature)
+        context: Context,
         operator: str,
         left: object,
         right: object,
-    ) -> int | float | complex:
+    ) -> object:
         """Do arithmetic on numbers only: text and lists could be multiplied without end."""
+        if operator == "+":
+            check_sum(left, right)
+            result: object = super().call_binop(context, operator, left, right)
+            return result
         if not isinstance(left, int | float) or not isinstance(right, int | float):
             raise SecurityError(f"'{operator}' works on numbers only")
         match operator:
@@ -96,13 +113,6 @@ def _power(base: float, exponent: float) -> int | float | complex:
         raise SecurityError(f"{base} ** {exponent} is too large")
     result: int | float | complex = base**exponent
     return result
-
-
-def _bool(value: object) -> bool:
-    """Return the truth of a value, reading text such as `false` as people mean it."""
-    if isinstance(value, str):
-        return value.strip().lower() in {"1", "true", "yes", "on"}
-    return bool(value)
 
 
 class _Missing(StrictUndefined):
@@ -122,8 +132,9 @@ def environment() -> ImmutableSandboxedEnvironment:
     """Return the sandbox; the same one each time, since making it takes a millisecond."""
     sandbox = _Sandbox(undefined=_Missing)
     sandbox.globals.clear()
-    every = {**sandbox.filters, "bool": _bool}
-    sandbox.filters = {name: every[name] for name in _FILTERS}
+    own = {"bool": truth, "join": join, "string": string, "sum": total}
+    every = {**sandbox.filters, **own}
+    sandbox.filters = {name: every[name] for name in FILTERS}
     return sandbox
 
 
@@ -164,6 +175,8 @@ def value_of(code: Code, names: Mapping[str, object]) -> object:
         value: object = compiled(code)(**names)
         if isinstance(value, Undefined):
             bool(value)  # raises with the story of what is missing
+        if isinstance(value, list | tuple):
+            check_list(value)
     except UndefinedError as error:
         raise ExpressionValueError(str(error)) from error
     except TypeError as error:
@@ -206,6 +219,10 @@ class _Walk:
             case nodes.Call():
                 self._visit_call(node)
                 return
+            case nodes.Concat():
+                raise ExpressionSyntaxError(
+                    "there is no '~'; put '${{ }}' beside each other, or join a list"
+                )
             case nodes.Filter():
                 _require(node.name, environment().filters, "filter")
             case nodes.Test():
@@ -237,13 +254,13 @@ class _Walk:
                 if arguments:
                     raise ExpressionSyntaxError(f"{name}() takes no arguments")
                 self.functions.append(name)
-            case nodes.Getattr(attr=str(attribute)) if attribute in _TEXT_METHODS:
+            case nodes.Getattr(attr=str(attribute)) if attribute in TEXT_METHODS:
                 for part in [call.node.node, *arguments]:
                     self.visit(part)
             case _:
                 every = ", ".join(f"{name}()" for name in STATUS_FUNCTIONS)
                 raise ExpressionSyntaxError(
-                    f"only {every} and the methods of text ({', '.join(sorted(_TEXT_METHODS))}) "
+                    f"only {every} and the methods of text ({', '.join(sorted(TEXT_METHODS))}) "
                     "can be called"
                 )
 

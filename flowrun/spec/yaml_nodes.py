@@ -20,6 +20,8 @@ MAX_DEPTH = 40
 """Ours needs 9: a docker_env's variables, inside a step."""
 MAX_ALIASED_NODES = 10_000
 """How many nodes all aliases and merges together may stand for: a bomb has billions."""
+MAX_NODES = 1_000_000
+"""Of a whole file: bounds the memory that a file of commas takes."""
 
 _TAG = "tag:yaml.org,2002:"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -103,6 +105,7 @@ class _Builder:
         self._anchors: dict[str, Node | None] = {}
         """None while the node is still open: an alias to it would contain itself."""
         self._aliased = 0
+        self._count = 0
         self._open: list[_Open] = []
         self._root: Node | None = None
         self._documents = 0
@@ -184,6 +187,9 @@ class _Builder:
 
     def _put(self, node: Node) -> Node:
         """Put a complete node into the one that is open around it."""
+        self._count += 1
+        if self._count > MAX_NODES:
+            raise SpecError([_problem_at(node.mark, f"more than {MAX_NODES:,} values")])
         if not self._open:
             self._root = node
             return node
@@ -201,9 +207,7 @@ class _Builder:
     def _key(self, node: Node) -> ScalarNode:
         if isinstance(node, ScalarNode):
             return node
-        raise SpecError(
-            [Problem(self._file, node.mark.line, node.mark.column, "a key must be a single word")]
-        )
+        raise SpecError([_problem_at(node.mark, "a key must be a single word")])
 
     def _put_entry(self, around: _Open, key: ScalarNode, node: Node) -> None:
         entries = around.node.entries if isinstance(around.node, MapNode) else {}
@@ -234,8 +238,7 @@ class _Builder:
         return Mark(self._file, start.line + 1, start.column + 1) if start else self._start_mark
 
     def _refuse(self, event: yaml.Event, text: str) -> SpecError:
-        mark = self._mark(event)
-        return SpecError([Problem(self._file, mark.line, mark.column, text)])
+        return SpecError([_problem_at(self._mark(event), text)])
 
     def _refuse_tag(self, event: yaml.Event, tag: str) -> SpecError:
         shown = tag.replace(_TAG, "!!")
@@ -282,6 +285,10 @@ def _construct(kind: str, text: str) -> Scalar:
             return str(_CONSTRUCTOR.construct_yaml_timestamp(node))
         case _:
             raise KeyError(kind)
+
+
+def _problem_at(mark: Mark, text: str) -> Problem:
+    return Problem(mark.file, mark.line, mark.column, text)
 
 
 def _code(character: str | int) -> int:

@@ -115,6 +115,11 @@ FAILURES = {
     "text times number": ("${{ 'a' * 9 }}", "'*' works on numbers only"),
     "power": ("${{ 9 ** 99999 }}", "9 ** 99999 is too large"),
     "map": ("${{ steps.one.metrics or 1 }}", None),
+    "list as text": (
+        "${{ [1, 2] | string }}",
+        "only a single value can become text; join(',') makes one of a list",
+    ),
+    "sum of texts": ("${{ ['a'] | sum }}", "'sum' works on numbers only"),
 }
 
 
@@ -128,7 +133,33 @@ def test_what_can_not_be_evaluated_is_told_in_place(text: str, message: str | No
     assert str(caught.value) == f"F:1:1: step 'last': {expected}"
 
 
+LONG = "x" * 9_000
+MULTIPLIERS = {
+    "plus": "${{ " + " + ".join(["params.text"] * 12) + " }}",
+    "join": "${{ params.text | list | join(params.text) }}",
+    "default": "${{ params.text | map('int', params.text) | join }}",
+    "list": "${{ params.text | map('int', params.text) | list }}",
+    "side by side": "${{ params.text }}" * 12,
+}
+
+
+@pytest.mark.parametrize("text", MULTIPLIERS.values(), ids=MULTIPLIERS.keys())
+def test_much_can_not_be_made_of_little(text: str) -> None:
+    plan = plan_of(FILE, params={"text": LONG})
+    with pytest.raises(PlanError, match="this comes to more than 100,000 characters"):
+        _value_of(text, plan)
+
+
+def test_a_long_text_can_be_passed_on_but_not_be_calculated_with() -> None:
+    plan = plan_of(FILE, params={"text": "x" * 90_000})
+    assert _value_of("${{ params.text }}", plan) == "x" * 90_000
+    with pytest.raises(PlanError, match=r"'text' is too long for a formula \(90,000 characters\)"):
+        _value_of("${{ params.text + 'a' }}", plan)
+
+
 FORBIDDEN = [
+    "params.text ~ params.text",
+    "params.text | tojson",
     "params.text.__class__.__mro__",
     "''.__class__",
     "params.text.format(1)",

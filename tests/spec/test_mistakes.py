@@ -84,6 +84,10 @@ COMMANDS = {
         "python_env: ../python_env.yaml",
         "MLproject:1:13: 'python_env' of the project must be a relative path without '..', not '../python_env.yaml'",
     ),
+    "name that can't be printed": (
+        'entry_points:\n  "a\\e[31m": {comand: ls, command: ls}',
+        "MLproject:2:3: 'a\\x1b[31m' can't name an entry point: it can't be printed",
+    ),
     "docker without image": (
         "docker_env: {volumes: [a]}",
         "MLproject:1:13: docker_env of the project has no 'image'",
