@@ -267,6 +267,7 @@ class RunContract:
             ("metric.m != 1", "bn"),
             ("metrics.m = 0", ""),
             ("metrics.`m` = 1e0", "a"),
+            ("metrics.m != 0", "abn"),
             ("metrics.absent > 0", ""),
             ("params.p = 'x'", "a"),
             ("params.p != 'x'", "b"),
@@ -335,6 +336,12 @@ class RunDataContract:
         store.log_batch(run_id, metrics=[Metric("m", 9.0, 9, 2), Metric("m", 9.0, 1, 3)])
         store.log_batch(run_id, metrics=[Metric("m", 4.0, 2, 3)])
         assert store.get_run(run_id).metrics == {"m": latest}
+
+    def test_the_latest_metric_of_a_batch_is_its_largest(self, store: TrackingStore) -> None:
+        run_id = store.create_run("0").info.run_id
+        points = [Metric("m", float(step), 1, step) for step in (1, 3, 2)]
+        store.log_batch(run_id, metrics=points)
+        assert store.get_run(run_id).metrics == {"m": points[1]}
 
     def test_an_identical_point_is_stored_once(self, store: TrackingStore) -> None:
         run_id = store.create_run("0").info.run_id

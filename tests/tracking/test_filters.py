@@ -98,6 +98,7 @@ REFUSED: dict[str, tuple[Grammar, str, str]] = {
     "or": (RUNS, "metrics.a > 1 OR metrics.b > 1", f"{MISFIT}'OR'"),
     "parentheses": (RUNS, "(metrics.a > 1)", f"{MISFIT}'(metrics.a > 1)'"),
     "not": (RUNS, "NOT metrics.a > 1", f"{MISFIT}'NOT'"),
+    "keyword as a name": (RUNS, "or = 'x'", f"{MISFIT}'or'"),
     "no value": (RUNS, "metrics.a >", f"{MISFIT}'metrics.a'"),
     "only a name": (RUNS, "metrics.a", f"{MISFIT}'metrics.a'"),
     "trailing and": (RUNS, "metrics.a > 1 AND", f"{MISFIT}'AND'"),

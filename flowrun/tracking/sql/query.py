@@ -46,6 +46,8 @@ class QueryParts:
     where: list[str] = field(default_factory=list)
     where_values: list[Bound] = field(default_factory=list)
     order: list[str] = field(default_factory=list)
+    is_looked_up: bool = False
+    """A condition names a few rows by their keys: no other index should be preferred to it."""
 
     def join(self, text: str, *values: Bound) -> None:
         """Add a join, with an alias from `next_alias`."""
@@ -96,7 +98,7 @@ def filter_by_pair(
         keys: the columns of the noun's key, of the same names in both tables.
     """
     if comparison.operator == "=" and RARE_LENGTH <= len(str(comparison.value)) <= SHORT_VALUE:
-        # Without statistics the planner would rather read all runs in their order.
+        parts.is_looked_up = True
         key = ", ".join(keys)
         own = ", ".join(f"{parts.table}.{name}" for name in keys)
         parts.only(

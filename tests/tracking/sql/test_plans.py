@@ -1,0 +1,49 @@
+"""Searches that people and engines make all the time start from an index, not from all runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flowrun.tracking.entities import ViewType
+from flowrun.tracking.sql.database import Database, open_database
+from flowrun.tracking.sql.search import runs_query
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = open_database(tmp_path / "flowrun.db")
+    yield database
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("filter_text", "order_by", "first"),
+    {
+        "newest": ("", [], "SEARCH runs USING INDEX runs_by_start"),
+        "metric": (
+            "metrics.m > 0.9",
+            ["metrics.m DESC"],
+            "SEARCH j0 USING COVERING INDEX latest_metrics_by_value",
+        ),
+    }.values(),
+)
+def test_search_starts_from_its_index(
+    database: Database, filter_text: str, order_by: list[str], first: str
+) -> None:
+    assert plan(database, filter_text, order_by)[0].startswith(first)
+
+
+def test_id_in_a_tag_is_looked_up(database: Database) -> None:
+    steps = plan(database, f"tags.`flowrun.fingerprint` = '{'0' * 64}'", [])
+    assert steps[0].startswith("SEARCH runs USING INTEGER PRIMARY KEY")
+    assert any("INDEX tags_by_value" in step for step in steps)
+
+
+def plan(database: Database, filter_text: str, order_by: list[str]) -> list[str]:
+    query = runs_query([0], ViewType.ACTIVE_ONLY, filter_text, order_by)
+    with database.read() as connection:
+        rows = connection.execute(f"EXPLAIN QUERY PLAN {query.text} LIMIT 100", query.values)
+        return [detail for *_, detail in rows]
