@@ -45,12 +45,12 @@ def build_plan(
         entry_point,
         bound,
         in_order(expansion.steps),
-        expansion.sub_projects,
+        expansion.others.sub_projects,
         is_pipeline=bool(target.steps),
         warnings=(
             *project.project.warnings,
             *extra_warnings(target, given),
-            *expansion.warnings,
+            *expansion.others.warnings,
         ),
     )
 

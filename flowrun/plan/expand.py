@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 
 from flowrun.errors import PlanError
 from flowrun.plan.loaded import LoadedProject, find_entry_point
 from flowrun.plan.matrix import Instance, instances_of, known_value
+from flowrun.plan.other_projects import Called, OtherProjects
 from flowrun.plan.plan import (
     Action,
     CommandAction,
@@ -16,11 +17,8 @@ from flowrun.plan.plan import (
     PlannedStep,
     Scope,
     SelectAction,
-    SubProject,
 )
-from flowrun.spec.check import check_call
-from flowrun.spec.check_references import PipelineNames, check_value
-from flowrun.spec.problems import Problems, did_you_mean, listed
+from flowrun.spec.problems import Problems
 from flowrun.spec.project import (
     EntryPoint,
     EntryPointCall,
@@ -34,7 +32,7 @@ from flowrun.spec.project import (
     StepSpec,
     Value,
 )
-from flowrun.spec.references import Use, looks_at_status, steps_before, values_of
+from flowrun.spec.references import looks_at_status, steps_before
 
 MAX_STEPS = 100_000
 """Of a plan: nested pipelines multiply, so a short file could ask for any number."""
@@ -88,14 +86,16 @@ class Expansion:
     Steps come in the order of the file, those of a nested pipeline before its end.
     """
 
-    load: Callable[[ProjectCall], LoadedProject]
+    load: InitVar[Callable[[ProjectCall], LoadedProject]]
     steps: list[PlannedStep] = field(default_factory=list)
     problems: Problems = field(default_factory=Problems)
-    sub_projects: dict[str, SubProject] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    _loaded: dict[tuple[str, str | None], LoadedProject] = field(default_factory=dict)
+    others: OtherProjects = field(init=False)
     _before: dict[int, tuple[str, ...]] = field(default_factory=dict)
     """By the identity of a step's spec: a pipeline called a hundred times is read once."""
+
+    def __post_init__(self, load: Callable[[ProjectCall], LoadedProject]) -> None:
+        """Begin with nothing planned."""
+        self.others = OtherProjects(load, self.problems)
 
     def expand(self, loaded: LoadedProject, target: EntryPoint, bound: Mapping[str, str]) -> None:
         """Plan one entry point.
@@ -118,9 +118,7 @@ class Expansion:
 
     def _expand(self, frame: _Frame) -> tuple[Scope, tuple[str, ...]]:
         """Plan the steps of a pipeline; return its complete scope and the steps' ids."""
-        called = self._called_projects(frame)
-        if called:
-            self._check_calls(frame, called)
+        called = self.others.called_by(frame.pipeline, frame.loaded)
         steps = frame.pipeline.steps.values()
         instances = {
             step.name: instances_of(step, frame.id_of(step.name), frame.scope, self.problems)
@@ -149,53 +147,7 @@ class Expansion:
             found = self._before[id(step)] = steps_before(step)
         return found
 
-    def _called_projects(self, frame: _Frame) -> dict[str, tuple[LoadedProject, EntryPoint]]:
-        """Return what the steps that call other projects mean, by step."""
-        called = {}
-        for step in frame.pipeline.steps.values():
-            if not isinstance(step.action, ProjectCall):
-                continue
-            call = step.action
-            loaded = self._load(call)
-            entry_point = find_entry_point(loaded, call.entry_point)
-            if entry_point is None:
-                known = loaded.project.entry_points
-                self.problems.add(
-                    call.mark,
-                    f"step '{step.name}' calls '{call.entry_point}', which is no entry point of "
-                    f"{call.uri}; there are: {listed(known) or 'none'}."
-                    + did_you_mean(call.entry_point, known),
-                )
-                entry_point = EntryPoint(call.entry_point, call.mark, command="")
-            called[step.name] = (loaded, entry_point)
-        return called
-
-    def _load(self, call: ProjectCall) -> LoadedProject:
-        key = (call.uri, call.version)
-        if key not in self._loaded:
-            loaded = self._loaded[key] = self.load(call)
-            if loaded.sub_project is not None:
-                self.sub_projects[loaded.sub_project.key] = loaded.sub_project
-            self.warnings += [f"{call.uri}: {text}" for text in loaded.project.warnings]
-        return self._loaded[key]
-
-    def _check_calls(
-        self, frame: _Frame, called: Mapping[str, tuple[LoadedProject, EntryPoint]]
-    ) -> None:
-        """Check what only the called projects can tell: parameters, and names of outputs."""
-        entry_points = {name: entry_point for name, (_, entry_point) in called.items()}
-        names = PipelineNames(frame.loaded.project, frame.pipeline, entry_points)
-        for step in frame.pipeline.steps.values():
-            if step.name in entry_points:
-                check_call(step, entry_points[step.name], self.problems)
-            for value, use in values_of(step):
-                check_value(value, use, step, names, self.problems)
-        for value in frame.pipeline.results.values():
-            check_value(value, Use.RESULT, None, names, self.problems)
-
-    def _plan_step(
-        self, turn: _Turn, called: Mapping[str, tuple[LoadedProject, EntryPoint]]
-    ) -> None:
+    def _plan_step(self, turn: _Turn, called: Called) -> None:
         step, frame = turn.step, turn.frame
         if len(self.steps) >= MAX_STEPS:
             raise PlanError(f"the plan has more than {MAX_STEPS:,} steps")

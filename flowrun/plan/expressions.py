@@ -1,57 +1,25 @@
-"""What expressions come to when a step's turn has come.
-
-Plain paths are looked up here; everything else goes to Jinja2's sandbox, which is imported only
-then. Both see the same names, as lazy maps, so that nothing is looked up that is not asked for.
-"""
+"""What the values and conditions of a step come to when its turn has come."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 
 from flowrun.errors import PlanError
+from flowrun.plan.names import Champion, ExpressionError, NotEndedError, ScopeNames, StepResult
 from flowrun.plan.plan import Gate, PipelineEnd, PlannedStep, Scope
-from flowrun.spec.expressions import (
-    MAX_MADE,
-    Code,
-    ExpressionSyntaxError,
-    ExpressionValueError,
-    condition_code,
-    has_expression,
-    missing_text,
-    names_in,
-    parts_of,
-    path_of,
-    status_function_of,
-    value_of,
-)
-from flowrun.spec.project import Parameter, ParameterType, Value
-from flowrun.spec.values import meaning, mismatch
+from flowrun.spec.project import Value
 
-Champion = Callable[[], Mapping[str, object] | None]
-"""Gives the model version that a promote step would replace; asked only if it is mentioned."""
+__all__ = [
+    "Champion",
+    "ExpressionError",
+    "NotEndedError",
+    "StepResult",
+    "condition_holds",
+    "evaluate",
+    "evaluate_early",
+]
 
 _FALSE_TEXTS = frozenset({"", "0", "false", "no", "none", "off"})
-
-
-@dataclass(frozen=True, slots=True)
-class StepResult:
-    """What came of a step; `status` is succeeded, failed, skipped or killed."""
-
-    id: str
-    status: str
-    outputs: Mapping[str, object] = field(default_factory=dict)
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    params: Mapping[str, object] = field(default_factory=dict)
-    run_id: str | None = None
-
-
-class ExpressionError(PlanError):
-    """An expression can't be evaluated, now or ever."""
-
-
-class NotEndedError(ExpressionError):
-    """The expression asks about a step that has not ended yet."""
 
 
 def evaluate(
@@ -75,7 +43,7 @@ def evaluate(
     Raises:
         ExpressionError: with the value's place.
     """
-    names = _Names(step.scope, step.matrix, results, env, champion)
+    names = ScopeNames(step.scope, step.matrix, results, env, champion)
     try:
         return names.value(value)
     except NotEndedError:
@@ -91,7 +59,7 @@ def evaluate_early(value: Value, scope: Scope, matrix: Mapping[str, Value]) -> o
         NotEndedError: it asks for a step's result, or for the environment.
         ExpressionError: it can't be evaluated; the message has no place.
     """
-    return _Names(scope, matrix, {}, None, None).value(value)
+    return ScopeNames(scope, matrix, {}, None, None).value(value)
 
 
 def condition_holds(
@@ -112,7 +80,7 @@ def condition_holds(
         PlanError: the step is the end of a nested pipeline in which a step failed.
     """
     for gate in step.gates:
-        names = _Names(gate.scope, gate.matrix, results, env, champion, gate)
+        names = ScopeNames(gate.scope, gate.matrix, results, env, champion, gate)
         if not _holds(gate, names, step):
             return False
     if isinstance(step.action, PipelineEnd):
@@ -120,7 +88,7 @@ def condition_holds(
     return True
 
 
-def _holds(gate: Gate, names: _Names, step: PlannedStep) -> bool:
+def _holds(gate: Gate, names: ScopeNames, step: PlannedStep) -> bool:
     if gate.condition is None:
         return names.success()
     if not gate.looks_at_status and not names.success():
@@ -148,207 +116,3 @@ def _check_inner_steps(end: PlannedStep, results: Mapping[str, StepResult]) -> N
     ]
     if failed:
         raise PlanError(f"its step '{failed[0]}' {results[failed[0]].status}")
-
-
-def text_of(value: object) -> str:
-    """Return a single value as text, as Python's `str` writes it.
-
-    Raises:
-        ExpressionError: it is none, a list or a map.
-    """
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, bool | int | float):
-        return str(value)
-    kind = "nothing" if value is None else "a map" if isinstance(value, Mapping) else "a list"
-    raise ExpressionError(f"a single value is wanted, but this is {kind}")
-
-
-class _Table(Mapping[str, object]):
-    """A map whose values are looked up when they are asked for."""
-
-    __slots__ = ("_look_up", "_names", "story")
-
-    def __init__(
-        self, story: str, names: Collection[str], look_up: Callable[[str], object]
-    ) -> None:
-        self.story = story
-        """Begins the message about a missing name: `step 'train' has no metric`."""
-        # Not copied: a scope may have thousands of steps, and each of them looks at it.
-        self._names = names
-        self._look_up = look_up
-
-    def __getitem__(self, name: str) -> object:
-        if name not in self._names:
-            raise KeyError(name)
-        return self._look_up(name)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._names
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-
-@dataclass(frozen=True, slots=True)
-class _Names:
-    """The names of one scope, with what they mean now."""
-
-    scope: Scope
-    matrix: Mapping[str, Value]
-    results: Mapping[str, StepResult]
-    env: Mapping[str, str] | None
-    """None before anything runs."""
-    champion: Champion | None
-    gate: Gate | None = None
-
-    def value(self, value: Value) -> object:
-        raw = value.raw
-        if value.is_literal or not isinstance(raw, str) or not has_expression(raw):
-            return raw
-        try:
-            parts = parts_of(raw)
-        except ExpressionSyntaxError as error:
-            raise ExpressionError(str(error)) from error
-        if len(parts) == 1 and isinstance(parts[0], Code):
-            return self._one(parts[0])
-        texts = [part if isinstance(part, str) else text_of(self._one(part)) for part in parts]
-        if sum(map(len, texts)) > MAX_MADE:
-            raise ExpressionError(f"this comes to more than {MAX_MADE:,} characters")
-        return "".join(texts)
-
-    def condition(self, value: Value) -> object:
-        return self._one(condition_code(value.raw)) if isinstance(value.raw, str) else value.raw
-
-    def success(self) -> bool:
-        gate = self.gate
-        return gate is None or all(self._is_fine(step_id, gate) for step_id in gate.needs)
-
-    def failure(self) -> bool:
-        watched = self.gate.watched if self.gate else ()
-        return any(self._result(step_id).status in {"failed", "killed"} for step_id in watched)
-
-    def _is_fine(self, step_id: str, gate: Gate) -> bool:
-        status = self._result(step_id).status
-        return status == "succeeded" or (status == "failed" and step_id in gate.tolerated)
-
-    def _one(self, code: Code) -> object:
-        path = path_of(code)
-        function = status_function_of(code)
-        try:
-            if path is not None:
-                found = self._at(path)
-            elif function is not None:
-                found = self._functions()[function]()
-            else:
-                used = names_in(code)
-                roots = {name: self._root(name) for name in {path[0] for path in used.paths}}
-                found = value_of(code, {**roots, **self._functions()})
-        except (ExpressionSyntaxError, ExpressionValueError) as error:
-            raise ExpressionError(f"${{{{ {code.text} }}}}: {error}") from error
-        if isinstance(found, _Table):
-            raise ExpressionError(f"${{{{ {code.text} }}}} is a map; name one of its values")
-        return found
-
-    def _functions(self) -> dict[str, Callable[[], bool]]:
-        return {"success": self.success, "failure": self.failure, "always": lambda: True}
-
-    def _at(self, path: tuple[str, ...]) -> object:
-        found: object = self._root(path[0])
-        for depth, name in enumerate(path[1:], start=1):
-            if not isinstance(found, Mapping):
-                kind = "none" if found is None else "a single value"
-                raise ExpressionValueError(f"{'.'.join(path[:depth])} is {kind}")
-            if name not in found:
-                raise ExpressionValueError(missing_text(found, name))
-            found = found[name]
-        return found
-
-    def _root(self, name: str) -> object:
-        match name:
-            case "params":
-                return _Table("the pipeline has no parameter", self.scope.params, self._param)
-            case "matrix":
-                return _Table("the matrix has no axis", self.matrix, self._axis)
-            case "steps":
-                return _Table("there is no step", self.scope.steps, self._step)
-            case "champion":
-                return self.champion() if self.champion else None
-            case _:
-                if self.env is None:
-                    raise NotEndedError("the environment is known only when the step runs")
-                return _Table("there is no environment variable", self.env, self.env.__getitem__)
-
-    def _axis(self, name: str) -> object:
-        return self.value(self.matrix[name])
-
-    def _param(self, name: str) -> object:
-        scope = self.scope
-        outer = scope.outer or scope
-        value = _Names(outer, scope.matrix, self.results, self.env, self.champion).value(
-            scope.params[name]
-        )
-        parameter = scope.parameters.get(name)
-        return value if parameter is None else _as_declared(parameter, value)
-
-    def _step(self, name: str) -> object:
-        step_ids = self.scope.steps[name]
-        if isinstance(step_ids, str):
-            return self._result_table(step_ids)
-        tables = [self._result_table(step_id) for step_id in step_ids]
-        return _Table(
-            f"step '{name}' has no",
-            ["outputs", "metrics", "params", "run_id", "status"],
-            lambda key: _listed(name, key, [table[key] for table in tables]),
-        )
-
-    def _result(self, step_id: str) -> StepResult:
-        result = self.results.get(step_id)
-        if result is None:
-            raise NotEndedError(f"step '{step_id}' has not ended yet")
-        return result
-
-    def _result_table(self, step_id: str) -> _Table:
-        result = self._result(step_id)
-        fields: dict[str, object] = {"run_id": result.run_id, "status": str(result.status)}
-        for kind, values in (
-            ("output", result.outputs),
-            ("metric", result.metrics),
-            ("param", result.params),
-        ):
-            how = "" if result.status == "succeeded" else f" {result.status} and"
-            fields[f"{kind}s"] = _Table(
-                f"step '{step_id}'{how} has no {kind}", values, values.__getitem__
-            )
-        return _Table(f"step '{step_id}' has no", fields, fields.__getitem__)
-
-
-def _listed(step: str, key: str, each: list[object]) -> object:
-    """Return a field of all instances of a matrix step: lists, in matrix order, without gaps."""
-    tables = [table for table in each if isinstance(table, _Table)]
-    if not tables:
-        return each
-    names = [*dict.fromkeys(name for table in tables for name in table)]
-    return _Table(
-        f"no instance of step '{step}' has the {key.removesuffix('s')}",
-        names,
-        lambda name: [table[name] for table in tables if name in table],
-    )
-
-
-def _as_declared(parameter: Parameter, value: object) -> object:
-    """Return a parameter's value in its declared type; what a step gave out stays what it is."""
-    if isinstance(value, str) and parameter.type in {
-        ParameterType.STRING,
-        ParameterType.PATH,
-        ParameterType.URI,
-    }:
-        return value
-    text = text_of(value)
-    problem = mismatch(parameter, text)
-    if problem:
-        raise ExpressionError(f"'{text}' for parameter '{parameter.name}' {problem}")
-    return meaning(parameter, text)
