@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from benchmarks.lab import FLOWRUN, Lab, Tool, open_lab, parse_options
-from benchmarks.projects import (
-    ONE_STEP,
-    dvc_project,
-    mlproject,
-    mlproject_repository,
-)
-from benchmarks.race import Command, Contender, Result, measure, race
+from benchmarks.projects import ONE_STEP, dvc_project, mlproject, mlproject_by_commit
+from benchmarks.race import Contender, Result, measure, race
 from benchmarks.report import Target, duration, print_results, print_targets, print_title
 
 ROUNDS = 9
@@ -26,19 +20,20 @@ def main() -> None:
     options = parse_options(__doc__, rounds=ROUNDS)
     with open_lab(options, "mlflow", "dvc") as lab:
         print_title("One trivial step", lab.tools, lab.rounds)
-        flowrun, mlflow = lab.tools[FLOWRUN], _with_store(lab.tools["mlflow"])
-        ours = Contender(FLOWRUN, partial(mlproject, flowrun))
-        local = race(
-            lab,
-            [
-                ours,
-                Contender("mlflow", partial(mlproject, mlflow)),
-                Contender("dvc", partial(dvc_project, lab.tools["dvc"], ONE_STEP)),
-            ],
-        )
+        flowrun, mlflow, dvc = (lab.tools[name] for name in (FLOWRUN, "mlflow", "dvc"))
+        mlflow = _with_store(mlflow)
+        ours = Contender.at(FLOWRUN, partial(mlproject, flowrun), lab.folder / "ours")
+        contenders = [
+            ours,
+            Contender(f"{FLOWRUN}, a project's first run", partial(mlproject, flowrun)),
+            Contender.at("mlflow", partial(mlproject, mlflow), lab.folder / "theirs"),
+            # In a project that it has seen DVC would run nothing.
+            Contender("dvc", partial(dvc_project, dvc, ONE_STEP)),
+        ]
+        local = race(lab, contenders)
         print_results("A local project", local)
         from_git = race(lab, [_from_git(lab, tool) for tool in (flowrun, mlflow)])
-        print_results("A git repository at a pinned commit, fetched before", from_git)
+        print_results("A git repository at a pinned commit, not for the first time", from_git)
         tree_mib = measure(lab, ours, measures_tree=True).peak_kib / 1024
         print_targets(_targets(local, from_git, tree_mib))
 
@@ -50,12 +45,8 @@ def _with_store(mlflow: Tool) -> Tool:
 
 
 def _from_git(lab: Lab, tool: Tool) -> Contender:
-    argv = mlproject_repository(tool, lab.folder / f"{tool.name}-repository")
-
-    def prepare(folder: Path) -> Command:
-        return Command(argv, folder, tool.variables)
-
-    return Contender(tool.name, prepare)
+    folder = lab.folder / f"{tool.name}-repository"
+    return Contender.at(tool.name, partial(mlproject_by_commit, tool), folder)
 
 
 def _targets(

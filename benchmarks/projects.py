@@ -119,11 +119,11 @@ def mlproject(tool: Tool, folder: Path) -> Command:
     return Command(tool.argv("run", ".", *LOCAL), folder, tool.variables)
 
 
-def mlproject_repository(tool: Tool, folder: Path) -> list[str]:
-    """Put the same into a new folder, and give the command line that runs its one commit."""
-    folder.mkdir()
+def mlproject_by_commit(tool: Tool, folder: Path) -> Command:
+    """Write the same, to be run by its URL and commit."""
     pinned = commit(tool, folder, {"MLproject": MLPROJECT})
-    return tool.argv("run", folder.as_uri(), "--version", pinned, *LOCAL)
+    argv = tool.argv("run", folder.as_uri(), "--version", pinned, *LOCAL)
+    return Command(argv, folder, tool.variables)
 
 
 PIPELINES: Mapping[str, Callable[[Tool, Steps, Path], Command]] = {

@@ -31,6 +31,13 @@ class Contender:
     prepare: Callable[[Path], Command]
     """Called with an empty folder before each round; what it does is not measured."""
 
+    @classmethod
+    def at(cls, name: str, write: Callable[[Path], Command], folder: Path) -> Contender:
+        """Make one that runs the same command in the same place each round."""
+        folder.mkdir()
+        command = write(folder)
+        return cls(name, lambda _: command)
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:

@@ -77,6 +77,8 @@ def spread(result: Result) -> str:
 
 def duration(seconds: float) -> str:
     """Say a time with three digits that count."""
-    if seconds >= 1:
+    if abs(seconds) >= 1:
         return f"{seconds:.3g} s"
-    return f"{seconds * 1000:.3g} ms"
+    if abs(seconds) >= 1e-3:
+        return f"{seconds * 1e3:.3g} ms"
+    return f"{seconds * 1e6:.3g} us"
