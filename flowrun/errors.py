@@ -66,6 +66,10 @@ class EnvError(FlowrunError):
     """An environment can't be resolved or built."""
 
 
+class CancelledError(FlowrunError):
+    """The run was cancelled while this was still being prepared or built."""
+
+
 class ExecutorError(FlowrunError):
     """A job can't be started at all (not: it started and failed)."""
 

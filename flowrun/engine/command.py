@@ -19,7 +19,7 @@ from flowrun.engine.request import RunRequest
 from flowrun.engine.services import Services
 from flowrun.engine.values import OutputValue, as_text
 from flowrun.envs.base import EnvRequest, PrefixEnv
-from flowrun.errors import FlowrunError
+from flowrun.errors import CancelledError
 from flowrun.executors.base import Executor, Job, JobEnded
 from flowrun.plan.command import command_line
 from flowrun.plan.params import check_value
@@ -56,10 +56,6 @@ class CommandEnded:
     outputs: Mapping[str, object] | None = None
     is_surroundings: bool = False
     """It failed for its surroundings (environment, disk), not for what it does."""
-
-
-class CancelledError(FlowrunError):
-    """The run was cancelled before the step's process began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +159,7 @@ class CommandRunner:
             EnvRequest(step.env, directory),
             self.request.options.env_manager,
             lambda text: self.tell(StepProgress(step.id, text)),
+            is_cancelled=self.is_cancelled,
         )
 
     def _project(self, step: PlannedStep, work: Path) -> Path:

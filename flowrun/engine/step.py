@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import assert_never
 
-from flowrun.engine.command import CancelledError, CommandEnded, CommandRunner
+from flowrun.engine.command import CommandEnded, CommandRunner
 from flowrun.engine.events import Event, StepBegan, StepStatus
 from flowrun.engine.lineage import lineage_tags
 from flowrun.engine.recorder import Recorder, StepRecord
@@ -19,7 +19,7 @@ from flowrun.engine.registry_steps import (
 )
 from flowrun.engine.services import Services
 from flowrun.engine.values import as_text
-from flowrun.errors import EnvError, FlowrunError, StoreError, UnreachableError
+from flowrun.errors import CancelledError, EnvError, FlowrunError, StoreError, UnreachableError
 from flowrun.plan.expressions import StepResult, condition_holds, evaluate
 from flowrun.plan.plan import CommandAction, PipelineEnd, PlannedStep, SelectAction
 from flowrun.spec.project import Promote, Register, Value

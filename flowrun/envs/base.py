@@ -41,6 +41,11 @@ class EnvRequest:
     """The project's directory: read only, nothing in it is executed."""
 
 
+def never() -> bool:
+    """Say no: nobody cancels this."""
+    return False
+
+
 class Progress(Protocol):
     """Told in plain words what is going on (`resolving 12 requirements`, `building ...`)."""
 

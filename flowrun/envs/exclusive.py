@@ -5,12 +5,19 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from flowrun.errors import CancelledError
+
+_LOOK_EVERY_S = 0.05
+
 
 @contextlib.contextmanager
-def exclusive(file: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+def exclusive(
+    file: Path, on_wait: Callable[[], None], is_cancelled: Callable[[], bool]
+) -> Iterator[None]:
     """Hold the lock `file`, against other processes and other threads of this one.
 
     The kernel gives the lock back when its holder ends, however it ends, so nothing is ever left
@@ -18,15 +25,30 @@ def exclusive(file: Path, on_wait: Callable[[], None]) -> Iterator[None]:
 
     Args:
         on_wait: called once if somebody else holds it now.
+        is_cancelled: asked while somebody else holds it.
+
+    Raises:
+        CancelledError: `is_cancelled` said yes.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _taken(descriptor):
             on_wait()
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            # Looks again and again, since a thread that waits in flock itself can't be called back.
+            pause = threading.Event()
+            while not _taken(descriptor):
+                if is_cancelled():
+                    raise CancelledError("cancelled while another flowrun built its environment")
+                pause.wait(_LOOK_EVERY_S)
         yield
     finally:
         os.close(descriptor)
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flowrun.envs.masking import mask
+from flowrun.envs.process import captured
 from flowrun.envs.published import write_whole
 from flowrun.errors import EnvError
 
@@ -68,6 +69,7 @@ class Interpreters:
         uv: Callable[..., list[str | Path]],
         variables: Mapping[str, str],
         caller: Path,
+        is_cancelled: Callable[[], bool],
     ) -> None:
         """Take what is needed to ask.
 
@@ -79,6 +81,7 @@ class Interpreters:
         self._uv = uv
         self._variables = {**variables, "PATH": search_path(variables)}
         self._caller = caller
+        self._is_cancelled = is_cancelled
 
     def caller(self) -> Interpreter:
         """Return the interpreter that flowrun was called with, the real one under any venv."""
@@ -157,24 +160,15 @@ class Interpreters:
         return sorted(usable, key=lambda row: _numbers(row[0]), reverse=True)
 
     def _run(self, *words: str) -> str:
-        answer = subprocess.run(
-            self._uv(*words),
-            env=self._variables,
-            cwd=os.sep,  # where no project's settings apply
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
+        answer = captured(self._uv(*words), self._variables, self._is_cancelled)
         if answer.returncode != 0:
             raise EnvError(f"`uv {' '.join(words)}` failed: {mask(answer.stderr.strip())}")
         return answer.stdout
 
     def _ask(self, python: Path, wanted: str) -> Interpreter:
         try:
-            answer = subprocess.run(
-                [str(python), "-I", "-c", _ASK], capture_output=True, text=True, check=True
-            )
+            answer = captured([python, "-I", "-c", _ASK], self._variables, self._is_cancelled)
+            answer.check_returncode()
         except (OSError, subprocess.CalledProcessError) as error:
             raise EnvError(f"The interpreter {python} can't be run: {error}") from error
         version, abi, executable = answer.stdout.splitlines()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from flowrun.envs.base import EnvRequest, PrefixEnv, Progress
+from flowrun.envs.base import EnvRequest, PrefixEnv, Progress, never
 from flowrun.envs.workshop import Workshop
 
 
@@ -20,6 +20,8 @@ class Surroundings:
     caller_python: Path
     memos: Path
     """A private folder for what it wants to remember."""
+    is_cancelled: Callable[[], bool] = never
+    """Whether programs that run should be ended."""
 
 
 class Recipe(Protocol):

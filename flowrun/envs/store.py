@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from flowrun.envs import backends, workshop
-from flowrun.envs.base import EnvRequest, PrefixEnv, Progress
+from flowrun.envs.base import EnvRequest, PrefixEnv, Progress, never
 from flowrun.envs.exclusive import exclusive
 from flowrun.envs.folders import make_private, remove, seal
 from flowrun.envs.manager import LOCAL, choose_manager
@@ -43,27 +44,40 @@ class EnvStore:
         name = choose_manager(request, manager)
         if name != LOCAL:
             with self._told_plainly():
-                self._backend(name).check(request)
+                backends.load(name)(self._surroundings).check(request)
 
-    def ensure(self, request: EnvRequest, manager: str | None, progress: Progress) -> PrefixEnv:
+    def ensure(
+        self,
+        request: EnvRequest,
+        manager: str | None,
+        progress: Progress,
+        *,
+        is_cancelled: Callable[[], bool] = never,
+    ) -> PrefixEnv:
         """Give the environment, resolved and built first if this machine does not have it.
 
         Args:
             manager: `local`, `virtualenv`, `uv` (the same), or None for the project's own default.
             progress: hears of waiting, resolving and building; not called when all is there.
+            is_cancelled: asked about ten times a second while a program works or another builder
+                is waited for. Once it says yes, programs are ended and nothing half-made is left.
 
         Raises:
             SpecError, UsageError, EnvError: as `check`; EnvError also for a failed build.
+            CancelledError: `is_cancelled` said yes.
         """
         name = choose_manager(request, manager)
         if name == LOCAL:
             return caller_env(self._surroundings.caller_python, self._surroundings.variables)
         with self._told_plainly():
-            backend = self._backend(name)
+            surroundings = replace(self._surroundings, is_cancelled=is_cancelled)
+            backend = backends.load(name)(surroundings)
             recipe = backend.recipe(request, progress)
             for note in recipe.notes:
                 progress(note)
-            return self._found(backend, recipe) or self._make(backend, recipe, progress)
+            return self._found(backend, recipe) or self._make(
+                backend, recipe, progress, is_cancelled
+            )
 
     @contextmanager
     def _told_plainly(self) -> Iterator[None]:
@@ -78,23 +92,27 @@ class EnvStore:
                 "Free some space, or choose another place with FLOWRUN_HOME.",
             ) from error
 
-    def _backend(self, name: str) -> EnvBackend:
-        return backends.load(name)(self._surroundings)
-
     def _found(self, backend: EnvBackend, recipe: Recipe) -> PrefixEnv | None:
         lock = self._remembered_lock(recipe)
         return self._published.find(lock, backend) if lock else None
 
-    def _make(self, backend: EnvBackend, recipe: Recipe, progress: Progress) -> PrefixEnv:
+    def _make(
+        self,
+        backend: EnvBackend,
+        recipe: Recipe,
+        progress: Progress,
+        is_cancelled: Callable[[], bool],
+    ) -> PrefixEnv:
         log = self._root / "logs" / f"{recipe.digest[:12]}.log"
         waiting = f"waiting for another flowrun that is building the environment of {recipe.label}"
         with ExitStack() as held:
-            held.enter_context(
-                exclusive(self._lock_file(recipe.digest), partial(progress, waiting))
-            )
+            file = self._lock_file(recipe.digest)
+            held.enter_context(exclusive(file, partial(progress, waiting), is_cancelled))
             if found := self._found(backend, recipe):
                 return found
-            shop = held.enter_context(workshop.opened(self._root / "scratch", log, progress))
+            shop = held.enter_context(
+                workshop.opened(self._root / "scratch", log, progress, is_cancelled)
+            )
             remembered = self._remembered_lock(recipe)
             if remembered is None:
                 return self._build(backend, recipe, self._resolve(recipe, shop), shop)
@@ -117,7 +135,8 @@ class EnvStore:
     ) -> PrefixEnv:
         key = key_of(lock)
         waiting = f"waiting for another flowrun that is building environment {key[:8]}"
-        with exclusive(self._lock_file(key), partial(shop.progress, waiting)):
+        on_wait = partial(shop.progress, waiting)
+        with exclusive(self._lock_file(key), on_wait, shop.is_cancelled):
             if found := self._published.find(lock, backend):
                 return found
             shop.progress(f"building environment {key[:8]} ({recipe.label})")

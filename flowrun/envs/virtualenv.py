@@ -25,7 +25,11 @@ class VirtualenvBackend:
             functools.cache(uv.find_uv_bin), variables, surroundings.variables, surroundings.memos
         )
         self._interpreters = Interpreters(
-            surroundings.memos, self._tools.uv, variables, surroundings.caller_python
+            surroundings.memos,
+            self._tools.uv,
+            variables,
+            surroundings.caller_python,
+            surroundings.is_cancelled,
         )
 
     def check(self, request: EnvRequest) -> None:

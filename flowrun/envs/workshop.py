@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from flowrun.envs.base import Progress
@@ -16,18 +16,28 @@ from flowrun.envs.process import Running
 class Workshop:
     """One build's scratch folder and processes. Both are gone when it closes."""
 
-    def __init__(self, folder: Path, log: Path, progress: Progress) -> None:
+    def __init__(
+        self, folder: Path, log: Path, progress: Progress, is_cancelled: Callable[[], bool]
+    ) -> None:
         self.folder = folder
         """Empty at first, on the same file system as the built environments."""
         self.log = log
         self.progress = progress
+        self.is_cancelled = is_cancelled
         self._running: list[Running] = []
 
     def start(
         self, argv: Sequence[str | Path], variables: Mapping[str, str], *, what: str
     ) -> Running:
         """Start a command in the scratch folder; what it prints goes to the log."""
-        running = Running(argv, variables, directory=self.folder, log=self.log, what=what)
+        running = Running(
+            argv,
+            variables,
+            directory=self.folder,
+            log=self.log,
+            what=what,
+            is_cancelled=self.is_cancelled,
+        )
         self._running.append(running)
         return running
 
@@ -35,7 +45,7 @@ class Workshop:
         """Run a command to its end.
 
         Raises:
-            CommandFailedError: it did not exit with 0.
+            CommandFailedError: it did not exit with 0. CancelledError: it was ended.
         """
         self.start(argv, variables, what=what).wait()
 
@@ -46,7 +56,9 @@ class Workshop:
 
 
 @contextlib.contextmanager
-def opened(scratch: Path, log: Path, progress: Progress) -> Iterator[Workshop]:
+def opened(
+    scratch: Path, log: Path, progress: Progress, is_cancelled: Callable[[], bool]
+) -> Iterator[Workshop]:
     """Give a workshop in a new folder under `scratch`, and sweep up what killed ones left there.
 
     A workshop holds a lock on its folder for as long as its process lives, so a folder whose lock
@@ -62,7 +74,7 @@ def opened(scratch: Path, log: Path, progress: Progress) -> Iterator[Workshop]:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         log.parent.mkdir(parents=True, exist_ok=True)
         log.unlink(missing_ok=True)
-        shop = Workshop(folder, log, progress)
+        shop = Workshop(folder, log, progress, is_cancelled)
         yield shop
     finally:
         if shop is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from flowrun.envs.base import never
 from flowrun.envs.masking import mask, without_credentials
 from flowrun.envs.process import LAST_LINES, CommandFailedError, Running
 
@@ -15,7 +16,14 @@ VARIABLES = {"PATH": "/usr/bin:/bin"}
 
 def start(code: str, folder: Path) -> Running:
     argv = [sys.executable, "-c", code]
-    return Running(argv, VARIABLES, directory=folder, log=folder / "log", what="the build")
+    return Running(
+        argv,
+        VARIABLES,
+        directory=folder,
+        log=folder / "log",
+        what="the build",
+        is_cancelled=never,
+    )
 
 
 def test_what_a_command_prints_is_in_the_log(tmp_path: Path) -> None:
