@@ -14,6 +14,7 @@ from flowrun.plan.plan import (
     Plan,
     PlannedStep,
     SelectAction,
+    SubProject,
 )
 from flowrun.spec.project import EnvSpec, Promote, Register, Value
 
@@ -151,7 +152,13 @@ def plan_to_lines(plan: Plan) -> list[str]:
         below = prefix + ("   " if branch == "└─ " else "│  ")
         below = below if len(below) < MAX_INDENT else prefix
         open_steps += _with_branches(children.get(step.id, []), below)
-    return lines
+    return lines + [f"uses {_pinned(sub)}" for sub in plan.sub_projects.values()]
+
+
+def _pinned(sub: SubProject) -> str:
+    """Return where another project comes from and what exactly it is."""
+    exact = sub.commit or f"tree {sub.tree}"
+    return f"{sub.uri} @ {sub.version} = {exact}" if sub.version else f"{sub.uri} @ {exact}"
 
 
 def _beside(step: PlannedStep, parent: Mapping[str, str | None]) -> list[str]:
@@ -219,6 +226,7 @@ def _command(action: CommandAction, arguments: Mapping[str, Value], width: int =
     for name, parameter in action.parameters.items():
         if name not in arguments and parameter.default is not None:
             text = text.replace(f"{{{name}}}", parameter.default)
+    text = text.replace("{{", "{").replace("}}", "}")
     shown = "".join(character if character.isprintable() else " " for character in text)
     return shown if len(shown) <= width else shown[: width - 1] + "…"
 

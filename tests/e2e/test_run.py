@@ -206,6 +206,7 @@ def test_sub_projects_in_other_repositories_are_pinned_in_the_plan(space: Space)
     pinned = features.head
     features.commit({"make_features.py": "raise SystemExit('not this one')\n"})
     space.repository("train", _files(examples / "train"))
+    assert f"features @ v1.0 = {pinned}" in space.flowrun("plan", "train").out
     planned = space.flowrun("plan", "train", "--json").json()
     assert [sub["commit"] for sub in planned["sub_projects"].values()] == [pinned]
     space.flowrun("run", "train", *LOCAL)
