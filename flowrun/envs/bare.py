@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flowrun.envs.interpreters import Interpreter
-from flowrun.envs.process import Running
 from flowrun.envs.workshop import Workshop
 
 
@@ -26,32 +25,25 @@ class BareEnv:
         self._interpreter = interpreter
         self._template = memos / f"bare-{_identity(interpreter)}"
         self._caller = caller
-        self._running: Running | None = None
 
-    def start(self, shop: Workshop) -> None:
-        """Begin to make it, if this machine has none yet."""
-        if self._running is None and not self._is_there:
-            command: list[str | Path] = [
-                *(sys.executable, "-P", "-m", "virtualenv", "--quiet", "--no-seed"),
-                *("--no-periodic-update", "--activators", ""),
-                *("--python", self._interpreter.executable, shop.folder / "bare"),
-            ]
-            self._running = shop.start(command, self._variables, what="virtualenv")
-
-    def place(self, prefix: Path, shop: Workshop) -> None:
-        """Put a bare environment at `prefix`.
+    def place(self, shop: Workshop) -> None:
+        """Put a bare environment at the workshop's prefix.
 
         Raises:
             CommandFailedError: virtualenv can't make one for this interpreter.
         """
-        self.start(shop)
-        if self._running is not None:
-            self._running.wait()
-            self._running = None
-            self._publish(shop.folder / "bare")
-        shutil.copytree(self._template, prefix, symlinks=True)
+        if not self._is_there:
+            self._make(shop)
+        shutil.copytree(self._template, shop.prefix, symlinks=True)
 
-    def _publish(self, made: Path) -> None:
+    def _make(self, shop: Workshop) -> None:
+        made = shop.folder / "bare"
+        command: list[str | Path] = [
+            *(sys.executable, "-P", "-m", "virtualenv", "--quiet", "--no-seed"),
+            *("--no-periodic-update", "--activators", ""),
+            *("--python", self._interpreter.executable, made),
+        ]
+        shop.run(command, self._variables, what="virtualenv")
         self._template.parent.mkdir(parents=True, exist_ok=True)
         if self._template.exists() and not self._is_there:
             shutil.rmtree(self._template)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from flowrun.errors import EnvError
 
+_BYTECODE = "__pycache__"
+
 
 def make_private(folder: Path) -> None:
     """Make a folder that only its owner can enter; refuse one that is somebody else's.
@@ -33,12 +35,16 @@ def seal(prefix: Path) -> None:
     environment of the user. `__pycache__` folders are made now and stay writable: bytecode is
     written when a module is first imported, which costs less than compiling all of it here.
     """
-    for folder, folders, files in os.walk(prefix, topdown=False):
-        if folder.endswith("__pycache__"):
-            continue
-        if "__pycache__" not in folders and any(name.endswith(".py") for name in files):
-            Path(folder, "__pycache__").mkdir()
-        Path(folder).chmod(0o555)
+    with os.scandir(prefix) as entries:
+        found = list(entries)
+    folders = [each for each in found if each.is_dir(follow_symlinks=False)]
+    for folder in folders:
+        if folder.name != _BYTECODE:
+            seal(Path(folder))
+    has_bytecode = any(folder.name == _BYTECODE for folder in folders)
+    if not has_bytecode and any(each.name.endswith(".py") for each in found):
+        (prefix / _BYTECODE).mkdir()
+    prefix.chmod(0o555)
 
 
 def remove(folder: Path) -> None:

@@ -12,7 +12,8 @@ from flowrun.envs.base import PrefixEnv
 from flowrun.envs.folders import remove
 from flowrun.envs.recipe import EnvBackend
 
-_KEY_IN_NAME = 12
+_DIGITS_IN_NAME = 12
+_NAME = re.compile(rf"[0-9a-f]{{{_DIGITS_IN_NAME}}}-[0-9a-f]+")
 
 
 def key_of(lock: str) -> str:
@@ -32,11 +33,12 @@ def write_whole(file: Path, text: str) -> None:
 
 
 class Published:
-    """Environments in `folder`: a record `KEY.json` names a folder `KEY...-nonce` beside it.
+    """Environments in `folder`: a record `KEY.json` names a folder `DIGEST...-nonce` beside it.
 
     An environment's own files name its absolute path (scripts, pyvenv.cfg), so it is built where
     it stays, under a name of its own; what is published, by one rename, is the record. A folder
-    that no record names was never finished, and is nobody's.
+    that no record names was never finished, and is nobody's. It is named for the digest of its
+    recipe, because it is begun before its key is known.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -51,21 +53,29 @@ class Published:
         env = backend.env(key, lock, self._folder / name)
         return None if backend.unhealthy(env) else env
 
-    def new_prefix(self, key: str) -> Path:
-        """Return a fresh place for `key`; clears away unfinished and damaged ones of this key.
+    def new_prefix(self, digest: str) -> Path:
+        """Return a fresh place for a recipe's environment; clears away its unfinished ones.
 
-        Only for the holder of the key's lock, once `find` gave None.
+        Only for the holder of the digest's lock.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        short = key[:_KEY_IN_NAME]
-        self._record(key).unlink(missing_ok=True)
-        for left in self._folder.glob(f"{short}-*"):
-            remove(left)
+        short = digest[:_DIGITS_IN_NAME]
+        if left := list(self._folder.glob(f"{short}-*")):
+            finished = {self._recorded(record.stem) for record in self._folder.glob("*.json")}
+            for folder in left:
+                if folder.name not in finished:
+                    remove(folder)
         return self._folder / f"{short}-{os.urandom(3).hex()}"
 
     def publish(self, key: str, prefix: Path) -> None:
-        """Make the finished environment at `prefix` the one of `key`."""
+        """Make the finished environment at `prefix` the one of `key`, in place of a damaged one.
+
+        Only for the holder of the key's lock, once `find` gave None.
+        """
+        damaged = self._recorded(key)
         write_whole(self._record(key), json.dumps({"folder": prefix.name}))
+        if damaged:
+            remove(self._folder / damaged)
 
     def _record(self, key: str) -> Path:
         return self._folder / f"{key}.json"
@@ -77,5 +87,4 @@ class Published:
             return None
         name = found.get("folder") if isinstance(found, dict) else None
         # The record is ours, but a name that leads elsewhere must never be followed.
-        is_ours = isinstance(name, str) and re.fullmatch(rf"{key[:_KEY_IN_NAME]}-[0-9a-f]+", name)
-        return name if is_ours else None
+        return name if isinstance(name, str) and _NAME.fullmatch(name) else None

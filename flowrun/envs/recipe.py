@@ -43,7 +43,7 @@ class Recipe(Protocol):
         """What the user should know (`conda packages are not installed: ...`)."""
 
     def lock(self, shop: Workshop) -> str:
-        """Resolve to exact packages.
+        """Resolve to exact packages; may begin meanwhile to make what needs no lock.
 
         Returns:
             a text with no credentials and no index addresses; its sha256 is the environment's key.
@@ -52,11 +52,11 @@ class Recipe(Protocol):
             EnvError: no such package or version, a conflict, no network.
         """
 
-    def build(self, lock: str, prefix: Path, shop: Workshop) -> None:
-        """Make the environment of `lock` at `prefix`, which does not exist yet and never moves.
+    def build(self, lock: str, shop: Workshop) -> None:
+        """Make the environment of `lock` at the workshop's prefix, from where it never moves.
 
         Raises:
-            EnvError: the build failed; what is left at `prefix` is the caller's to remove.
+            EnvError: the build failed; what is left there is the caller's to remove.
         """
 
 

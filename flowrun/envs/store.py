@@ -110,20 +110,34 @@ class EnvStore:
             held.enter_context(exclusive(file, partial(progress, waiting), is_cancelled))
             if found := self._found(backend, recipe):
                 return found
+            prefix = self._published.new_prefix(recipe.digest)
+            cleared = held.enter_context(ExitStack())
+            cleared.callback(remove, prefix)
             shop = held.enter_context(
-                workshop.opened(self._root / "scratch", log, progress, is_cancelled)
+                workshop.opened(self._root / "scratch", prefix, log, progress, is_cancelled)
             )
-            remembered = self._remembered_lock(recipe)
-            if remembered is None:
-                return self._build(backend, recipe, self._resolve(recipe, shop), shop)
+            env = self._build_remembered(backend, recipe, shop)
+            if env.prefix == prefix:
+                cleared.pop_all()
+            return env
+
+    def _build_remembered(
+        self, backend: EnvBackend, recipe: Recipe, shop: workshop.Workshop
+    ) -> PrefixEnv:
+        """Build what was resolved earlier; if nothing was, or it fails, what is resolved now."""
+        remembered = self._remembered_lock(recipe)
+        if remembered is not None:
             try:
                 return self._build(backend, recipe, remembered, shop)
             except EnvError:
                 # What was resolved earlier may be gone from the index by now.
+                remove(shop.prefix)
                 renewed = self._resolve(recipe, shop)
                 if renewed == remembered:
                     raise
-                return self._build(backend, recipe, renewed, shop)
+        else:
+            renewed = self._resolve(recipe, shop)
+        return self._build(backend, recipe, renewed, shop)
 
     def _resolve(self, recipe: Recipe, shop: workshop.Workshop) -> str:
         lock = recipe.lock(shop)
@@ -140,15 +154,10 @@ class EnvStore:
             if found := self._published.find(lock, backend):
                 return found
             shop.progress(f"building environment {key[:8]} ({recipe.label})")
-            prefix = self._published.new_prefix(key)
-            try:
-                recipe.build(lock, prefix, shop)
-                seal(prefix)
-                self._published.publish(key, prefix)
-            except BaseException:
-                remove(prefix)
-                raise
-            return backend.env(key, lock, prefix)
+            recipe.build(lock, shop)
+            seal(shop.prefix)
+            self._published.publish(key, shop.prefix)
+            return backend.env(key, lock, shop.prefix)
 
     def _remembered_lock(self, recipe: Recipe) -> str | None:
         try:

@@ -24,7 +24,7 @@ from flowrun.envs.requirements import (
     read_requirements,
     refusal_of_reserved_name,
 )
-from flowrun.envs.workshop import Workshop
+from flowrun.envs.workshop import Meanwhile, Workshop
 from flowrun.errors import EnvError
 
 _TREES = "./trees/"
@@ -52,6 +52,7 @@ class VirtualenvRecipe:
         self._interpreter = interpreter
         self._tools = tools
         self._bare = BareEnv(interpreter, tools.memos, tools.caller_variables)
+        self._begun: Meanwhile | None = None
         self._copies: dict[Path, int] = {}
         self.label = inputs.description.label
         self.notes = inputs.notes
@@ -75,16 +76,16 @@ class VirtualenvRecipe:
         digests = [(text, digest_tree(self._inputs.directory / _path(text))) for text in local]
         return locks.render(str(self._interpreter), packages, digests)
 
-    def build(self, lock: str, prefix: Path, shop: Workshop) -> None:
-        """Copy a bare environment to its place, and let uv install exactly the lock."""
+    def build(self, lock: str, shop: Workshop) -> None:
+        """Put a bare environment in its place, and let uv install exactly the lock."""
         try:
-            self._bare.place(prefix, shop)
+            self._finish_bare(shop)
             pins = [self._with_credentials(pin) for pin in locks.pins(lock)]
             hashed = [pin for pin in pins if " --hash=" in pin]
             trees = [self._copied(text, shop) for text in locks.trees(lock)]
-            self._install(hashed, prefix, shop, "--require-hashes")
-            self._install([pin for pin in pins if pin not in hashed], prefix, shop)
-            self._install(trees, prefix, shop)
+            self._install(hashed, shop, "--require-hashes")
+            self._install([pin for pin in pins if pin not in hashed], shop)
+            self._install(trees, shop)
         except CommandFailedError as error:
             env = f"env {key_of(lock)[:8]} ({self.label})"
             raise explained(error, env, self._inputs.requirements.wanted) from error
@@ -96,8 +97,7 @@ class VirtualenvRecipe:
         local = {self._copied(str(each), shop): each for each in wanted if each.path}
         lines = [each.text for each in wanted if not each.path]
         lines += [copy + _marker(each) for copy, each in local.items()]
-        # Nothing of this needs the result, so the bare environment is made meanwhile.
-        self._bare.start(shop)
+        self._begin_bare(shop)
         constraints = [each.text for each in self._inputs.requirements.constraints]
         (shop.folder / "constraints.txt").write_text(_joined(constraints), encoding="utf-8")
         shop.run(
@@ -123,6 +123,7 @@ class VirtualenvRecipe:
     def _exported(self, shop: Workshop) -> tuple[list[str], list[str]]:
         """Return pins and local trees of the project's uv.lock, with the groups uv takes too."""
         shop.progress(f"reading {self.label}")
+        self._begin_bare(shop)
         shop.run(
             self._tools.uv(
                 *("export", "--quiet", "--frozen", "--no-header", "--no-annotate"),
@@ -142,12 +143,34 @@ class VirtualenvRecipe:
         ]
         return packages, [_written_tree(each) for each in found if each.path]
 
-    def _install(self, lines: list[str], prefix: Path, shop: Workshop, *flags: str) -> None:
+    def _begin_bare(self, shop: Workshop) -> None:
+        """Make the bare environment while uv resolves, and acquaint uv with it.
+
+        uv asks every interpreter that it does not know about itself, which takes longer than to
+        install a small project from its cache.
+        """
+
+        def work() -> None:
+            self._bare.place(shop)
+            command = self._tools.uv("python", "find", _python(shop))
+            with contextlib.suppress(CommandFailedError):
+                shop.run(command, self._tools.uv_variables, what="uv python find")
+
+        self._begun = shop.meanwhile(work)
+
+    def _finish_bare(self, shop: Workshop) -> None:
+        if self._begun is None:
+            self._bare.place(shop)
+        else:
+            self._begun.wait()
+            self._begun = None
+
+    def _install(self, lines: list[str], shop: Workshop, *flags: str) -> None:
         if not lines:
             return
         command = self._tools.uv(
             *("pip", "install", "--no-deps", "--no-python-downloads", *flags),
-            *("--python", prefix / "bin/python"),
+            *("--python", _python(shop)),
             *("--requirements", self._written("install.txt", lines, shop)),
         )
         if "--require-hashes" in flags:
@@ -183,6 +206,10 @@ class VirtualenvRecipe:
                 if "://" in word:
                     pin = pin.replace(without_credentials(word), word)
         return pin
+
+
+def _python(shop: Workshop) -> Path:
+    return shop.prefix / "bin/python"
 
 
 def _joined(lines: Iterable[str]) -> str:
