@@ -6,6 +6,8 @@ import os
 import selectors
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,7 +36,9 @@ class Captured:
         self._pending += data
         end = self._pending.rfind(b"\n") + 1
         if end == 0 and len(self._pending) > MAX_LINE_BYTES:
-            # No line end for long: let go of all but what may be the beginning of a secret.
+            # No line end for long: let go of all but what may be the beginning of a secret. Whole
+            # ones go first: none may be cut in two.
+            self._pending = self._without_secrets(self._pending)
             end = len(self._pending) - max(map(len, self._masked), default=0)
         if end > 0:
             complete, self._pending = self._pending[:end], self._pending[end:]
@@ -52,13 +56,17 @@ class Captured:
                 self.error = self.error or (error.strerror or str(error))
 
     def _take(self, data: bytes) -> None:
-        for secret in self._masked:
-            data = data.replace(secret, b"***")
+        data = self._without_secrets(data)
         self._keep(data)
         for line in data.removesuffix(b"\n").split(b"\n"):
             # A progress bar redraws its line with "\r": what counts is what it shows in the end.
             shown = line.rstrip(b"\r").rsplit(b"\r", 1)[-1]
             self._show(shown.decode("utf-8", "replace"))
+
+    def _without_secrets(self, data: bytes) -> bytes:
+        for secret in self._masked:
+            data = data.replace(secret, b"***")
+        return data
 
     def _keep(self, data: bytes) -> None:
         if self.error is not None or self._kept_bytes >= MAX_LOG_BYTES:
@@ -82,53 +90,85 @@ class Capture:
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
         self._lock = threading.Lock()
-        self._added: list[tuple[int, Captured, Callable[[], None]]] = []
+        self._added: list[_Pipe] = []
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
         self._selector.register(self._wake_read, selectors.EVENT_READ)
-        self._is_closing = False
+        self._is_closed = False
         self._thread = threading.Thread(target=self._serve, name="flowrun-capture", daemon=True)
         self._thread.start()
 
     def add(self, fd: int, captured: Captured, ended: Callable[[], None]) -> None:
         """Read `fd` to its end into `captured`, then close it and call `ended`."""
+        os.set_blocking(fd, False)
+        pipe = _Pipe(fd, captured, ended)
         with self._lock:
-            self._added.append((fd, captured, ended))
-        os.write(self._wake_write, b"+")
+            if not self._is_closed:
+                self._added.append(pipe)
+                self._wake()
+                return
+        pipe.close()
 
     def close(self) -> None:
-        """Stop; what is still open is closed without being read to its end."""
-        self._is_closing = True
-        os.write(self._wake_write, b"+")
+        """Stop: what is in the pipes by now is still read, and each `ended` is called."""
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            self._wake()
         self._thread.join()
-        for key in list(self._selector.get_map().values()):
-            if key.data is not None:
-                os.close(key.fd)
-        self._selector.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
 
+    def _wake(self) -> None:
+        with suppress(BlockingIOError):  # full: it will wake
+            os.write(self._wake_write, b"+")
+
     def _serve(self) -> None:
-        while not self._is_closing:
+        while True:
             for key, _ in self._selector.select():
                 if key.data is None:
-                    os.read(self._wake_read, CHUNK_BYTES)
-                    self._register_added()
-                else:
-                    self._read(key.fd, *key.data)
+                    with suppress(BlockingIOError):
+                        os.read(self._wake_read, CHUNK_BYTES)
+                elif key.data.is_read_to_its_end():
+                    self._selector.unregister(key.fd)
+                    key.data.close()
+            with self._lock:
+                added, self._added = self._added, []
+                is_closed = self._is_closed
+            for pipe in added:
+                self._selector.register(pipe.fd, selectors.EVENT_READ, pipe)
+            if is_closed:
+                break
+        for key in list(self._selector.get_map().values()):
+            if key.data is not None:
+                key.data.close()
+        self._selector.close()
 
-    def _register_added(self) -> None:
-        with self._lock:
-            added, self._added = self._added, []
-        for fd, captured, ended in added:
-            self._selector.register(fd, selectors.EVENT_READ, (captured, ended))
 
-    def _read(self, fd: int, captured: Captured, ended: Callable[[], None]) -> None:
-        data = os.read(fd, CHUNK_BYTES)
-        if data:
-            captured.feed(data)
-            return
-        self._selector.unregister(fd)
-        os.close(fd)
-        captured.end()
-        ended()
+@dataclass(frozen=True, slots=True)
+class _Pipe:
+    """One stream's end that is read; reading never blocks."""
+
+    fd: int
+    captured: Captured
+    ended: Callable[[], None]
+
+    def is_read_to_its_end(self) -> bool:
+        """Take what is there, at most one chunk; tell whether there will be no more."""
+        try:
+            data = os.read(self.fd, CHUNK_BYTES)
+        except BlockingIOError:
+            return False
+        self.captured.feed(data)
+        return not data
+
+    def close(self) -> None:
+        """Take what is left, close, and tell."""
+        with suppress(BlockingIOError):
+            while data := os.read(self.fd, CHUNK_BYTES):
+                self.captured.feed(data)
+        os.close(self.fd)
+        self.captured.end()
+        self.ended()

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from flowrun.errors import ExecutorError
@@ -104,14 +105,13 @@ class LocalExecutor:
             return  # the supervisor is gone, and its jobs with it: the listener reports them
 
     def close(self) -> None:
-        """End what still runs, at once; a second call does nothing."""
-        if self._control.fileno() == -1:
-            return
-        self._control.shutdown(socket.SHUT_RDWR)
+        """End what still runs, at once, and report it; a second call does nothing."""
+        with suppress(OSError):  # the supervisor is gone already
+            self._control.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._supervisor.wait()
-        self._control.close()
-        self._capture.close()
+        with self._send_lock:
+            self._control.close()
 
     def _shower(self, job_id: str, stream: Stream) -> Callable[[str], None]:
         return lambda line: self._on_line(job_id, stream, line)
@@ -133,6 +133,9 @@ class LocalExecutor:
                     self._take(json.loads(replies.read(int.from_bytes(head, "big"))))
             except (OSError, ValueError):
                 pass  # cut off in the middle of a reply: the same as its end
+        # The supervisor ends after all its jobs. If it was killed, what its jobs started may live
+        # on and hold their pipes open for ever, so nobody waits for their ends any more.
+        self._capture.close()
         self._give_up()
 
     def _take(self, reply: dict[str, object]) -> None:

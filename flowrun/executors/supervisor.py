@@ -271,6 +271,8 @@ def _become(
         os.execvpe(argv[0], argv, variables)  # noqa: S606 - the step's own command line
     except OSError as error:
         os.write(error_fd, str(error.errno or errno.EIO).encode())
+    except ValueError:  # a NUL in a word or a variable
+        os.write(error_fd, str(errno.EINVAL).encode())
     finally:
         os._exit(127)
 

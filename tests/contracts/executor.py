@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from flowrun.errors import ExecutorError
 from flowrun.executors.base import Executor, Job, JobEnded, OnLine, Stream
 from tests.support.waiting import until
 
@@ -207,3 +208,38 @@ class ExecutorContract:
         started = Started(executor, self.job(tmp_path, "cat; echo over"))
         started.end()
         assert started.stdout() == "over\n"
+
+    def test_a_secret_in_a_line_without_end_is_never_cut_in_two(
+        self, executor: Executor, lines: Lines, tmp_path: Path
+    ) -> None:
+        # The places where a long line is cut fall on every byte of some of the secrets.
+        secret = "s3cret-" * 5
+        script = f"import sys; sys.stdout.write({secret!r} * 40_000)"
+        job = self.job(tmp_path, f'python3 -c "{script}"', masked=(secret,))
+        started = Started(executor, job)
+        started.end()
+        assert started.stdout() == "***" * 40_000
+        assert "".join(lines.of("j1")) == "***" * 40_000
+
+    def test_a_nul_in_a_word_is_lost_with_the_reason(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        ended = Started(executor, self.job(tmp_path, "echo a\0b")).end()
+        assert ended.lost == "bash: Invalid argument"
+
+    def test_close_reports_every_job_once_with_all_it_printed(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        jobs = [self.job(tmp_path, f"echo {n}; sleep 300", f"j{n}") for n in range(10)]
+        started = [Started(executor, job) for job in jobs]
+        until(lambda: all(job.stdout.exists() for job in jobs))
+        executor.close()
+        assert [len(s.ends) for s in started] == [1] * 10
+        assert [s.stdout() for s in started] == [f"{n}\n" for n in range(10)]
+
+    def test_a_job_started_after_the_end_is_refused(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        executor.close()
+        with pytest.raises(ExecutorError):
+            executor.start(self.job(tmp_path, "true"), lambda _: None)

@@ -45,6 +45,18 @@ class TestLocalExecutor(ExecutorContract):
         until(lambda: not is_alive(job))
         executor.close()
 
+    def test_what_outlives_a_killed_supervisor_keeps_nobody_waiting(
+        self, lines: Lines, tmp_path: Path
+    ) -> None:
+        executor = LocalExecutor(lines)
+        started = Started(executor, self.job(tmp_path, "setsid sleep 300 & echo $PPID $!; wait"))
+        until(lambda: started.stdout() != "")
+        supervisor, orphan = map(int, started.stdout().split())
+        os.kill(supervisor, signal.SIGKILL)
+        assert started.end().lost == "flowrun's supervisor process ended before the job did"
+        executor.close()
+        os.kill(orphan, signal.SIGKILL)
+
 
 def test_kill_9_of_the_caller_ends_every_process_of_its_jobs(tmp_path: Path) -> None:
     script = textwrap.dedent(f"""
