@@ -13,6 +13,7 @@ from pathlib import Path
 from flowrun.engine.events import Event, StepProgress, StepStatus
 from flowrun.engine.inputs import Digester, Fetcher, Inputs
 from flowrun.engine.light_client import python_path
+from flowrun.engine.masking import Masker
 from flowrun.engine.outputs import OutputError, OutputTaker, read_metrics, read_values
 from flowrun.engine.recorder import Recorder, StepRecord
 from flowrun.engine.request import RunRequest
@@ -68,6 +69,7 @@ class CommandRunner:
     executor: Executor
     secrets: frozenset[str]
     """Every secret's name in the plan: a step sees only those it asks for."""
+    mask: Masker
     tell: Callable[[Event], None]
     is_cancelled: Callable[[], bool]
 
@@ -122,7 +124,7 @@ class CommandRunner:
             variables=self._variables(step, env, variables, record, work),
             stdout=logs / "stdout.log",
             stderr=logs / "stderr.log",
-            masked=tuple(self.services.variables[name] for name in step.secrets),
+            masked=self.mask.words,
         )
         digester = Digester(inputs)
         ended = self._wait_for(job)
@@ -143,14 +145,8 @@ class CommandRunner:
         except OutputError as error:
             return CommandEnded(StepStatus.FAILED, str(error))
         digests = {name: (str(value), value.digest) for name, value in outputs.items()}
-        shown = {name: self._masked(step, value) for name, value in values.items()}
-        self.recorder.note_outputs(record, digests, metrics, shown)
+        self.recorder.note_outputs(record, digests, metrics, values)
         return CommandEnded(StepStatus.SUCCEEDED, outputs={**values, **outputs})
-
-    def _masked(self, step: PlannedStep, text: str) -> str:
-        for name in step.secrets:
-            text = text.replace(self.services.variables[name] or "\0", "***")
-        return text
 
     def _env(self, step: PlannedStep) -> PrefixEnv:
         assert step.env is not None  # noqa: S101 - build_plan gives every command one

@@ -1,12 +1,14 @@
 """Digests of files and directories: what identifies an input or an output.
 
 A file's digest is the sha256 of its bytes. A directory's is the sha256 of a list with one line for
-each file below it, ordered by path: kind, digest and path. Names and contents count, times and
-owners do not; a symbolic link counts by where it points.
+each file below it, ordered by path: kind, digest and path. Names and contents count; times, owners
+and empty folders do not. A symbolic link is what it leads to, as for whoever reads it and for the
+copy that artifacts keep; one that leads nowhere or in a circle counts by what it says.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from dataclasses import dataclass
@@ -27,27 +29,34 @@ def digest_of(path: Path) -> Digest:
     """Digest a file or a directory. Raises OSError, also for a thing that is neither."""
     if path.is_dir():
         return _digest_directory(path)
+    # Looked at before it is opened: to open a pipe is to wait for whoever writes to it.
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "is neither a file nor a directory", str(path))
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return Digest(digest, os.fstat(file.fileno()).st_size, is_directory=False)
 
 
 def _digest_directory(root: Path) -> Digest:
-    lines: list[str] = []
+    lines: list[tuple[str, str]] = []
     size_bytes = 0
-    for folder, folders, files in os.walk(root):
-        folders.sort()
-        links = [name for name in folders if (Path(folder) / name).is_symlink()]
-        for name in sorted([*files, *links]):
-            path = Path(folder) / name
-            shown = path.relative_to(root).as_posix()
-            if path.is_symlink():
-                target = hashlib.sha256(os.fsencode(path.readlink())).hexdigest()
-                lines.append(f"link {target} {shown}")
-            else:
-                content = digest_of(path)
+    waiting = [(root, "", frozenset({os.path.realpath(root)}))]
+    while waiting:
+        folder, prefix, above = waiting.pop()
+        for entry in os.scandir(folder):
+            place, shown = Path(entry.path), prefix + entry.name
+            if place.is_dir() and (inside := os.path.realpath(place)) not in above:
+                waiting.append((place, f"{shown}/", above | {inside}))
+            elif place.is_file():
+                content = digest_of(place)
                 size_bytes += content.size_bytes
-                lines.append(f"file {content.sha256} {shown}")
-    lines.sort(key=lambda line: line.split(" ", 2)[2])
-    text = "\n".join(["directory/1", *lines]).encode("utf-8", "surrogateescape")
-    return Digest(hashlib.sha256(text).hexdigest(), size_bytes, is_directory=True)
+                lines.append((shown, f"file {content.sha256} {shown}"))
+            else:
+                says = os.readlink(place) if entry.is_symlink() else ""  # noqa: PTH115 - as it is
+                lines.append(
+                    (shown, f"other {hashlib.sha256(os.fsencode(says)).hexdigest()} {shown}")
+                )
+    # Ended by NUL, which no name can hold, as a name may hold what looks like the next line.
+    listed = "\0".join(["directory/1", *(line for _, line in sorted(lines))])
+    digest = hashlib.sha256(os.fsencode(listed)).hexdigest()
+    return Digest(digest, size_bytes, is_directory=True)

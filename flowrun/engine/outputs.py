@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from flowrun.engine.digest import Digest, digest_of
 from flowrun.engine.recorder import StepRecord
 from flowrun.engine.services import Services
 from flowrun.engine.values import OutputValue
-from flowrun.errors import FlowrunError
+from flowrun.errors import FlowrunError, InvalidValueError
 from flowrun.models.mlmodel import read_mlmodel
 from flowrun.spec.project import OutputSpec, OutputType
 from flowrun.tracking.artifacts import Artifacts
@@ -60,16 +61,27 @@ class OutputTaker:
 
     def _confined(self, spec: OutputSpec) -> Path:
         path = self.directory / spec.path
-        if not path.resolve().is_relative_to(self.directory.resolve()):
+        # Not Path.resolve: that raises for links in a circle.
+        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.directory)):
             raise OutputError(
                 f"output '{spec.name}': '{spec.path}' leads out of the working directory"
             )
         return path
 
     def _take_path(self, spec: OutputSpec, path: Path) -> OutputValue:
-        digest = digest_of(path)
         target = f"outputs/{spec.name}/{path.name}"
-        _put(self.record.artifacts, path, target)
+        try:
+            _put(self.record.artifacts, path, target)
+        except InvalidValueError as error:  # a pipe or device, or a link that leads out
+            why = error.message.replace(f"{self.directory}/", "")
+            raise OutputError(f"output '{spec.name}' can't be kept: {why}") from error
+        if not self.record.artifacts.exists(target):
+            # Artifacts are files: nothing would be there for the steps after this one.
+            raise OutputError(
+                f"the command ended well, but its declared output '{spec.name}' holds no file: "
+                f"'{spec.path}' is an empty directory"
+            )
+        digest = digest_of(path)
         return OutputValue.of(f"runs:/{self.record.run_id}/{target}", digest, is_model=False)
 
     def _take_model_directory(self, spec: OutputSpec, path: Path) -> OutputValue:
@@ -129,19 +141,21 @@ class OutputTaker:
 def read_metrics(directory: Path, name: str) -> dict[str, float]:
     """Read a step's metrics file: a JSON object of numbers, nested ones as `outer.inner`."""
     path = directory / name
+    if not path.exists():
+        raise OutputError(f"the command ended well, but did not write its metrics file '{name}'")
+    if not path.is_file():
+        raise OutputError(f"metrics file '{name}' is no file")
+    if path.stat().st_size > MAX_METRICS_BYTES:
+        raise OutputError(f"metrics file '{name}' is larger than {MAX_METRICS_BYTES} bytes")
     try:
-        if path.stat().st_size > MAX_METRICS_BYTES:
-            raise OutputError(f"metrics file '{name}' is larger than {MAX_METRICS_BYTES} bytes")
         data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise OutputError(
-            f"the command ended well, but did not write its metrics file '{name}'"
-        ) from None
+        if isinstance(data, dict):
+            return dict(_flatten(data, "", name))
     except ValueError as error:
         raise OutputError(f"metrics file '{name}' is not JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise OutputError(f"metrics file '{name}' must hold an object of numbers")
-    return dict(_flatten(data, "", name))
+    except RecursionError:
+        raise OutputError(f"metrics file '{name}' is nested too deeply") from None
+    raise OutputError(f"metrics file '{name}' must hold an object of numbers")
 
 
 def _flatten(data: dict[str, object], prefix: str, name: str) -> list[tuple[str, float]]:
@@ -150,7 +164,7 @@ def _flatten(data: dict[str, object], prefix: str, name: str) -> list[tuple[str,
         if isinstance(value, dict):
             numbers += _flatten(value, f"{prefix}{key}.", name)
         elif isinstance(value, int | float):
-            numbers.append((prefix + key, float(value)))
+            numbers.append((prefix + key, _float(value)))
         elif value is None:
             numbers.append((prefix + key, math.nan))
         else:
@@ -160,12 +174,19 @@ def _flatten(data: dict[str, object], prefix: str, name: str) -> list[tuple[str,
     return numbers
 
 
+def _float(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:  # Python's whole numbers have no end
+        return math.inf if number > 0 else -math.inf
+
+
 def read_values(path: Path) -> dict[str, str]:
     r"""Read what a command appended to `$FLOWRUN_OUTPUT`: `name=value` lines; a later one wins.
 
     A value that is a JSON text (`"two\nlines"`) is what it stands for, as `set_output` writes it.
     """
-    if not path.exists():
+    if not path.is_file():
         return {}
     if path.stat().st_size > MAX_VALUES_BYTES:
         raise OutputError(
@@ -173,11 +194,14 @@ def read_values(path: Path) -> dict[str, str]:
             "declare files as outputs instead"
         )
     values: dict[str, str] = {}
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    # Not splitlines: a value may hold a form feed, or one of Unicode's line ends.
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     for number, line in enumerate(lines, start=1):
         name, equals, value = line.partition("=")
         if line.strip() == "":
             continue
+        if "\0" in line:
+            raise OutputError(f"$FLOWRUN_OUTPUT, line {number} holds a NUL byte")
         if not equals or not name.strip().isidentifier():
             raise OutputError(
                 f"$FLOWRUN_OUTPUT, line {number}: '{line[:80]}' is not of the form name=value"

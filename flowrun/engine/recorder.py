@@ -7,12 +7,14 @@ MLflow's names (`mlflow.*`); flowrun's own are `flowrun.*`. Source of MLflow's: 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from flowrun.engine.digest import Digest
 from flowrun.engine.live import ERROR_TAG, PARENT_TAG, SESSION_TAG, Session
+from flowrun.engine.masking import Masker
 from flowrun.engine.request import ProjectCode, RunRequest
 from flowrun.engine.services import Services
 from flowrun.envs.base import Env
@@ -21,10 +23,15 @@ from flowrun.plan.draw import plan_to_json
 from flowrun.plan.plan import PlannedStep
 from flowrun.tracking.artifacts import Artifacts
 from flowrun.tracking.entities import Metric, Run, RunStatus
+from flowrun.tracking.limits import (
+    MAX_METRICS_PER_BATCH,
+    MAX_PARAM_VALUE_LENGTH,
+    MAX_PARAMS_TAGS_PER_BATCH,
+    MAX_TAG_VALUE_LENGTH,
+)
 from flowrun.version import __version__
 
-MAX_PARAM_CHARS = 6000
-"""MLflow's limit for a parameter's value; what is longer is kept in the record of the run only."""
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -43,8 +50,11 @@ class StepRecord:
 class Recorder:
     """Records one run of a plan. Its methods are called from any thread."""
 
-    def __init__(self, services: Services, request: RunRequest, session: Session) -> None:
+    def __init__(
+        self, services: Services, request: RunRequest, session: Session, mask: Masker
+    ) -> None:
         self._services = services
+        self._mask = mask
         self._request = request
         self._session = session
         self._store = services.tracking
@@ -66,9 +76,8 @@ class Recorder:
             run_id=request.options.run_id,
         )
         self._parent = StepRecord(run, self._services.open_artifacts(run.info.artifact_uri))
-        put_text(
-            self._parent.artifacts, "flowrun/plan.json", json.dumps(plan_to_json(plan), indent=1)
-        )
+        plan_text = json.dumps(plan_to_json(plan), indent=1)
+        self._put_text(self._parent.artifacts, "flowrun/plan.json", plan_text)
         self._put_project(self._parent.artifacts, request.projects[""])
         return run
 
@@ -85,7 +94,7 @@ class Recorder:
             code,
             self._request.options.run_name if is_alone else step.id,
             tags,
-            self._shown(params) if is_alone else {k: _param(v) for k, v in params.items()},
+            self._shown(params) if is_alone else {k: str(v) for k, v in params.items()},
             run_id=self._request.options.run_id if is_alone else None,
         )
         record = StepRecord(run, self._services.open_artifacts(run.info.artifact_uri))
@@ -100,8 +109,8 @@ class Recorder:
             tags["flowrun.env.key"] = env.key
         if env.backend != "local":
             tags["mlflow.project.env"] = env.backend
-        put_text(record.artifacts, "flowrun/environment.lock", env.lock)
-        self._store.log_batch(record.run_id, tags=tags)
+        self._put_text(record.artifacts, "flowrun/environment.lock", env.lock)
+        self._log(record.run_id, tags=tags)
 
     def note_command(self, record: StepRecord, command: str, job: JobEnded, logs: Path) -> None:
         """Keep what ran, how it ended, what it took and what it printed."""
@@ -115,7 +124,7 @@ class Recorder:
         if job.usage is not None:
             tags["flowrun.peak_memory_bytes"] = str(job.usage.peak_memory_bytes)
             tags["flowrun.cpu_time_s"] = f"{job.usage.cpu_time_s:.3f}"
-        self._store.log_batch(record.run_id, tags=tags)
+        self._log(record.run_id, tags=tags)
 
     def note_inputs(self, record: StepRecord, inputs: Mapping[str, tuple[str, Digest]]) -> None:
         """Keep the digest of each `path` input, and where it came from."""
@@ -125,8 +134,7 @@ class Recorder:
             )
             for name, (uri, digest) in inputs.items()
         }
-        if tags:
-            self._store.log_batch(record.run_id, tags=tags)
+        self._log(record.run_id, tags=tags)
 
     def note_outputs(
         self,
@@ -145,20 +153,20 @@ class Recorder:
         }
         tags |= {f"flowrun.value.{name}": value for name, value in values.items()}
         points = [Metric(key, value, now_ms, 0) for key, value in metrics.items()]
-        if tags or points:
-            self._store.log_batch(record.run_id, metrics=points, tags=tags)
+        self._log(record.run_id, metrics=points, tags=tags)
 
     def end(self, run_id: str, status: RunStatus, error: str = "") -> Run:
         """Give a run its final status and the reason for a bad one; return it as it is then."""
         if error:
-            self._store.log_batch(run_id, tags={ERROR_TAG: error})
+            self._log(run_id, tags={ERROR_TAG: error})
         self._store.update_run(run_id, status=status, end_time_ms=self._services.now())
         return self._store.get_run(run_id)
 
     def put_outcome(self, outcome: Mapping[str, object]) -> None:
         """Keep how each step of a pipeline ended, with the parent run."""
         if self._parent is not None:
-            put_text(self._parent.artifacts, "flowrun/outcome.json", json.dumps(outcome, indent=1))
+            text = json.dumps(outcome, indent=1)
+            self._put_text(self._parent.artifacts, "flowrun/outcome.json", text)
 
     def _begin(
         self,
@@ -169,19 +177,41 @@ class Recorder:
         *,
         run_id: str | None,
     ) -> Run:
-        all_tags = {**self._source_tags(code), **tags, SESSION_TAG: self._session.id}
+        tags = {**self._source_tags(code), **tags, SESSION_TAG: self._session.id}
         if run_id is None:
             return self._store.create_run(
                 self._request.options.experiment_id,
                 user_id=self._services.user,
                 run_name=run_name,
                 start_time_ms=self._services.now(),
-                tags=all_tags,
-                params=params,
+                tags=self._masked(tags, MAX_TAG_VALUE_LENGTH),
+                params=self._masked(params, MAX_PARAM_VALUE_LENGTH),
             )
-        self._store.log_batch(run_id, params=params, tags=all_tags)
+        self._log(run_id, params=params, tags=tags)
         self._store.update_run(run_id, status=RunStatus.RUNNING, run_name=run_name)
         return self._store.get_run(run_id)
+
+    def _log(
+        self,
+        run_id: str,
+        *,
+        metrics: Sequence[Metric] = (),
+        params: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Log any number of things, in as many batches as MLflow's limits make of them."""
+        for points in _batches(metrics, MAX_METRICS_PER_BATCH):
+            self._store.log_batch(run_id, metrics=points)
+        shown = self._masked(params or {}, MAX_PARAM_VALUE_LENGTH)
+        for some in _batches(list(shown.items()), MAX_PARAMS_TAGS_PER_BATCH):
+            self._store.log_batch(run_id, params=dict(some))
+        shown = self._masked(tags or {}, MAX_TAG_VALUE_LENGTH)
+        for some in _batches(list(shown.items()), MAX_PARAMS_TAGS_PER_BATCH):
+            self._store.log_batch(run_id, tags=dict(some))
+
+    def _masked(self, texts: Mapping[str, str], limit: int) -> dict[str, str]:
+        """Mask secrets, then cut: half a secret would be found by nobody."""
+        return {name: self._mask(text)[:limit] for name, text in texts.items()}
 
     def _source_tags(self, code: ProjectCode) -> dict[str, str]:
         source = code.source
@@ -207,21 +237,17 @@ class Recorder:
 
     def _put_project(self, artifacts: Artifacts, code: ProjectCode) -> None:
         if self._request.options.project_file is not None:
-            put_text(artifacts, "flowrun/MLproject", self._request.options.project_file)
+            self._put_text(artifacts, "flowrun/MLproject", self._request.options.project_file)
         if code.source.diff is not None:
-            put_text(artifacts, "flowrun/source.diff", code.source.diff)
+            self._put_text(artifacts, "flowrun/source.diff", code.source.diff)
+
+    def _put_text(self, artifacts: Artifacts, path: str, text: str) -> None:
+        artifacts.put_bytes(path, self._mask(text).encode("utf-8", "surrogateescape"))
 
     def _shown(self, params: Mapping[str, object]) -> dict[str, str]:
-        return {
-            name: self._request.shown_params.get(name, _param(value))
-            for name, value in params.items()
-        }
+        given = self._request.shown_params
+        return {name: given.get(name, str(value)) for name, value in params.items()}
 
 
-def put_text(artifacts: Artifacts, path: str, text: str) -> None:
-    """Write a text as an artifact."""
-    artifacts.put_bytes(path, text.encode("utf-8", "surrogateescape"))
-
-
-def _param(value: object) -> str:
-    return str(value)[:MAX_PARAM_CHARS]
+def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

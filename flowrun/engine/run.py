@@ -28,6 +28,7 @@ from flowrun.engine.events import (
     StepStatus,
 )
 from flowrun.engine.live import Session, SessionFile, close_left_running, this_host
+from flowrun.engine.masking import Masker
 from flowrun.engine.recorder import Recorder
 from flowrun.engine.request import RunRequest
 from flowrun.engine.services import Services
@@ -116,7 +117,9 @@ class PlanRun:
         )
         self._work = services.home.work / self._session.id
         self._session = replace(self._session, work=str(self._work))
-        self._recorder = Recorder(services, request, self._session)
+        self._secrets = frozenset(name for step in request.plan.steps for name in step.secrets)
+        self._mask = Masker.of(services.variables[name] for name in self._secrets)
+        self._recorder = Recorder(services, request, self._session, self._mask)
 
     def cancel(self, signal_number: int | None = None) -> None:
         """End the run: the first call asks its steps to end, the second kills them.
@@ -200,19 +203,19 @@ class PlanRun:
         return status
 
     def _runner(self, executor: Executor) -> StepRunner:
-        secrets = frozenset(name for step in self._steps.values() for name in step.secrets)
-        variables = self._services.variables
+        secrets, variables = self._secrets, self._services.variables
         commands = CommandRunner(
             self._services,
             self._request,
             self._recorder,
             executor,
             secrets,
+            self._mask,
             self._tell,
             lambda: self._cancels > 0,
         )
         visible = {key: value for key, value in variables.items() if key not in secrets}
-        return StepRunner(self._services, self._recorder, commands, self._tell, visible)
+        return StepRunner(self._services, self._recorder, commands, self._tell, self._mask, visible)
 
     def _act(self, actions: list[Action], runner: StepRunner) -> RunStatus | None:
         """Do what the schedule says; give the run's status once that is `Finish`."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import assert_never
 
 from flowrun.engine.command import CommandEnded, CommandRunner
 from flowrun.engine.events import Event, StepBegan, StepStatus
 from flowrun.engine.lineage import lineage_tags
+from flowrun.engine.masking import Masker
 from flowrun.engine.recorder import Recorder, StepRecord
 from flowrun.engine.registry_steps import (
     Champions,
@@ -55,6 +56,7 @@ class StepRunner:
     recorder: Recorder
     commands: CommandRunner
     tell: Callable[[Event], None]
+    mask: Masker
     visible_variables: Mapping[str, str]
     """What `env.NAME` means in expressions: the caller's variables but for secrets."""
 
@@ -169,6 +171,7 @@ class _Turn:
 
     def _end(self, ended: CommandEnded, stand_in: StepResult | None = None) -> StepOutcome:
         """Make the step's run final; `stand_in`: its metrics, parameters and run speak for it."""
+        ended = replace(ended, detail=self.runner.mask(ended.detail))
         if self.record is None:
             result = StepResult(self.step.id, ended.status)
             return StepOutcome(result, ended.detail, ended.is_surroundings)

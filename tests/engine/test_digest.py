@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -47,9 +48,35 @@ def test_every_change_changes_the_digest(tmp_path: Path, changed: dict[str, str]
     assert digest_of(before).sha256 != digest_of(_tree(tmp_path / "after", changed)).sha256
 
 
-def test_a_link_counts_by_where_it_points(tmp_path: Path) -> None:
-    for name, target in (("one", "x"), ("two", "x"), ("three", "y")):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "link").symlink_to(target)
-    one, two, three = (digest_of(tmp_path / name).sha256 for name in ("one", "two", "three"))
-    assert one == two != three
+def test_a_link_is_what_it_leads_to(tmp_path: Path) -> None:
+    plain = _tree(tmp_path / "plain", {"a.txt": "1", "d/b.txt": "2", "e/b.txt": "2"})
+    linked = _tree(tmp_path / "linked", {"d/b.txt": "2"})
+    (tmp_path / "elsewhere.txt").write_text("1")
+    (linked / "a.txt").symlink_to("../elsewhere.txt")
+    (linked / "e").symlink_to("d")
+    assert digest_of(linked) == digest_of(plain)
+
+
+def test_links_in_a_circle_and_to_nothing_and_pipes_are_not_followed(tmp_path: Path) -> None:
+    def make(name: str, target: str) -> str:
+        folder = _tree(tmp_path / name, {"a.txt": "1"})
+        (folder / "up").symlink_to("..")
+        (folder / "self").symlink_to("self")
+        (folder / "link").symlink_to(target)
+        os.mkfifo(folder / "pipe")
+        return digest_of(folder).sha256
+
+    assert make("one/x", "nowhere") == make("two/x", "nowhere") != make("three/x", "nothing")
+
+
+def test_names_that_look_like_lines_do_not_collide(tmp_path: Path) -> None:
+    empty = hashlib.sha256(b"").hexdigest()
+    two = _tree(tmp_path / "two", {"a": "", "b": ""})
+    one = _tree(tmp_path / "one", {f"a\nfile {empty} b": ""})
+    assert digest_of(one).sha256 != digest_of(two).sha256
+
+
+def test_a_pipe_has_no_digest(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="is neither a file nor a directory"):
+        digest_of(tmp_path / "pipe")

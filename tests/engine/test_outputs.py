@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ VALUES = {
     "empty": ("n=\n\n", {"n": ""}),
     "as set_output writes two lines": ('text="a\\nb"\n', {"text": "a\nb"}),
     "a quote that is no JSON": ('text="a\n', {"text": '"a'}),
+    "line ends that are none": ("a=x\x0cy\u2028z\r\n", {"a": "x\x0cy\u2028z"}),
     "no last line end": ("a=1\nb=2", {"a": "1", "b": "2"}),
 }
 
@@ -31,6 +34,7 @@ def test_no_file_means_no_values(tmp_path: Path) -> None:
 
 WRONG_VALUES = {
     "no equals sign": ("hello\n", "$FLOWRUN_OUTPUT, line 1: 'hello' is not of the form name=value"),
+    "a NUL": ("a=1\nb=x\0y\n", "$FLOWRUN_OUTPUT, line 2 holds a NUL byte"),
     "no name": ("a=1\n=2\n", "$FLOWRUN_OUTPUT, line 2: '=2' is not of the form name=value"),
 }
 
@@ -54,12 +58,26 @@ def test_null_and_nan_are_nan(tmp_path: Path) -> None:
     assert all(math.isnan(value) for value in read_metrics(tmp_path, "m.json").values())
 
 
+def test_a_number_that_no_float_holds_is_infinite(tmp_path: Path) -> None:
+    (tmp_path / "m.json").write_text(f'{{"a": {"9" * 400}, "b": -{"9" * 400}, "c": 1e999}}')
+    assert read_metrics(tmp_path, "m.json") == {"a": math.inf, "b": -math.inf, "c": math.inf}
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo], ids=["folder", "pipe"])
+def test_a_metrics_file_must_be_a_file(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "m.json")
+    with pytest.raises(OutputError) as caught:
+        read_metrics(tmp_path, "m.json")
+    assert str(caught.value) == "metrics file 'm.json' is no file"
+
+
 WRONG_METRICS = {
     "not JSON": (
         "{a",
         "metrics file 'm.json' is not JSON: Expecting property name enclosed in double quotes: "
         "line 1 column 2 (char 1)",
     ),
+    "deep": ("[" * 100_000, "metrics file 'm.json' is nested too deeply"),
     "a list": ("[1]", "metrics file 'm.json' must hold an object of numbers"),
     "a text": ('{"a": {"b": "x"}}', "metrics file 'm.json': 'a.b' is \"x\", not a number"),
 }

@@ -1,0 +1,33 @@
+"""Takes the values of secrets out of texts that are kept or shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+MASK = "***"
+MIN_LINE_CHARS = 4
+"""A shorter line of a secret of several lines (`{`, say) tells nothing and is everywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Masker:
+    """Masks every secret of one run, whichever step it is for: a step may hand it on."""
+
+    words: tuple[str, ...] = ()
+    """What is masked, the longest first."""
+
+    @classmethod
+    def of(cls, secrets: Iterable[str]) -> Masker:
+        """Make one for the values of secrets; each line of one is secret by itself."""
+        words: set[str] = set()
+        for secret in secrets:
+            lines = [line.strip() for line in secret.splitlines()]
+            words |= {secret, *(line for line in lines if len(line) >= MIN_LINE_CHARS)}
+        return cls(tuple(sorted(words - {""}, key=len, reverse=True)))
+
+    def __call__(self, text: str) -> str:
+        """Give the text with its secrets masked."""
+        for word in self.words:
+            text = text.replace(word, MASK)
+        return text
