@@ -13,6 +13,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -63,7 +64,13 @@ def main() -> None:
     """Run the command line and end the process with its exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end_by_signal)
-    sys.exit(exit_code(sys.argv[1:]))
+    code = exit_code(sys.argv[1:])
+    with suppress(BrokenPipeError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    # Everything is closed and written by now; taking the interpreter apart would cost a short run
+    # a fifth of its time.
+    os._exit(code)
 
 
 def exit_code(words: Sequence[str]) -> int:
