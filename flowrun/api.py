@@ -155,9 +155,22 @@ def plan(
 ) -> PlannedProject:
     """Find a project, read it and plan an entry point; nothing of it is executed."""
     settings = settings or load_settings()
-    planner = Planner(_source_cache(settings), settings.cwd, progress)
     texts = {name: str(value) for name, value in (params or {}).items()}
+    for name, text in texts.items():
+        _check_text(name, text)
+    planner = Planner(_source_cache(settings), settings.cwd, progress)
     return planner.plan(uri, entry_point, version, texts)
+
+
+def _check_text(name: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # bytes of the command line that were no UTF-8
+        raise UsageError(
+            f"-P {name}: {text!r} is not UTF-8 text, so it can't be recorded"
+        ) from None
+    if "\0" in text:
+        raise UsageError(f"-P {name}: {text!r} holds a NUL, which no command line can")
 
 
 @contextmanager

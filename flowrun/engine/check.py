@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from flowrun.engine.inputs import local_path_of
+from flowrun.engine.fetch import unfetchable
+from flowrun.engine.local_paths import local_path_of
 from flowrun.engine.request import ProjectCode
 from flowrun.envs.base import EnvRequest
 from flowrun.envs.store import EnvStore
@@ -59,14 +60,15 @@ def _missing_paths(step: PlannedStep, project: Path, cwd: Path) -> Iterator[str]
         return
     for parameter in step.action.parameters.values():
         text = _known_text(step, parameter)
-        path = local_path_of(text) if text is not None else None
-        if path is None or parameter.type is not ParameterType.PATH:
+        if text is None or parameter.type is not ParameterType.PATH:
             continue
-        if not any((base / path).exists() for base in (project, cwd)):
-            yield (
-                f"{_where(step)}parameter '{parameter.name}' of step '{step.id}' is a path, but "
-                f"'{text}' exists neither in the project nor in {cwd}"
-            )
+        where = f"{_where(step)}parameter '{parameter.name}' of step '{step.id}'"
+        path = local_path_of(text)
+        if path is None:
+            if problem := unfetchable(text):
+                yield f"{where}: {problem}"
+        elif not any((base / path).exists() for base in (project, cwd)):
+            yield f"{where} is a path, but '{text}' exists neither in the project nor in {cwd}"
 
 
 def _known_text(step: PlannedStep, parameter: Parameter) -> str | None:

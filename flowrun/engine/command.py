@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import threading
 from collections.abc import Callable, Mapping
@@ -11,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flowrun.engine.events import Event, StepProgress, StepStatus
-from flowrun.engine.inputs import Digester, Fetcher, Inputs
+from flowrun.engine.fetch import Fetcher
+from flowrun.engine.inputs import Digester, Inputs
 from flowrun.engine.light_client import python_path
 from flowrun.engine.masking import Masker
 from flowrun.engine.outputs import OutputError, OutputTaker, read_metrics, read_values
@@ -25,6 +25,7 @@ from flowrun.executors.base import Executor, Job, JobEnded
 from flowrun.plan.command import command_line
 from flowrun.plan.params import check_value
 from flowrun.plan.plan import CommandAction, PlannedStep
+from flowrun.sources.copies import remove
 from flowrun.spec.project import ParameterType
 
 SIGNAL_BASE = 128
@@ -98,8 +99,7 @@ class CommandRunner:
         try:
             return self._carry_out(step, action, values, variables, work, record)
         finally:
-            if not self.request.options.in_place:
-                shutil.rmtree(work / "code", ignore_errors=True)
+            remove(work)
 
     def _carry_out(
         self,
@@ -115,7 +115,8 @@ class CommandRunner:
         logs = work / "logs"
         logs.mkdir(parents=True)
         project = self._project(step, work)
-        inputs = Inputs(project, self._inputs_folder(work), self.services.cwd, self._fetcher())
+        fetcher = Fetcher(self.services, lambda text: self.tell(StepProgress(step.id, text)))
+        inputs = Inputs(project, self._inputs_folder(work), self.services.cwd, fetcher)
         command = command_line(action, self._placed(action, values, inputs))
         job = Job(
             id=record.run_id,
@@ -166,11 +167,10 @@ class CommandRunner:
 
     def _inputs_folder(self, work: Path) -> Path:
         storage = self.request.options.storage_dir
-        return work / "inputs" if storage is None else storage / work.name
-
-    def _fetcher(self) -> Fetcher:
-        services = self.services
-        return Fetcher(services.tracking, services.registry, services.open_artifacts)
+        if storage is None:
+            return work / "inputs"
+        # A folder of its own for each step of each run, as MLflow makes one for each run.
+        return self.services.cwd / storage / f"{work.parent.name[:8]}-{work.name}"
 
     def _placed(
         self, action: CommandAction, values: Mapping[str, object], inputs: Inputs

@@ -11,7 +11,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TextIO
 
 from flowrun.errors import NotFoundError, StoreError
+from flowrun.sources.copies import remove
 from flowrun.tracking.entities import Run, RunStatus
 from flowrun.tracking.store import TrackingStore
 
@@ -82,7 +82,7 @@ def close_abandoned(
             if session.tracking_uri != tracking_uri:
                 continue
             closed += close_left_running(store, session, ABANDONED, now())
-            shutil.rmtree(session.work, ignore_errors=True)
+            remove(Path(session.work))
             path.unlink(missing_ok=True)
     return closed
 

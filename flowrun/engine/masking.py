@@ -1,9 +1,11 @@
-"""Takes the values of secrets out of texts that are kept or shown."""
+"""Takes the values of secrets, and what URLs say before their `@`, out of texts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from flowrun.envs.masking import mask as mask_credentials
 
 MASK = "***"
 MIN_LINE_CHARS = 4
@@ -27,7 +29,7 @@ class Masker:
         return cls(tuple(sorted(words - {""}, key=len, reverse=True)))
 
     def __call__(self, text: str) -> str:
-        """Give the text with its secrets masked."""
+        """Give the text as it may be kept and shown."""
         for word in self.words:
             text = text.replace(word, MASK)
-        return text
+        return mask_credentials(text) if "@" in text else text

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flowrun.engine.inputs import local_path_of, scheme_of
+from flowrun.engine.local_paths import local_path_of, scheme_of
 from flowrun.engine.request import ProjectCode
 from flowrun.errors import PlanError, SourceError
 from flowrun.plan.build import LoadedProject, build_plan

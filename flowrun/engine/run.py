@@ -8,7 +8,6 @@ cancellation there as well.
 from __future__ import annotations
 
 import queue
-import shutil
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -51,6 +50,7 @@ from flowrun.plan.schedule import (
     StepKilled,
     StepSucceeded,
 )
+from flowrun.sources.copies import remove
 from flowrun.spec.project import Register
 from flowrun.tracking.entities import Run, RunStatus
 
@@ -138,7 +138,7 @@ class PlanRun:
             outcome = self._carry_out()
             is_closed = True
         finally:
-            shutil.rmtree(self._work, ignore_errors=True)
+            remove(self._work)
             is_closed = self._close_left(is_closed=is_closed)
             file.close(keep=not is_closed)
         return outcome

@@ -21,7 +21,12 @@ _TOLD_BYTES = 16 << 20
 
 
 def download(
-    uri: ZipUri, into: Path, variables: Mapping[str, str], patience_s: float, progress: Progress
+    uri: ZipUri,
+    into: Path,
+    variables: Mapping[str, str],
+    patience_s: float,
+    progress: Progress,
+    limit_bytes: int = SIZE_LIMIT_BYTES,
 ) -> None:
     """Fetch a file.
 
@@ -31,6 +36,7 @@ def download(
         variables: the caller's environment, for its proxies.
         patience_s: how long the host may say nothing.
         progress: told how much has come.
+        limit_bytes: a larger file is refused.
 
     Raises:
         SourceError: there is no such file, or it is too large.
@@ -52,8 +58,8 @@ def download(
             size_bytes = told_bytes = 0
             while data := response.read(_CHUNK_BYTES):
                 size_bytes += len(data)
-                if size_bytes > SIZE_LIMIT_BYTES:
-                    raise SourceError(f"{uri.url}: is larger than {SIZE_LIMIT_BYTES >> 20} MiB")
+                if size_bytes > limit_bytes:
+                    raise SourceError(f"{uri.url}: is larger than {limit_bytes >> 20} MiB")
                 file.write(data)
                 if size_bytes - told_bytes >= _TOLD_BYTES:
                     told_bytes = size_bytes
