@@ -9,7 +9,7 @@ from flowrun.version import __version__
 
 def main() -> None:
     """Run the command line."""
-    if sys.argv[1:] == ["--version"]:
+    if sys.argv[1:] == ["--version"] and sys.stdout is not None:
         sys.stdout.write(f"flowrun {__version__}\n")
         return
     import_cli_main()

@@ -7,6 +7,7 @@ command pay for nothing they don't use. Exit codes: 0 good, 1 a step failed or a
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import signal
@@ -49,6 +50,8 @@ EXIT_WRONG_INPUT = 2
 EXIT_SURROUNDINGS = 3
 EXIT_BUG = 70
 EXIT_BY_SIGNAL = 128
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What a full disk says; where it stops the output, no other layer has heard of it."""
 SURROUNDINGS = (EnvError, ExecutorError, StoreError, UnreachableError)
 
 
@@ -62,12 +65,10 @@ class EndedBySignal(BaseException):
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    _open_standard_streams()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end_by_signal)
-    code = exit_code(sys.argv[1:])
-    with suppress(BrokenPipeError):
-        sys.stdout.flush()
-        sys.stderr.flush()
+    code = _written(exit_code(sys.argv[1:]))
     # Everything is closed and written by now; taking the interpreter apart would cost a short run
     # a fifth of its time.
     os._exit(code)
@@ -78,6 +79,8 @@ def exit_code(words: Sequence[str]) -> int:
     try:
         make_app(command_of(words))(list(words), prog_name="flowrun")
     except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):
+            return 0  # typer's answer is 1, but `| head` is no failure
         return end.code if isinstance(end.code, int) else 0
     except FlowrunError as error:
         _show_error(error)
@@ -85,17 +88,14 @@ def exit_code(words: Sequence[str]) -> int:
     except EndedBySignal as end:
         return EXIT_BY_SIGNAL + end.number
     except BrokenPipeError:
-        # Whoever read our output is gone (`| head`); nothing more can be said there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return 0  # whoever read our output is gone (`| head`)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            return _show_bug()
+        _echo_error(f"flowrun: {error.filename or 'standard output'}: {error.strerror}")
+        return EXIT_SURROUNDINGS
     except Exception:  # noqa: BLE001 - the one place where a bug becomes a message
-        traceback.print_exc()
-        typer.echo(
-            f"flowrun {__version__} on Python {sys.version.split()[0]}: this is a bug of flowrun's "
-            "own; please report it with the lines above.",
-            err=True,
-        )
-        return EXIT_BUG
+        return _show_bug()
     return 0
 
 
@@ -129,6 +129,29 @@ def make_app(command: str | None) -> typer.Typer:
         elif name == command:
             app.add_typer(importlib.import_module(f"flowrun.cli.{module}").app)
     return app
+
+
+def _open_standard_streams() -> None:
+    """Open on nothing what the caller has closed: else a database may get its number."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)  # noqa: FBT003 - it takes no keyword
+    os.close(descriptor)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8")
+    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8")
+
+
+def _written(code: int) -> int:
+    """Write what is still to be written; give the exit code, another one if that can't be done."""
+    with suppress(OSError):
+        sys.stderr.flush()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return code  # whoever read our output is gone (`| head`)
+    except OSError as error:
+        _echo_error(f"flowrun: standard output: {error.strerror}")
+        return code or EXIT_SURROUNDINGS
+    return code
 
 
 def _nothing() -> None:
@@ -166,8 +189,21 @@ def _end_by_signal(number: int, frame: FrameType | None) -> None:
 
 
 def _show_error(error: FlowrunError) -> None:
-    typer.echo(
-        f"flowrun: {error.message}" if "\n" not in error.message else error.message, err=True
-    )
+    _echo_error(f"flowrun: {error.message}" if "\n" not in error.message else error.message)
     if error.hint:
-        typer.echo(error.hint, err=True)
+        _echo_error(error.hint)
+
+
+def _show_bug() -> int:
+    """Show the exception that is being handled, and what to do about it."""
+    _echo_error(traceback.format_exc().rstrip())
+    _echo_error(
+        f"flowrun {__version__} on Python {sys.version.split()[0]}: this is a bug of flowrun's "
+        "own; please report it with the lines above."
+    )
+    return EXIT_BUG
+
+
+def _echo_error(text: str) -> None:
+    with suppress(OSError):  # standard error can't be written: there is nobody left to tell
+        typer.echo(text, err=True)

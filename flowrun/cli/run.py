@@ -6,11 +6,11 @@ import importlib
 import json
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import typer
 
@@ -113,26 +113,27 @@ def run_command(
             "Leave them out, or use --env-manager virtualenv or local.",
         )
     params = parse_params(param_list or [])
-    observer = _observer(settings, shows_output=not quiet, is_silent=as_json)
-    outcome = api.run(
-        uri,
-        entry_point,
-        version=version,
-        params=params,
-        experiment_name=experiment_name,
-        experiment_id=experiment_id,
-        env_manager=env_manager,
-        run_name=run_name,
-        run_id=run_id,
-        jobs=jobs,
-        fail_fast=fail_fast,
-        in_place=in_place,
-        storage_dir=storage_dir,
-        observer=observer,
-        settings=settings,
-        progress=_progress(is_silent=as_json),
-    )
-    print_summary(outcome, settings, as_json=as_json)
+    with _observer(settings, shows_output=not quiet, is_silent=as_json) as observer:
+        outcome = api.run(
+            uri,
+            entry_point,
+            version=version,
+            params=params,
+            experiment_name=experiment_name,
+            experiment_id=experiment_id,
+            env_manager=env_manager,
+            run_name=run_name,
+            run_id=run_id,
+            jobs=jobs,
+            fail_fast=fail_fast,
+            in_place=in_place,
+            storage_dir=storage_dir,
+            observer=observer,
+            settings=settings,
+            progress=_progress(is_silent=as_json),
+        )
+    with suppress(BrokenPipeError):  # the exit code is the run's, whoever reads about it
+        print_summary(outcome, settings, as_json=as_json)
     raise typer.Exit(run_exit_code(outcome))
 
 
@@ -212,21 +213,31 @@ def check_backend(backend: str, config: str | None) -> None:
         raise UsageError(f"--backend-config {config}: must be a JSON object")
 
 
-def _observer(settings: Settings, *, shows_output: bool, is_silent: bool) -> Observer:
+class _ClosingObserver(Observer, Protocol):
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+
+
+@contextmanager
+def _observer(settings: Settings, *, shows_output: bool, is_silent: bool) -> Iterator[Observer]:
     if is_silent:
-        return api.SilentObserver()
-    if settings.is_terminal and shows_output:
+        yield api.SilentObserver()
+    elif settings.is_terminal and shows_output:
         # by name: rich takes as long to import as a short step takes to run
         console = importlib.import_module("rich.console").Console()
-        live: Observer = importlib.import_module("flowrun.engine.live_console").LiveConsole(console)
-        return live
-    return PlainConsole(sys.stdout, shows_output=shows_output)
+        live: _ClosingObserver = importlib.import_module("flowrun.engine.live_console").LiveConsole(
+            console
+        )
+        with closing(live):
+            yield live
+    else:
+        yield PlainConsole(sys.stdout, shows_output=shows_output)
 
 
 def _progress(*, is_silent: bool) -> Callable[[str], None]:
     def tell(text: str) -> None:
         if not is_silent:
-            with suppress(BrokenPipeError):
+            with suppress(OSError):
                 typer.echo(text, err=True)
 
     return tell

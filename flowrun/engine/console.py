@@ -37,7 +37,7 @@ class PlainConsole:
         self._lock = threading.Lock()
 
     def on(self, event: Event) -> None:
-        """Write the event's line; a closed pipe is nobody's error."""
+        """Write the event's line; the run goes on if nobody reads it, or the disk is full."""
         line = self._line(event)
         if line is None:
             return
@@ -45,7 +45,7 @@ class PlainConsole:
             with self._lock:
                 self._out.write(line + "\n")
                 self._out.flush()
-        except (BrokenPipeError, ValueError):
+        except (OSError, ValueError):
             return
 
     def _line(self, event: Event) -> str | None:

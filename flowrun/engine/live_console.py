@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from typing import assert_never
 
 from rich.console import Console, RenderableType
@@ -71,9 +72,18 @@ class LiveConsole:
         )
 
     def on(self, event: Event) -> None:
-        """Show the event."""
+        """Show the event; the run goes on if the terminal is gone."""
         with self._lock:
             self._note(event)
+        with suppress(OSError):
+            self._show(event)
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        with suppress(OSError):
+            self._live.stop()
+
+    def _show(self, event: Event) -> None:
         text = self._text(event)
         if text is not None:
             self._console.print(text, soft_wrap=True, highlight=False)
@@ -81,10 +91,6 @@ class LiveConsole:
             self._live.start()
         elif isinstance(event, RunEnded):
             self._live.stop()
-
-    def close(self) -> None:
-        """Leave the terminal as it was."""
-        self._live.stop()
 
     def _note(self, event: Event) -> None:
         match event:
