@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -27,15 +27,15 @@ from flowrun.engine.live import close_abandoned
 from flowrun.engine.planning import PlannedProject, Planner
 from flowrun.engine.request import RunOptions, RunRequest
 from flowrun.engine.run import PlanRun, RunOutcome
-from flowrun.engine.services import Home, Services
+from flowrun.engine.services import Endpoint, Home, Services
 from flowrun.envs.store import EnvStore
-from flowrun.errors import InvalidStateError, UnsupportedError, UsageError
-from flowrun.executors.local import LocalExecutor
+from flowrun.errors import AlreadyExistsError, InvalidStateError, UnsupportedError, UsageError
+from flowrun.executors.local import LocalExecutor, SupervisorProcess
 from flowrun.server.loopback import LoopbackServer
 from flowrun.settings import Settings, load_settings
 from flowrun.sources.cache import SourceCache
 from flowrun.stores import Stores, new_id, now_ms, open_stores
-from flowrun.tracking.entities import LifecycleStage
+from flowrun.tracking.entities import Experiment, LifecycleStage
 from flowrun.tracking.store import TrackingStore
 
 if TYPE_CHECKING:
@@ -95,22 +95,29 @@ def run(
     """
     settings = settings or load_settings()
     home = Home(settings.home)
-    planned = plan(
-        uri, entry_point, version=version, params=params, settings=settings, progress=progress
-    )
-    if in_place and planned.projects[""].source.directory is None:
-        raise UsageError(f"--in-place needs a local directory, not {uri}")
-    envs = EnvStore(home.envs, variables=settings.variables, caller_python=Path(sys.executable))
-    check_before_run(
-        planned.plan, planned.projects, envs, env_manager, settings.variables, settings.cwd
-    )
-    with open_default_stores(settings) as stores, _endpoint(stores) as endpoint:
+    with ExitStack() as stack:
+        # first of all, since it comes up by itself while the project is found and read
+        supervisor = stack.enter_context(closing(SupervisorProcess()))
+        planned = plan(
+            uri, entry_point, version=version, params=params, settings=settings, progress=progress
+        )
+        if in_place and planned.projects[""].source.directory is None:
+            raise UsageError(f"--in-place needs a local directory, not {uri}")
+        envs = EnvStore(home.envs, variables=settings.variables, caller_python=Path(sys.executable))
+        check_before_run(
+            planned.plan, planned.projects, envs, env_manager, settings.variables, settings.cwd
+        )
+        stores = stack.enter_context(open_default_stores(settings))
+        endpoint = stack.enter_context(_endpoint(stores))
         close_abandoned(home.live, stores.uri, stores.tracking, now_ms)
-        experiment = _experiment(stores.tracking, settings, experiment_name, experiment_id)
+        if run_id is None:
+            experiment = _experiment(stores.tracking, settings, experiment_name, experiment_id)
+        else:
+            experiment = _experiment_of(stores.tracking, run_id, experiment_name, experiment_id)
         count = processors()
         options = RunOptions(
-            experiment_id=experiment[0],
-            experiment_name=experiment[1],
+            experiment_id=experiment.experiment_id,
+            experiment_name=experiment.name,
             run_name=run_name,
             run_id=run_id,
             env_manager=env_manager,
@@ -122,23 +129,8 @@ def run(
             storage_dir=storage_dir,
             project_file=planned.project_file,
         )
-        services = Services(
-            home=home,
-            tracking_uri=stores.uri,
-            tracking=stores.tracking,
-            registry=stores.registry,
-            open_artifacts=stores.open_artifacts,
-            make_executor=LocalExecutor,
-            envs=envs,
-            sources=_source_cache(settings),
-            endpoint=endpoint,
-            variables=settings.variables,
-            cwd=settings.cwd,
-            user=settings.user,
-            now=now_ms,
-            new_id=new_id,
-        )
         request = RunRequest(planned.plan, planned.projects, options, planned.shown_params)
+        services = _services(settings, stores, endpoint, envs, supervisor)
         plan_run = PlanRun(request, services, observer or SilentObserver())
         with _cancelled_by_signals(plan_run):
             return plan_run.carry_out()
@@ -242,28 +234,75 @@ def _endpoint(stores: Stores) -> Iterator[_LoopbackEndpoint]:
         server.close()
 
 
+def _services(
+    settings: Settings,
+    stores: Stores,
+    endpoint: Endpoint,
+    envs: EnvStore,
+    supervisor: SupervisorProcess,
+) -> Services:
+    return Services(
+        home=Home(settings.home),
+        tracking_uri=stores.uri,
+        tracking=stores.tracking,
+        registry=stores.registry,
+        open_artifacts=stores.open_artifacts,
+        make_executor=lambda on_line: LocalExecutor(on_line, process=supervisor),
+        envs=envs,
+        sources=_source_cache(settings),
+        endpoint=endpoint,
+        variables=settings.variables,
+        cwd=settings.cwd,
+        user=settings.user,
+        now=now_ms,
+        new_id=new_id,
+    )
+
+
 def _experiment(
     store: TrackingStore, settings: Settings, name: str | None, experiment_id: str | None
-) -> tuple[str, str]:
-    """Give id and name of the experiment asked for by flags, else by MLflow's variables."""
+) -> Experiment:
+    """Give the experiment asked for by flags, else by MLflow's variables."""
     if name is not None and experiment_id is not None:
         raise UsageError("give --experiment-name or --experiment-id, not both")
     if name is None and experiment_id is None:
         name = settings.variables.get("MLFLOW_EXPERIMENT_NAME") or None
         experiment_id = None if name else settings.variables.get("MLFLOW_EXPERIMENT_ID") or None
     if name is not None:
-        found = store.get_experiment_by_name(name)
-        if found is None:
-            return store.create_experiment(name), name
-        if found.lifecycle_stage is LifecycleStage.DELETED:
-            raise InvalidStateError(
-                f"experiment '{name}' is deleted", "Restore it, or choose another name."
-            )
-        return found.experiment_id, found.name
-    experiment = store.get_experiment(experiment_id or DEFAULT_EXPERIMENT_ID)
+        experiment = _experiment_named(store, name)
+    else:
+        experiment = store.get_experiment(experiment_id or DEFAULT_EXPERIMENT_ID)
     if experiment.lifecycle_stage is LifecycleStage.DELETED:
-        raise InvalidStateError(f"experiment {experiment.experiment_id} is deleted")
-    return experiment.experiment_id, experiment.name
+        raise InvalidStateError(
+            f"experiment '{experiment.name}' is deleted", "Restore it, or choose another one."
+        )
+    return experiment
+
+
+def _experiment_named(store: TrackingStore, name: str) -> Experiment:
+    found = store.get_experiment_by_name(name)
+    if found is not None:
+        return found
+    try:
+        return store.get_experiment(store.create_experiment(name))
+    except AlreadyExistsError:  # another flowrun was quicker
+        return _experiment_named(store, name)
+
+
+def _experiment_of(
+    store: TrackingStore, run_id: str, name: str | None, experiment_id: str | None
+) -> Experiment:
+    """Give the experiment of a run that is to be recorded into, which must not contradict flags."""
+    run = store.get_run(run_id)
+    if run.info.lifecycle_stage is LifecycleStage.DELETED:
+        raise InvalidStateError(f"run {run_id} is deleted", "Restore it, or leave --run-id out.")
+    experiment = store.get_experiment(run.info.experiment_id)
+    if name not in {None, experiment.name} or experiment_id not in {None, experiment.experiment_id}:
+        raise UsageError(
+            f"run {run_id} is in experiment '{experiment.name}' ({experiment.experiment_id})",
+            "Leave --experiment-name and --experiment-id out: --run-id says where to record.",
+        )
+    return experiment
 
 
 def _source_cache(settings: Settings) -> SourceCache:

@@ -40,26 +40,49 @@ class _Running:
     outcome: JobEnded | None = None
 
 
-class LocalExecutor:
-    """Keeps the promises of `Executor` with process groups on this machine."""
+class SupervisorProcess:
+    """A started supervisor; made early, it comes up while a project is read and planned."""
 
-    def __init__(self, on_line: OnLine, *, grace_s: float = GRACE_S) -> None:
-        self._on_line = on_line
-        self._grace_s = grace_s
-        self._lock = threading.Lock()
-        self._send_lock = threading.Lock()
-        self._running: dict[str, _Running] = {}
-        self._capture = Capture()
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    def __init__(self) -> None:
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs:
             # -I -S: nothing of the user's or of site-packages is imported; -B: nothing is written.
-            self._supervisor = subprocess.Popen(
+            self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-B", supervisor.__file__],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
                 env=dict[str, str](),
             )
+
+    def close(self) -> None:
+        """End it, and with it every job it has; a second call does nothing."""
+        if self.control.fileno() == -1:
+            return
+        with suppress(OSError):  # it may be gone already
+            self.control.shutdown(socket.SHUT_RDWR)
+        self._process.wait()
+        self.control.close()
+
+
+class LocalExecutor:
+    """Keeps the promises of `Executor` with process groups on this machine."""
+
+    def __init__(
+        self,
+        on_line: OnLine,
+        *,
+        grace_s: float = GRACE_S,
+        process: SupervisorProcess | None = None,
+    ) -> None:
+        self._on_line = on_line
+        self._grace_s = grace_s
+        self._lock = threading.Lock()
+        self._send_lock = threading.Lock()
+        self._running: dict[str, _Running] = {}
+        self._capture = Capture()
+        self._process = process or SupervisorProcess()
+        self._control = self._process.control
         self._thread = threading.Thread(target=self._listen, name="flowrun-jobs", daemon=True)
         self._thread.start()
 
@@ -109,9 +132,8 @@ class LocalExecutor:
         with suppress(OSError):  # the supervisor is gone already
             self._control.shutdown(socket.SHUT_RDWR)
         self._thread.join()
-        self._supervisor.wait()
         with self._send_lock:
-            self._control.close()
+            self._process.close()
 
     def _shower(self, job_id: str, stream: Stream) -> Callable[[str], None]:
         return lambda line: self._on_line(job_id, stream, line)

@@ -24,6 +24,7 @@ import signal
 import socket
 import sys
 import time
+import warnings as _warnings  # noqa: F401 - execvpe wants it, in every forked child
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -340,7 +341,7 @@ def _signal_all(pids: list[int], number: int) -> None:
 def _kill_everything() -> None:
     """End all descendants; new orphans become ours, so this ends when there are no children."""
     mine = os.getpid()
-    while True:
+    while _children() != []:
         below = {mine}
         processes = _processes()
         for pid in _top_down(processes):
@@ -407,6 +408,7 @@ def main() -> None:
     control = socket.socket(fileno=os.dup(0))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     Supervisor(control).run()
+    os._exit(0)  # nothing is left to take apart, and flowrun waits for this end
 
 
 if __name__ == "__main__":
