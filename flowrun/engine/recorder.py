@@ -188,6 +188,8 @@ class Recorder:
                 params=self._masked(params, MAX_PARAM_VALUE_LENGTH),
             )
         self._log(run_id, params=params, tags=tags)
+        if ERROR_TAG in self._store.get_run(run_id).tags:
+            self._store.delete_tag(run_id, ERROR_TAG)
         self._store.update_run(run_id, status=RunStatus.RUNNING, run_name=run_name)
         return self._store.get_run(run_id)
 
