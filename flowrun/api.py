@@ -111,10 +111,7 @@ def run(
         endpoint = stack.enter_context(_endpoint(stores))
         close_abandoned(home.live, stores.uri, stores.tracking, now_ms)
         if run_id is None:
-            if run_id is None:
             experiment = _experiment(stores.tracking, settings, experiment_name, experiment_id)
-        else:
-            experiment = _experiment_of(stores.tracking, run_id, experiment_name, experiment_id)
         else:
             experiment = _experiment_of(stores.tracking, run_id, experiment_name, experiment_id)
         count = processors()
