@@ -1,34 +1,43 @@
-"""Environments: a cold build beside `uv venv` + `uv pip install`, and a warm start.
+"""Environments: a cold build beside `uv venv` + `uv pip install`, and what a warm one costs a run.
 
-Run it as `python benchmarks/bench_envs.py [--runs N] [--large]`. Both sides install the same
-requirements for the same Python; flowrun also locks them with hashes. `nothing` starts with neither
-a uv cache nor a flowrun store; `packages` with a full uv cache; `packages, Python` also with a
-store that has made another environment of this Python, as is usual.
+Cold, both sides install the same requirements for the same Python from the same index, through a
+uv cache of their own; flowrun also locks them with hashes. `nothing` starts without that cache and
+without a flowrun store; `packages` with the cache; `packages, Python` also with a store that has
+made another environment of this Python, as all but the first find it.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
-import shutil
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
-import uv
+from uv import find_uv_bin
 
+from benchmarks.lab import FLOWRUN, PYTHON, Lab, Tool, open_lab, parse_options
+from benchmarks.projects import LOCAL, MLPROJECT, commit
+from benchmarks.race import Command, Contender, Result, Sample, race
+from benchmarks.report import (
+    Target,
+    duration,
+    print_results,
+    print_table,
+    print_targets,
+    print_title,
+    spread,
+)
 from flowrun.envs.base import EnvRequest
 from flowrun.envs.store import EnvStore
 from flowrun.spec.project import EnvKind, EnvSpec
 
-SMALL = ("click", "six", "packaging")
-LARGE = ("numpy", "pandas", "scikit-learn")
-FORGOTTEN = frozenset({"cache", "store", "store/envs", "store/resolved"})
+ROUNDS = 9
+SETS = {"small": ("click", "six", "packaging"), "large": ("numpy", "pandas", "scikit-learn")}
+MADE = frozenset({"cache", "store", "store/envs", "store/resolved"})
 STARTS = {
     "nothing": frozenset[str](),
     "packages": frozenset({"cache"}),
@@ -36,108 +45,146 @@ STARTS = {
 }
 """What each kind of cold start keeps."""
 REQUIREMENTS = "requirements.txt"
-PYTHON = Path(sys.executable)
+PYTHON_ENV = "python_env.yaml"
+COLD_RATIO_LIMIT = 1.2
+WARM_LIMIT_S = 0.05
+WARM_TIMES_AS_MANY_ROUNDS = 3
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--large", action="store_true", help="numpy, pandas and scikit-learn too")
-    options = parser.parse_args()
-    sets = {"small": SMALL, "large": LARGE} if options.large else {"small": SMALL}
-    with tempfile.TemporaryDirectory() as folder:
-        for name, requirements in sets.items():
-            bench_cold(Path(folder) / name, name, requirements, options.runs)
-        bench_warm(Path(folder) / "warm", options.runs)
+    options = parse_options(__doc__, rounds=ROUNDS)
+    with open_lab(options) as lab:
+        print_title("Environments", lab.tools, lab.rounds)
+        targets = [_cold_target(lab, name) for name in SETS]
+        print_targets([*targets, _warm_target(lab)])
 
 
-def bench_cold(folder: Path, name: str, requirements: tuple[str, ...], runs: int) -> None:
-    project = make_project(folder, requirements)
+def _cold_target(lab: Lab, name: str) -> Target:
+    folder = lab.folder / name
+    project = _write_project(folder, SETS[name])
+    ratios: dict[str, float] = {}
+    rows = []
     for start, kept in STARTS.items():
-        ours: list[float] = []
-        theirs: list[float] = []
-        # One round that does not count, so that both sides find the same files in memory.
-        for round_ in range(runs + 1):
-            for times, build in ((theirs, build_with_uv), (ours, build_with_flowrun)):
-                clear(folder / "uv-env", *(folder / each for each in FORGOTTEN - kept))
-                took = timed(partial(build, project, folder / "cache"))
-                if round_:
-                    times.append(took)
-        a, b = statistics.median(ours), statistics.median(theirs)
-        print(f"cold {name:5} {start:16} flowrun {a:6.3f} s   uv {b:6.3f} s   ratio {a / b:.2f}")
-
-
-def bench_warm(folder: Path, runs: int) -> None:
-    project = make_project(folder, SMALL)
-    code = (
-        "import os, sys, time; t = time.perf_counter();"
-        "from pathlib import Path; from flowrun.envs.base import EnvRequest;"
-        "from flowrun.envs.store import EnvStore; from flowrun.spec.project import *;"
-        "s = EnvStore(Path(sys.argv[2]), variables=dict(os.environ),"
-        " caller_python=Path(sys.executable));"
-        "r = EnvRequest(EnvSpec(EnvKind.IMPLIED), Path(sys.argv[1]));"
-        "s.check(r, sys.argv[3]); s.ensure(r, sys.argv[3], lambda _: None);"
-        "print(time.perf_counter() - t)"
+        ours, theirs = _cold(lab, folder, project, kept)
+        ratios[start] = ours.wall_s / theirs.wall_s
+        times = [text for each in (ours, theirs) for text in (duration(each.wall_s), spread(each))]
+        cpu = [duration(each.cpu_s) for each in (ours, theirs)]
+        rows.append((start, *times, *cpu, f"{ratios[start]:.2f}"))
+    print(f"### Cold, {name}: {', '.join(SETS[name])}\n")
+    columns = ("flowrun", "from - to", "uv", "from - to", "cpu, flowrun", "cpu, uv", "flowrun / uv")
+    print_table(("begins with", *columns), rows)
+    return Target(
+        f"cold, {name}: at most {COLD_RATIO_LIMIT} times uv alone",
+        ", ".join(f"{ratio:.2f} ({start})" for start, ratio in ratios.items()),
+        max(ratios.values()) <= COLD_RATIO_LIMIT,
     )
 
-    def start(manager: str) -> float:
-        words = [PYTHON, "-c", code, project, folder / "store", manager]
-        return float(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
 
-    start("virtualenv")
-    for manager in ("local", "virtualenv"):
-        took = statistics.median(start(manager) for _ in range(3 * runs)) * 1000
-        print(f"warm {manager:10} {took:6.1f} ms, imports counted")
-    store = EnvStore(folder / "store", variables=os.environ, caller_python=PYTHON)
-    request = EnvRequest(EnvSpec(EnvKind.IMPLIED), project)
-    again = statistics.median(
-        timed(lambda: store.ensure(request, None, print)) for _ in range(20 * runs)
+def _cold(lab: Lab, folder: Path, project: Path, kept: frozenset[str]) -> tuple[Result, Result]:
+    """Measure both sides in turns, after one round that fills caches and does not count."""
+    builders = {"flowrun": _build_with_flowrun, "uv": _build_with_uv}
+    samples: dict[str, list[Sample]] = {name: [] for name in builders}
+    for round_ in range(lab.rounds + 1):
+        for name, build in builders.items():
+            # Each side in its own place, so that neither uses what the other has just fetched.
+            place = folder / name
+            place.mkdir(exist_ok=True)
+            _put_away(lab, *(place / each for each in sorted(MADE - kept, reverse=True)))
+            # In a process of its own, which has to load what flowrun loads to build.
+            with get_context("fork").Pool(1) as fresh:
+                sample = fresh.apply(_timed, (partial(build, project, place),))
+            if round_:
+                samples[name].append(sample)
+    ours, theirs = (Result(name, of_it) for name, of_it in samples.items())
+    return ours, theirs
+
+
+def _warm_target(lab: Lab) -> Target:
+    """Measure the same run with and without an environment that is there already."""
+    flowrun = lab.tools[FLOWRUN]
+    contenders = [
+        Contender.at(FLOWRUN, partial(_warm_project, flowrun, ()), lab.folder / "warm"),
+        Contender.at(
+            f"{FLOWRUN} {' '.join(LOCAL)}",
+            partial(_warm_project, flowrun, LOCAL),
+            lab.folder / "local",
+        ),
+    ]
+    many = Lab(lab.folder, lab.rounds * WARM_TIMES_AS_MANY_ROUNDS, lab.tools)
+    results = race(many, contenders)
+    print_results(f"Warm: `flowrun run` of one trivial step, {many.rounds} rounds", results)
+    warm, local = results.values()
+    added_s = warm.wall_s - local.wall_s
+    return Target(
+        f"warm: adds at most {duration(WARM_LIMIT_S)}", duration(added_s), added_s <= WARM_LIMIT_S
     )
-    print(f"warm {'each more':10} {again * 1000:6.1f} ms, for the next step of the same run")
 
 
-def build_with_uv(project: Path, cache: Path) -> None:
-    tool, target = uv.find_uv_bin(), project.parent / "uv-env"
-    python = target / "bin/python"
-    for words in (
-        ["venv", "--quiet", "--python", PYTHON, target],
-        ["pip", "install", "--quiet", "--python", python, "-r", project / REQUIREMENTS],
-    ):
-        subprocess.run([tool, *words], env=variables(cache), check=True)
+def _warm_project(tool: Tool, flags: Sequence[str], folder: Path) -> Command:
+    requirements = "\n".join(SETS["small"])
+    files = {"MLproject": MLPROJECT, **_env_files(requirements)}
+    commit(tool, folder, files)
+    return Command(tool.argv("run", ".", *flags), folder, tool.variables)
 
 
-def build_with_flowrun(project: Path, cache: Path) -> None:
-    request = EnvRequest(EnvSpec(EnvKind.IMPLIED), project)
-    folder = project.parent / "store"
-    store = EnvStore(folder, variables=variables(cache), caller_python=PYTHON)
-    store.ensure(request, None, lambda _: None)
+def _build_with_flowrun(project: Path, place: Path) -> None:
+    store = EnvStore(
+        place / "store", variables=_variables(place / "cache"), caller_python=Path(sys.executable)
+    )
+    store.ensure(EnvRequest(EnvSpec(EnvKind.IMPLIED), project), None, lambda _: None)
 
 
-def variables(cache: Path) -> dict[str, str]:
-    """Return the caller's variables without pip's settings, which only flowrun would honour."""
+def _build_with_uv(project: Path, place: Path) -> None:
+    # Each time in another folder, as each project has its own: uv remembers what it has asked an
+    # interpreter by the interpreter's path.
+    uv, env = Path(find_uv_bin()), place / os.urandom(4).hex()
+    requirements = project / REQUIREMENTS
+    commands: tuple[list[str | Path], ...] = (
+        [uv, "venv", "--quiet", "--python", PYTHON, env],
+        [uv, "pip", "install", "--quiet", "--python", env / "bin/python", "-r", requirements],
+    )
+    for words in commands:
+        subprocess.run(words, env=_variables(place / "cache"), check=True)
+
+
+def _variables(cache: Path) -> dict[str, str]:
+    """Give the caller's variables without pip's settings, which only flowrun would honour."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
     return {**kept, "PIP_CONFIG_FILE": os.devnull, "UV_CACHE_DIR": str(cache)}
 
 
-def clear(*folders: Path) -> None:
+def _put_away(lab: Lab, *folders: Path) -> None:
+    """Move folders out of the way.
+
+    They are removed at the end only: ext4 is slow to make folders where many were just removed,
+    because it does not take up their inodes again for some seconds, but looks at each of them.
+    """
     for folder in folders:
         if folder.exists():
-            subprocess.run(["chmod", "-R", "u+w", folder], check=True)
-            shutil.rmtree(folder)
+            folder.rename(lab.folder / f"put-away-{os.urandom(6).hex()}")
 
 
-def make_project(folder: Path, requirements: tuple[str, ...]) -> Path:
+def _write_project(folder: Path, requirements: Sequence[str]) -> Path:
     project = folder / "project"
     project.mkdir(parents=True)
-    (project / REQUIREMENTS).write_text("\n".join(requirements))
-    (project / "python_env.yaml").write_text("dependencies: ['-r requirements.txt']")
+    for name, text in _env_files("\n".join(requirements)).items():
+        (project / name).write_text(text)
     return project
 
 
-def timed(action: Callable[[], object]) -> float:
-    start = time.perf_counter()
+def _env_files(requirements: str) -> Mapping[str, str]:
+    return {REQUIREMENTS: requirements, PYTHON_ENV: f"dependencies: ['-r {REQUIREMENTS}']"}
+
+
+def _timed(action: Callable[[], None]) -> Sample:
+    cpu, began = _cpu_s(), time.perf_counter()
     action()
-    return time.perf_counter() - start
+    return Sample(time.perf_counter() - began, _cpu_s() - cpu, peak_kib=0)
+
+
+def _cpu_s() -> float:
+    """Give the processor time of this process and of its children that have ended."""
+    return sum(os.times()[:4])
 
 
 if __name__ == "__main__":

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from flowrun.registry.store import RegistryStore
 from flowrun.registry.uri import open_registry_store
 from flowrun.tracking.artifacts import Artifacts, open_artifacts
+from flowrun.tracking.entities import Page
 from flowrun.tracking.store import TrackingStore
 from flowrun.tracking.uri import open_tracking_store
+
+T = TypeVar("T")
 
 ARTIFACT_ROOT = "mlflow-artifacts:/"
 """Artifacts are named by the server that hands them out, so a name is good from everywhere."""
@@ -46,6 +50,20 @@ def open_stores(uri: str, artifacts_destination: Path | str) -> Iterator[Stores]
             registry.close()
     finally:
         tracking.close()
+
+
+def all_items(search: Callable[[str | None], Page[T]]) -> list[T]:
+    """Give what a search finds, page after page.
+
+    Args:
+        search: page token to page; None is the first one's.
+    """
+    page = search(None)
+    found = list(page.items)
+    while page.next_page_token is not None:
+        page = search(page.next_page_token)
+        found += page.items
+    return found
 
 
 def now_ms() -> int:

@@ -13,7 +13,7 @@ from flowrun.engine.console import metrics_text
 from flowrun.errors import NotFoundError
 from flowrun.registry.entities import ModelVersion, RegisteredModel, Transition
 from flowrun.registry.store import RegistryStore
-from flowrun.stores import Stores
+from flowrun.stores import Stores, all_items
 from flowrun.tracking.entities import Run
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -112,16 +112,11 @@ def transition_to_json(transition: Transition) -> dict[str, object]:
 
 
 def _all_models(registry: RegistryStore, filter_text: str) -> list[RegisteredModel]:
-    found: list[RegisteredModel] = []
-    token: str | None = None
-    while True:
-        page = registry.search_registered_models(
+    return all_items(
+        lambda token: registry.search_registered_models(
             filter_text=filter_text, max_results=1000, page_token=token
         )
-        found += page.items
-        token = page.next_page_token
-        if token is None:
-            return found
+    )
 
 
 def _named_version(registry: RegistryStore, text: str) -> ModelVersion | None:

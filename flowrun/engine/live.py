@@ -19,6 +19,7 @@ from typing import TextIO
 
 from flowrun.errors import NotFoundError, StoreError
 from flowrun.sources.copies import remove
+from flowrun.stores import all_items
 from flowrun.tracking.entities import Run, RunStatus
 from flowrun.tracking.store import TrackingStore
 
@@ -34,7 +35,6 @@ class Session:
 
     id: str
     tracking_uri: str
-    experiment_id: str
     work: str
     """Its folder for steps' working directories."""
     host: str
@@ -93,7 +93,7 @@ def close_left_running(
     """Close as KILLED each run of a session, and each run nested in one, that is still RUNNING."""
     belongs: dict[str, bool] = {}
     closed: list[str] = []
-    for run in _running(store, session.experiment_id):
+    for run in _running(store):
         if _belongs(store, run, session.id, belongs):
             store.log_batch(run.info.run_id, tags={ERROR_TAG: reason})
             store.update_run(run.info.run_id, status=RunStatus.KILLED, end_time_ms=end_time_ms)
@@ -101,17 +101,17 @@ def close_left_running(
     return closed
 
 
-def _running(store: TrackingStore, experiment_id: str) -> list[Run]:
-    runs: list[Run] = []
-    token: str | None = None
-    while True:
-        page = store.search_runs(
-            [experiment_id], filter_text="attributes.status = 'RUNNING'", page_token=token
+def _running(store: TrackingStore) -> list[Run]:
+    """Give all RUNNING runs, of all experiments: a step's client may choose one of its own."""
+    experiment_ids = [
+        experiment.experiment_id
+        for experiment in all_items(lambda token: store.search_experiments(page_token=token))
+    ]
+    return all_items(
+        lambda token: store.search_runs(
+            experiment_ids, filter_text="attributes.status = 'RUNNING'", page_token=token
         )
-        runs += page.items
-        token = page.next_page_token
-        if token is None:
-            return runs
+    )
 
 
 def _belongs(store: TrackingStore, run: Run, session_id: str, known: dict[str, bool]) -> bool:

@@ -11,7 +11,7 @@ import queue
 import threading
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import assert_never
 
 from flowrun.engine.command import CommandRunner
@@ -103,20 +103,21 @@ class PlanRun:
         self._ended: dict[str, StepEnded] = {}
         self._began_ms: dict[str, int] = {}
         self._run_ids: dict[str, str] = {}
+        self._threads: dict[str, threading.Thread] = {}
+        """Of the steps that run now."""
         self._step_ids: dict[str, str] = {}
         """Run id, which is a command's job id as well, to step id."""
         self._cancels = 0
         self._cancelled_by: int | None = None
         self._has_failed_surroundings = False
+        session_id = services.new_id()
+        self._work = services.home.work / session_id
         self._session = Session(
-            id=services.new_id(),
+            id=session_id,
             tracking_uri=services.tracking_uri,
-            experiment_id=request.options.experiment_id,
-            work="",
+            work=str(self._work),
             host=this_host(),
         )
-        self._work = services.home.work / self._session.id
-        self._session = replace(self._session, work=str(self._work))
         self._secrets = frozenset(name for step in request.plan.steps for name in step.secrets)
         self._mask = Masker.of(services.variables[name] for name in self._secrets)
         self._recorder = Recorder(services, request, self._session, self._mask)
@@ -151,8 +152,13 @@ class PlanRun:
         executor = self._services.make_executor(self._printed)
         try:
             status = self._loop(executor)
+        except BaseException:
+            self._cancels += 1  # a bug: nothing more may begin
+            raise
         finally:
             executor.close()
+            for thread in self._threads.values():
+                thread.join()
         run_id = self._finish_pipeline(status)
         counts = Counter(ended.status for ended in self._ended.values())
         duration_ms = self._services.now() - began_ms
@@ -193,8 +199,9 @@ class PlanRun:
                     status = self._act(schedule.on(event), runner)
                 case _Cancel(is_forced):
                     self._tell(CancelBegan(is_forced))
-                    for job_id in list(self._step_ids):
-                        executor.cancel(job_id, force=is_forced)
+                    for step_id in self._threads:
+                        if step_id in self._run_ids:  # else it looks whether it is cancelled
+                            executor.cancel(self._run_ids[step_id], force=is_forced)
                     status = self._act(schedule.on(CancelRequested()), runner)
                 case _Broken(error):
                     raise error
@@ -245,13 +252,16 @@ class PlanRun:
             except BaseException as error:  # noqa: BLE001 - a bug must reach the main thread
                 self._inbox.put(_Broken(error))
 
-        threading.Thread(target=carry_out, name=f"flowrun-{step.id}", daemon=True).start()
+        thread = threading.Thread(target=carry_out, name=f"flowrun-{step.id}", daemon=True)
+        self._threads[step.id] = thread
+        thread.start()
 
     def _take(
         self, step_id: str, outcome: StepOutcome
     ) -> StepSucceeded | StepFailed | StepKilled | StepDeclined:
         """Note how a step ended, tell it, and give the schedule's word for it."""
         result = outcome.result
+        del self._threads[step_id]
         self._results[step_id] = result
         self._has_failed_surroundings |= outcome.is_surroundings
         step = self._steps[step_id]

@@ -1,6 +1,6 @@
 """An environment with nothing in it: made by virtualenv once for each interpreter, then copied.
 
-virtualenv takes longer to start than uv takes to install a small project. What it makes without
+virtualenv takes longer to load than uv takes to install a small project. What it makes without
 seed packages and activation scripts names no path of its own, so that a copy of it is as good.
 """
 
@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 import shutil
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 
 from flowrun.envs.interpreters import Interpreter
 from flowrun.envs.workshop import Workshop
+
+MakeBare = Callable[[Interpreter, Path, Path, Mapping[str, str]], None]
 
 
 class BareEnv:
@@ -30,7 +31,7 @@ class BareEnv:
         """Put a bare environment at the workshop's prefix.
 
         Raises:
-            CommandFailedError: virtualenv can't make one for this interpreter.
+            EnvError: virtualenv can't make one for this interpreter.
         """
         if not self._is_there:
             self._make(shop)
@@ -38,12 +39,9 @@ class BareEnv:
 
     def _make(self, shop: Workshop) -> None:
         made = shop.folder / "bare"
-        command: list[str | Path] = [
-            *(sys.executable, "-P", "-m", "virtualenv", "--quiet", "--no-seed"),
-            *("--no-periodic-update", "--activators", ""),
-            *("--python", self._interpreter.executable, made),
-        ]
-        shop.run(command, self._variables, what="virtualenv")
+        # Not imported above: a warm start does without it.
+        make: MakeBare = import_module("flowrun.envs.bare_maker").make_bare
+        make(self._interpreter, made, self._template.parent / "virtualenv", self._caller)
         self._template.parent.mkdir(parents=True, exist_ok=True)
         if self._template.exists() and not self._is_there:
             shutil.rmtree(self._template)
@@ -57,14 +55,6 @@ class BareEnv:
     @property
     def _is_there(self) -> bool:
         return (self._template / "bin/python").exists()
-
-    @property
-    def _variables(self) -> dict[str, str]:
-        """The caller's variables without settings for virtualenv, which may want other things."""
-        kept = {k: v for k, v in self._caller.items() if not k.startswith("VIRTUALENV_")}
-        if app_data := self._caller.get("VIRTUALENV_OVERRIDE_APP_DATA"):
-            kept["VIRTUALENV_OVERRIDE_APP_DATA"] = app_data
-        return {**kept, "VIRTUALENV_CONFIG_FILE": os.devnull}
 
 
 def _identity(interpreter: Interpreter) -> str:

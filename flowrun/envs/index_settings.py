@@ -17,7 +17,6 @@ _UV_INDEX = (
     "UV_INDEX_URL",
     "UV_EXTRA_INDEX_URL",
     "UV_FIND_LINKS",
-    "UV_NO_INDEX",
 )
 _DECIDING = (
     *_UV_INDEX,
@@ -58,12 +57,12 @@ _MISLEADING = frozenset(
 )
 """Set for other environments or projects than the one that is built here."""
 
-# pip's option to uv's variable.
+_NO_INDEX = "no-index"
+# pip's option to uv's variable; uv has none for no-index.
 _SAME = {
     "index-url": "UV_DEFAULT_INDEX",
     "extra-index-url": "UV_EXTRA_INDEX_URL",
     "find-links": "UV_FIND_LINKS",
-    "no-index": "UV_NO_INDEX",
     "trusted-host": "UV_INSECURE_HOST",
     "cert": "SSL_CERT_FILE",
 }
@@ -78,13 +77,19 @@ def uv_variables(variables: Mapping[str, str]) -> dict[str, str]:
     """
     ours = {name: value for name, value in variables.items() if name not in _MISLEADING}
     pip = _pip_options(variables)
-    if any(name in variables for name in _UV_INDEX) or _uv_files_name_an_index(variables):
+    if _is_set_for_uv(variables):
         pip = {name: value for name, value in pip.items() if name in {"trusted-host", "cert"}}
-    taken = {_SAME[name]: value for name, value in pip.items()}
+    taken = {_SAME[name]: value for name, value in pip.items() if name in _SAME}
     if "UV_EXTRA_INDEX_URL" in taken:
         taken["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     fixed = {"NO_COLOR": "1", "UV_NO_PROGRESS": "1", "UV_NO_WRAP": "1"}
     return {**taken, **ours, **fixed}
+
+
+def forbids_index(variables: Mapping[str, str]) -> bool:
+    """Tell whether pip is told to ask no index, and uv is told nothing about indexes."""
+    said = _pip_options(variables).get(_NO_INDEX, "").strip().lower()
+    return said in {"1", "true", "yes", "on", "t", "y"} and not _is_set_for_uv(variables)
 
 
 def settings_digest(uv: Mapping[str, str]) -> str:
@@ -113,17 +118,15 @@ def _pip_options(variables: Mapping[str, str]) -> dict[str, str]:
         for section in ("global", "install"):
             if parser.has_section(section):
                 options.update((key.replace("_", "-"), text) for key, text in parser.items(section))
-    for name in _SAME:
+    for name in (*_SAME, _NO_INDEX):
         value = variables.get("PIP_" + name.upper().replace("-", "_"))
         if value is not None:
             options[name] = value
-    return {name: _in_uvs_words(name, options[name]) for name in _SAME if options.get(name)}
+    return {name: _in_uvs_words(name, value) for name, value in options.items() if value}
 
 
 def _in_uvs_words(name: str, value: str) -> str:
     words = value.split()
-    if name == "no-index":
-        return "true" if value.strip().lower() in {"1", "true", "yes", "on", "t", "y"} else "false"
     return ",".join(words) if name == "find-links" else " ".join(words)
 
 
@@ -153,6 +156,10 @@ def _uv_files(variables: Mapping[str, str]) -> Iterable[Path]:
     if config := _config_home(variables):
         files.append(config / "uv/uv.toml")
     return files
+
+
+def _is_set_for_uv(variables: Mapping[str, str]) -> bool:
+    return any(name in variables for name in _UV_INDEX) or _uv_files_name_an_index(variables)
 
 
 def _uv_files_name_an_index(variables: Mapping[str, str]) -> bool:

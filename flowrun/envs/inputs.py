@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import assert_never
 
@@ -15,7 +15,7 @@ from flowrun.envs.manager import Description, Form, describe
 from flowrun.envs.project_files import read_text
 from flowrun.envs.pyproject import read_pyproject
 from flowrun.envs.python_env import PythonEnv, read_conda, read_python_env
-from flowrun.envs.requirements import Requirements, read_requirements
+from flowrun.envs.requirements import Option, Requirements, read_requirements
 from flowrun.spec.project import Mark
 
 _TREE_IN_UV_LOCK = re.compile(r'source = \{ (?:editable|directory|path) = "([^"]+)" \}')
@@ -34,6 +34,12 @@ class Inputs:
     notes: tuple[str, ...] = ()
     uv_lock: str | None = None
     """The text of a uv.lock, which then decides instead of `requirements`."""
+
+    def without_index(self) -> Inputs:
+        """Return the same, to be had without asking any package index."""
+        asked = self.requirements
+        options = (*asked.options, Option("--no-index", ""))
+        return replace(self, requirements=replace(asked, options=options))
 
     def digest(self, python: str, settings: str) -> str:
         """Return sha256 hex of everything that decides the lock.

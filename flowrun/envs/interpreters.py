@@ -86,9 +86,8 @@ class Interpreters:
     def caller(self) -> Interpreter:
         """Return the interpreter that flowrun was called with, the real one under any venv."""
         if str(self._caller) == sys.executable:
-            base: str = getattr(sys, "_base_executable", None) or sys.executable
             abi: str = sysconfig.get_config_var("SOABI") or sys.platform
-            return Interpreter(Path(base), platform.python_version(), abi)
+            return Interpreter(base_executable(), platform.python_version(), abi)
         return self._remembered(str(self._caller)) or self._ask(self._caller, str(self._caller))
 
     def find(self, wanted: str | None) -> Interpreter | None:
@@ -188,6 +187,12 @@ class Interpreters:
     def _memo(self, wanted: str) -> Path:
         path = f"{self._variables['PATH']}\n{self._caller}\n{wanted}"
         return self._memos / f"python-{hashlib.sha256(path.encode()).hexdigest()[:16]}.json"
+
+
+def base_executable() -> Path:
+    """Return the interpreter that runs this: the real one, under any virtual environment."""
+    base: str = getattr(sys, "_base_executable", None) or sys.executable
+    return Path(base)
 
 
 def search_path(variables: Mapping[str, str]) -> str:

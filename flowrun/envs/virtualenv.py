@@ -8,7 +8,7 @@ from pathlib import Path
 import uv
 
 from flowrun.envs.base import EnvRequest, PrefixEnv, Progress
-from flowrun.envs.index_settings import uv_variables
+from flowrun.envs.index_settings import forbids_index, uv_variables
 from flowrun.envs.inputs import read_inputs
 from flowrun.envs.interpreters import Interpreters
 from flowrun.envs.manager import VIRTUALENV
@@ -21,6 +21,7 @@ class VirtualenvBackend:
 
     def __init__(self, surroundings: Surroundings) -> None:
         variables = uv_variables(surroundings.variables)
+        self._forbids_index = forbids_index(surroundings.variables)
         self._tools = Tools(
             functools.cache(uv.find_uv_bin), variables, surroundings.variables, surroundings.memos
         )
@@ -43,6 +44,8 @@ class VirtualenvBackend:
     def recipe(self, request: EnvRequest, progress: Progress) -> VirtualenvRecipe:
         """Read everything, and have uv download the Python if it is not there and may be."""
         inputs = read_inputs(request)
+        if self._forbids_index:
+            inputs = inputs.without_index()
         interpreter = self._interpreters.find(inputs.python)
         if interpreter is None:
             wanted = inputs.python or ""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from flowrun.envs.base import EnvRequest, PrefixEnv
+from flowrun.envs.base import EnvRequest, PrefixEnv, never
 from flowrun.envs.store import EnvStore
 from flowrun.spec.project import EnvKind, EnvSpec, Mark
 from tests.envs.wheels import write_wheel
@@ -54,8 +54,15 @@ class EnvSpace:
     def check(self, spec: EnvSpec | None = None, manager: str | None = None) -> None:
         self.store().check(self.request(spec), manager)
 
-    def ensure(self, spec: EnvSpec | None = None, manager: str | None = None) -> PrefixEnv:
-        return self.store().ensure(self.request(spec), manager, self.said.append)
+    def ensure(
+        self,
+        spec: EnvSpec | None = None,
+        manager: str | None = None,
+        *,
+        is_cancelled: Callable[[], bool] = never,
+    ) -> PrefixEnv:
+        request = self.request(spec)
+        return self.store().ensure(request, manager, self.said.append, is_cancelled=is_cancelled)
 
     def python(self, env: PrefixEnv, code: str) -> str:
         return run(env.python, "-c", code, directory=self.folder)
@@ -96,8 +103,8 @@ def space(tmp_path: Path, uv_cache: Path) -> EnvSpace:
             "PATH": "/usr/bin:/bin",
             "PYENV_ROOT": str(Path(sys.base_prefix).parent.parent),
             "UV_CACHE_DIR": str(uv_cache),
-            "UV_FIND_LINKS": str(tmp_path / "wheels"),
-            "UV_NO_INDEX": "1",
+            "PIP_FIND_LINKS": str(tmp_path / "wheels"),
+            "PIP_NO_INDEX": "1",
             "UV_PYTHON_DOWNLOADS": "never",
             "XDG_CONFIG_DIRS": str(tmp_path / "etc"),
         },

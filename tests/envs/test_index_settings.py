@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from flowrun.envs.index_settings import settings_digest, uv_variables
+from flowrun.envs.index_settings import forbids_index, settings_digest, uv_variables
+from flowrun.errors import EnvError
 from tests.envs.conftest import EnvSpace
 
 INDEX = "https://user:pw@index.example/simple"
@@ -31,7 +32,6 @@ SETTINGS = {
             "PIP_FIND_LINKS": "/x /y",
             "PIP_CERT": "/ca.pem",
             "PIP_TRUSTED_HOST": "a b",
-            "PIP_NO_INDEX": "yes",
         },
         {
             "UV_DEFAULT_INDEX": INDEX,
@@ -40,7 +40,6 @@ SETTINGS = {
             "UV_FIND_LINKS": "/x,/y",
             "SSL_CERT_FILE": "/ca.pem",
             "UV_INSECURE_HOST": "a b",
-            "UV_NO_INDEX": "true",
         },
     ),
     "pip.conf": Setting(
@@ -109,9 +108,27 @@ def test_changed_constraint_file_asks_again(tmp_path: Path) -> None:
     assert settings_digest({"UV_CONSTRAINT": str(limits)}) != first
 
 
-def test_pip_settings_build_an_environment(space: EnvSpace) -> None:
-    del space.variables["UV_FIND_LINKS"], space.variables["UV_NO_INDEX"]
-    space.variables.update(PIP_FIND_LINKS=str(space.wheels), PIP_NO_INDEX="1")
-    space.write({"python_env.yaml": "dependencies: [alpha]"})
-    env = space.ensure()
-    assert space.python(env, "import alpha; print(alpha.version)") == "2.0"
+NO_INDEX = {
+    "pip's variable": ({"PIP_NO_INDEX": "yes"}, "", True),
+    "pip.conf": ({}, "[install]\nno-index = true\n", True),
+    "a variable goes before a file": ({"PIP_NO_INDEX": "0"}, "[install]\nno-index = true\n", False),
+    "uv's settings win": ({"PIP_NO_INDEX": "1", "UV_DEFAULT_INDEX": "https://u"}, "", False),
+    "nothing set": ({}, "", False),
+}
+
+
+@pytest.mark.parametrize(("variables", "pip_conf", "forbidden"), NO_INDEX.values(), ids=NO_INDEX)
+def test_index_is_forbidden_as_pip_is_told(
+    variables: dict[str, str], pip_conf: str, forbidden: bool, tmp_path: Path
+) -> None:
+    file = tmp_path / "pip.conf"
+    file.write_text(pip_conf)
+    always = {"XDG_CONFIG_DIRS": str(tmp_path / "none"), "PIP_CONFIG_FILE": str(file)}
+    assert forbids_index({**always, **variables}) is forbidden
+
+
+def test_forbidden_index_is_not_asked(space: EnvSpace) -> None:
+    space.write({"python_env.yaml": "dependencies: [six]"})
+    with pytest.raises(EnvError, match="there is no package 'six'"):
+        space.ensure()
+    assert not list(Path(space.variables["UV_CACHE_DIR"]).glob("simple-*/*/six.rkyv"))

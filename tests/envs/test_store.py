@@ -16,9 +16,10 @@ import pytest
 
 from flowrun.envs.base import EnvRequest, PrefixEnv
 from flowrun.envs.store import EnvStore
-from flowrun.errors import EnvError
+from flowrun.errors import CancelledError, EnvError
 from flowrun.spec.project import EnvKind, EnvSpec
 from tests.envs.conftest import EnvSpace, run
+from tests.envs.gate import Gate
 from tests.envs.wheels import write_package
 from tests.support.waiting import until
 
@@ -144,27 +145,28 @@ def test_two_processes_build_once(alpha: EnvSpace) -> None:
 
 
 def test_who_waits_for_another_builder_is_told(space: EnvSpace) -> None:
-    gate = slow_package(space)
+    gate = gated_package(space)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(space.ensure)
-        until(lambda: gate.with_suffix(".reached").exists(), what="the build")
+        gate.wait_for_build()
         second = pool.submit(space.ensure)
         waiting = "waiting for another flowrun that is building the environment of python_env.yaml"
         until(lambda: waiting in space.said, what="the notice")
-        gate.touch()
+        gate.open()
         assert first.result() == second.result()
 
 
 def test_killed_builder_is_no_obstacle_and_leaves_nothing(space: EnvSpace) -> None:
-    gate = slow_package(space)
+    gate = gated_package(space)
     context = multiprocessing.get_context("spawn")
     builder = context.Process(target=build, args=(space.folder, space.variables))
     builder.start()
-    until(lambda: gate.with_suffix(".reached").exists(), what="the build")
+    gate.wait_for_build()
     os.kill(builder.pid or 0, signal.SIGKILL)
     builder.join()
     assert not list((space.root / "envs").glob("*.json"))
-    gate.touch()
+    gate.open()
+    gate.wait_for_end()
     env = space.ensure()
     assert space.python(env, "import local; print(local.answer)") == "42"
     assert len(folders(space)) == 1
@@ -187,6 +189,46 @@ def test_interrupted_build_ends_its_programs_and_leaves_nothing(space: EnvSpace)
     assert threading.active_count() == threads
 
 
+@pytest.mark.parametrize("ignores_sigterm", [False, True], ids=["heeding", "stubborn"])
+def test_cancelled_build_ends_with_all_its_processes(
+    ignores_sigterm: bool, space: EnvSpace
+) -> None:
+    gate = gated_package(space, ignores_sigterm=ignores_sigterm)
+    cancelled = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        build = pool.submit(space.ensure, is_cancelled=cancelled.is_set)
+        gate.wait_for_build()
+        cancelled.set()
+        with pytest.raises(CancelledError, match=r"^cancelled during uv pip install$"):
+            build.result(timeout=10)
+    gate.wait_for_end()
+    assert folders(space) == []
+    assert list((space.root / "scratch").iterdir()) == []
+    gate.open()
+    assert space.python(space.ensure(), "import local; print(local.answer)") == "42"
+
+
+def test_waiting_for_another_builder_can_be_cancelled(space: EnvSpace) -> None:
+    gate = gated_package(space)
+    cancelled = threading.Event()
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(space.ensure)
+        gate.wait_for_build()
+        second = pool.submit(space.ensure, is_cancelled=cancelled.is_set)
+        until(lambda: any(text.startswith("waiting") for text in space.said), what="the notice")
+        cancelled.set()
+        with pytest.raises(CancelledError, match="cancelled while another flowrun built its"):
+            second.result(timeout=10)
+        gate.open()
+        assert space.python(first.result(), "import local; print(local.answer)") == "42"
+
+
+def test_search_for_a_python_can_be_cancelled(space: EnvSpace) -> None:
+    space.write({"python_env.yaml": "python: '>=3.8'"})
+    with pytest.raises(CancelledError, match=r"^cancelled during "):
+        space.ensure(is_cancelled=lambda: True)
+
+
 def test_full_disk_is_told_and_leaves_nothing(alpha: EnvSpace) -> None:
     alpha.root.mkdir(mode=0o700)
     (alpha.root / "resolved").write_text("in the way")
@@ -201,17 +243,11 @@ def folders(space: EnvSpace) -> list[Path]:
     return [path for path in envs.iterdir() if path.is_dir()] if envs.exists() else []
 
 
-def slow_package(space: EnvSpace) -> Path:
-    """Ask for a package whose build says that it was reached, and goes on when the gate is made."""
-    gate = space.folder / "gate"
-    write_package(
-        space.project / "pkg",
-        "local",
-        "answer = 42\n",
-        extra=f"import time; p = pathlib.Path({str(gate)!r});"
-        " p.with_suffix('.reached').touch();"
-        " [time.sleep(0.02) for _ in range(1000) if not p.exists()]",
-    )
+def gated_package(space: EnvSpace, *, ignores_sigterm: bool = False) -> Gate:
+    """Ask for a package of the project, and give the gate in its build."""
+    gate = Gate(space.folder / "gate")
+    code = gate.code(ignores_sigterm=ignores_sigterm)
+    write_package(space.project / "pkg", "local", "answer = 42\n", extra=code)
     space.write({"python_env.yaml": "dependencies: [./pkg]"})
     return gate
 

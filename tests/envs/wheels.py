@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import tarfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -54,7 +55,15 @@ def write_package(folder: Path, name: str, body: str, *, extra: str = "") -> Non
         f'[project]\nname = "{name}"\nversion = "1"\n'
         '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
     )
-    (folder / "backend.py").write_text(_BACKEND.format(name=name, extra=extra))
+    (folder / "backend.py").write_text(_BACKEND.format(name=name, extra=extra or "pass"))
+
+
+def write_sdist(folder: Path, package: Path, name: str) -> None:
+    """Write the source distribution of what `write_package` wrote: it is built to learn of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (package / "PKG-INFO").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+    with tarfile.open(folder / f"{name}-1.tar.gz", "w:gz") as archive:
+        archive.add(package, f"{name}-1")
 
 
 def _digest(text: str) -> str:
