@@ -136,12 +136,11 @@ def captured(
         start_new_session=True,
     ) as process:
         try:
-            while True:
+            while not is_cancelled():
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     out, err = process.communicate(timeout=LOOK_EVERY_S)
                     return subprocess.CompletedProcess(words, process.returncode, out, err)
-                if is_cancelled():
-                    raise CancelledError(f"cancelled during `{mask(' '.join(words[:3]))}`")
+            raise CancelledError(f"cancelled during `{mask(' '.join(words[:3]))}`")
         finally:
             if process.poll() is None:
                 _signal_group(process, signal.SIGKILL)
