@@ -21,7 +21,7 @@ from flowrun.engine.registry_steps import (
 from flowrun.engine.services import Services
 from flowrun.engine.values import as_text
 from flowrun.errors import CancelledError, EnvError, FlowrunError, StoreError, UnreachableError
-from flowrun.plan.expressions import StepResult, condition_holds, evaluate
+from flowrun.plan.expressions import StepResult, condition_holds, conditions_text, evaluate
 from flowrun.plan.plan import CommandAction, PipelineEnd, PlannedStep, SelectAction
 from flowrun.spec.project import Promote, Register, Value
 from flowrun.tracking.entities import RunStatus
@@ -214,8 +214,7 @@ class _Turn:
         return lineage_tags(self.runner.services.tracking.get_run(run_id), parent)
 
     def _conditions(self) -> str:
-        conditions = [gate.condition for gate in self.step.gates]
-        return " and ".join(str(value.raw) for value in conditions if value is not None)
+        return conditions_text(self.step, self.results, env=self._env(), champion=self._champion)
 
     def _why(self) -> str:
         conditions = self._conditions()

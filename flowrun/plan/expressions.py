@@ -15,6 +15,7 @@ __all__ = [
     "NotEndedError",
     "StepResult",
     "condition_holds",
+    "conditions_text",
     "evaluate",
     "evaluate_early",
 ]
@@ -86,6 +87,24 @@ def condition_holds(
     if isinstance(step.action, PipelineEnd):
         _check_inner_steps(step, results)
     return True
+
+
+def conditions_text(
+    step: PlannedStep,
+    results: Mapping[str, StepResult],
+    *,
+    env: Mapping[str, str],
+    champion: Champion | None = None,
+) -> str:
+    """Return the conditions of a step in words, with the values they compare; "" without any.
+
+    For arguments see `condition_holds`, which has been asked before.
+    """
+    return " and ".join(
+        ScopeNames(gate.scope, gate.matrix, results, env, champion, gate).explained(gate.condition)
+        for gate in step.gates
+        if gate.condition is not None
+    )
 
 
 def _holds(gate: Gate, names: ScopeNames, step: PlannedStep) -> bool:

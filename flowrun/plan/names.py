@@ -127,6 +127,25 @@ class ScopeNames:
         """Return what an `if` comes to."""
         return self._one(condition_code(value.raw)) if isinstance(value.raw, str) else value.raw
 
+    def explained(self, value: Value) -> str:
+        """Return an `if` as written, with what its names mean: `a.b < 2 (a.b = 3)`."""
+        if not isinstance(value.raw, str):
+            return str(value.raw)
+        code = condition_code(value.raw)
+        known = dict.fromkeys(filter(None, map(self._meaning, names_in(code).paths)))
+        return f"{code.text} ({', '.join(known)})" if known else code.text
+
+    def _meaning(self, path: tuple[str, ...]) -> str | None:
+        """Return what a path means; None where that is no single value, or not to be shown."""
+        if path[0] == "env":
+            return None
+        try:
+            found = self._at(path)
+            text = f"{found:.6g}" if isinstance(found, float) else text_of(found)
+        except (ExpressionError, ExpressionValueError):
+            return None
+        return f"{'.'.join(path)} = {text}"
+
     def success(self) -> bool:
         """Return whether each step that the gate needs has succeeded, or was allowed to fail."""
         gate = self.gate

@@ -69,7 +69,8 @@ def test_registers_and_promotes_only_a_model_that_beats_the_champion(space: Spac
     first = space.flowrun("run", "models", "-P", "rmse=0.7", *LOCAL)
     assert "demo version 1 is now Production and champion" in first.out
     worse = space.flowrun("run", "models", "-P", "rmse=0.9", *LOCAL)
-    assert "promote | skipped - its condition is not met" in worse.out
+    assert "promote | skipped - its condition is not met: " in worse.out
+    assert "champion.metrics.rmse = 0.7" in worse.out
     space.flowrun("run", "models", "-P", "rmse=0.5", *LOCAL)
     shown = space.flowrun("models", "show", "demo", "--json").json()
     assert [

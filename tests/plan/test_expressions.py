@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from flowrun.errors import PlanError
-from flowrun.plan.expressions import StepResult, condition_holds, evaluate
+from flowrun.plan.expressions import StepResult, condition_holds, conditions_text, evaluate
 from flowrun.plan.plan import Plan
 from flowrun.spec.expressions import Code, ExpressionSyntaxError, names_in, path_of, value_of
 from flowrun.spec.project import Mark, Value
@@ -262,6 +262,18 @@ def test_a_promotion_can_be_compared_with_the_champion() -> None:
     assert holds_against(None)
     assert holds_against({"metrics": {"rmse": 0.6}})
     assert not holds_against({"metrics": {"rmse": 0.4}})
+
+
+def test_conditions_are_told_with_the_values_they_compare() -> None:
+    step = step_of(plan_of(CHAMPION), "promote")
+
+    def told(champion: Mapping[str, object] | None) -> str:
+        return conditions_text(step, RESULTS, env={}, champion=lambda: champion)
+
+    condition = "champion is none or steps.one.metrics.rmse < champion.metrics.rmse"
+    assert told(None) == f"{condition} (steps.one.metrics.rmse = 0.5)"
+    values = "steps.one.metrics.rmse = 0.5, champion.metrics.rmse = 0.4"
+    assert told({"metrics": {"rmse": 0.4}}) == f"{condition} ({values})"
 
 
 def test_the_champion_is_asked_for_only_if_it_is_mentioned() -> None:
