@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flowrun.errors import UnsupportedError, UsageError
-from flowrun.tracking.sql.database import open_database
+from flowrun.tracking.sql.sqlite import open_sqlite
 from flowrun.tracking.sql.store import SqlTrackingStore
 from flowrun.tracking.store import TrackingStore
 
@@ -29,7 +29,7 @@ def open_tracking_store(
         UsageError: not a URI of a store. UnsupportedError: one of a kind that comes later.
         StoreError: it can't be opened.
     """
-    database = open_database(sqlite_path(uri))
+    database = open_sqlite(sqlite_path(uri))
     store = SqlTrackingStore(database, artifact_root=artifact_root, now=now, new_id=new_id)
     store.make_default_experiment()
     return store

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 
 from flowrun.registry.entities import Transition
+from flowrun.tracking.sql.database import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +33,14 @@ _SELECT = """
 
 
 def record_stage(
-    connection: sqlite3.Connection, pk: int, version: int, before: str, after: str, act: Act
+    connection: Connection, pk: int, version: int, before: str, after: str, act: Act
 ) -> None:
     """Add that a version's stage changed."""
     _record(connection, pk, version, act, kind="stage", before=before, after=after, alias="")
 
 
 def record_alias(
-    connection: sqlite3.Connection,
+    connection: Connection,
     pk: int,
     alias: str,
     before: int | None,
@@ -57,7 +57,7 @@ def record_alias(
 
 
 def read_history(
-    connection: sqlite3.Connection, pk: int, name: str, version: int | None
+    connection: Connection, pk: int, name: str, version: int | None
 ) -> list[Transition]:
     """Give the history of a model, or of one of its versions, oldest first."""
     return [
@@ -80,7 +80,7 @@ def read_history(
 
 
 def _record(
-    connection: sqlite3.Connection,
+    connection: Connection,
     pk: int,
     version: int,
     act: Act,

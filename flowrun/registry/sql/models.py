@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -23,6 +22,7 @@ from flowrun.registry.sql.search import PROMPT_TAG
 from flowrun.tracking import checks, limits
 from flowrun.tracking.entities import Page
 from flowrun.tracking.paging import offset_of, page_of
+from flowrun.tracking.sql.database import Connection
 from flowrun.tracking.sql.part import chunks, in_order, marks
 
 _INSERT = """
@@ -77,7 +77,7 @@ class SqlRegisteredModels(RegistryPart):
         tags = tags or {}
         for key, value in tags.items():
             checks.check_registry_tag(key, value)
-        with self._database.write() as connection:
+        with self._database.write(name) as connection:
             values = {"name": name, "now": self._now(), "description": description}
             row = connection.execute(_INSERT, values).fetchone()
             if row is None:
@@ -123,7 +123,7 @@ class SqlRegisteredModels(RegistryPart):
 
     def update_registered_model(self, name: str, description: str) -> RegisteredModel:
         """Set the description."""
-        with self._database.write() as connection:
+        with self._database.write(name) as connection:
             pk = find_model(connection, name).pk
             values = {"pk": pk, "description": description, "now": self._now()}
             connection.execute(_DESCRIBE, values)
@@ -131,18 +131,18 @@ class SqlRegisteredModels(RegistryPart):
 
     def delete_registered_model(self, name: str) -> None:
         """Remove one with its versions."""
-        with self._database.write() as connection:
+        with self._database.write(name) as connection:
             connection.execute(_DELETE, {"pk": find_model(connection, name).pk})
 
     def set_registered_model_tag(self, name: str, key: str, value: str) -> None:
         """Set or replace a tag."""
         checks.check_registry_tag(key, value)
-        with self._database.write() as connection:
+        with self._database.write(name) as connection:
             connection.execute(_SET_TAG, (find_model(connection, name).pk, key, value))
 
     def delete_registered_model_tag(self, name: str, key: str) -> None:
         """Remove a tag."""
-        with self._database.write() as connection:
+        with self._database.write(name) as connection:
             pk = find_model(connection, name).pk
             connection.execute(_DELETE_TAG, {"pk": pk, "key": key})
 
@@ -158,14 +158,14 @@ class SqlRegisteredModels(RegistryPart):
     ) -> None:
         """Point an alias to a version."""
         checks.check_alias(alias)
-        with self._database.write() as connection:
+        with self._database.write(name) as connection:
             found = find_version(connection, name, version)
             act = Act(self._now(), user_id, reason, run_id)
             point_alias(connection, found.pk, alias, found.version, act)
 
     def delete_alias(self, name: str, alias: str, *, user_id: str = "") -> None:
         """Remove an alias."""
-        with self._database.write() as connection:
+        with self._database.write(name) as connection:
             pk = find_model(connection, name).pk
             version = _version_of(connection, pk, alias)
             if version is not None:
@@ -179,7 +179,7 @@ class SqlRegisteredModels(RegistryPart):
             return version_by_alias(connection, name, alias)
 
 
-def version_by_alias(connection: sqlite3.Connection, name: str, alias: str) -> ModelVersion:
+def version_by_alias(connection: Connection, name: str, alias: str) -> ModelVersion:
     """Give the version an alias points to; `latest` is the newest of all."""
     pk = find_model(connection, name).pk
     if alias.lower() == "latest":
@@ -193,25 +193,23 @@ def version_by_alias(connection: sqlite3.Connection, name: str, alias: str) -> M
     return read_version(connection, name, str(version))
 
 
-def point_alias(
-    connection: sqlite3.Connection, pk: int, alias: str, version: int, act: Act
-) -> None:
+def point_alias(connection: Connection, pk: int, alias: str, version: int, act: Act) -> None:
     """Let an alias point to a version that exists, with a line in the history."""
     before = _version_of(connection, pk, alias)
     connection.execute(_SET_ALIAS, {"pk": pk, "alias": alias, "version": version})
     record_alias(connection, pk, alias, before, version, act)
 
 
-def _version_of(connection: sqlite3.Connection, pk: int, alias: str) -> int | None:
+def _version_of(connection: Connection, pk: int, alias: str) -> int | None:
     row = connection.execute(_SELECT_ALIAS, {"pk": pk, "alias": alias}).fetchone()
     return row[0] if row else None
 
 
-def _read_model(connection: sqlite3.Connection, name: str) -> RegisteredModel:
+def _read_model(connection: Connection, name: str) -> RegisteredModel:
     return _read_models(connection, [find_model(connection, name).pk])[0]
 
 
-def _read_models(connection: sqlite3.Connection, pks: Sequence[object]) -> list[RegisteredModel]:
+def _read_models(connection: Connection, pks: Sequence[object]) -> list[RegisteredModel]:
     rows = connection.execute(
         f"SELECT {MODEL_COLUMNS} FROM registered_models"
         f" WHERE registered_model_pk IN ({marks(pks)})",

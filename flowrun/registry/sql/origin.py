@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -20,6 +19,7 @@ from flowrun.registry.entities import ModelVersion, parse_stage
 from flowrun.registry.sql.models import version_by_alias
 from flowrun.registry.sql.reading import find_model, latest_versions, read_version
 from flowrun.tracking.entities import LoggedModel
+from flowrun.tracking.sql.database import Connection
 from flowrun.tracking.sql.part import below
 from flowrun.tracking.store import TrackingStore
 
@@ -34,7 +34,7 @@ class Origin:
 
 
 def find_origin(
-    connection: sqlite3.Connection,
+    connection: Connection,
     tracking: TrackingStore,
     source: str,
     run_id: str | None,
@@ -53,7 +53,7 @@ def find_origin(
     return Origin(found.download_uri, run_id, model_id)
 
 
-def _find(connection: sqlite3.Connection, tracking: TrackingStore, source: str) -> Origin:
+def _find(connection: Connection, tracking: TrackingStore, source: str) -> Origin:
     if not is_model_uri(source):
         return Origin(source, None, None)
     match parse_model_uri(source):
@@ -89,7 +89,7 @@ def _of_version(version: ModelVersion) -> Origin:
     return Origin(version.download_uri, version.run_id, version.model_id)
 
 
-def _version_in_stage(connection: sqlite3.Connection, name: str, stage: str) -> ModelVersion:
+def _version_in_stage(connection: Connection, name: str, stage: str) -> ModelVersion:
     wanted = parse_stage(stage)
     for version in latest_versions(connection, [find_model(connection, name).pk]):
         if version.stage is wanted:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,6 +9,7 @@ from typing import NamedTuple
 from flowrun.errors import NotFoundError
 from flowrun.registry.entities import ModelVersion, Stage, VersionStatus
 from flowrun.tracking import checks
+from flowrun.tracking.sql.database import Connection
 from flowrun.tracking.sql.part import marks
 
 
@@ -56,7 +56,7 @@ SELECT_VERSIONS = f"""
 _SELECT_VERSION = f"{SELECT_VERSIONS} WHERE name = :name AND version = :version"
 
 
-def find_model(connection: sqlite3.Connection, name: str) -> StoredModel:
+def find_model(connection: Connection, name: str) -> StoredModel:
     """Give a registered model's row; NotFoundError if there is none."""
     checks.check_registered_model_name(name)
     row = connection.execute(_SELECT_MODEL, {"name": name}).fetchone()
@@ -65,7 +65,7 @@ def find_model(connection: sqlite3.Connection, name: str) -> StoredModel:
     return StoredModel._make(row)
 
 
-def find_version(connection: sqlite3.Connection, name: str, version: str) -> StoredVersion:
+def find_version(connection: Connection, name: str, version: str) -> StoredVersion:
     """Give a version's row; NotFoundError if there is none."""
     checks.check_registered_model_name(name)
     number = checks.parse_version(version)
@@ -75,12 +75,12 @@ def find_version(connection: sqlite3.Connection, name: str, version: str) -> Sto
     return StoredVersion._make(row)
 
 
-def read_version(connection: sqlite3.Connection, name: str, version: str) -> ModelVersion:
+def read_version(connection: Connection, name: str, version: str) -> ModelVersion:
     """Give one version."""
     return to_versions(connection, [find_version(connection, name, version)])[0]
 
 
-def latest_versions(connection: sqlite3.Connection, pks: Sequence[object]) -> list[ModelVersion]:
+def latest_versions(connection: Connection, pks: Sequence[object]) -> list[ModelVersion]:
     """Give the newest version of each stage of some models."""
     rows = connection.execute(
         f"{SELECT_VERSIONS} JOIN ("
@@ -92,9 +92,7 @@ def latest_versions(connection: sqlite3.Connection, pks: Sequence[object]) -> li
     return to_versions(connection, [StoredVersion._make(row) for row in rows])
 
 
-def to_versions(
-    connection: sqlite3.Connection, stored: Sequence[StoredVersion]
-) -> list[ModelVersion]:
+def to_versions(connection: Connection, stored: Sequence[StoredVersion]) -> list[ModelVersion]:
     """Give versions with their tags and aliases, in the same order."""
     pks = sorted({version.pk for version in stored})
     tags: defaultdict[tuple[int, int], dict[str, str]] = defaultdict(dict)
@@ -111,9 +109,7 @@ def to_versions(
     ]
 
 
-def read_aliases(
-    connection: sqlite3.Connection, pks: Sequence[object]
-) -> dict[int, dict[str, int]]:
+def read_aliases(connection: Connection, pks: Sequence[object]) -> dict[int, dict[str, int]]:
     """Give each model's aliases with the versions they point to."""
     aliases: defaultdict[int, dict[str, int]] = defaultdict(dict)
     for pk, alias, version in connection.execute(

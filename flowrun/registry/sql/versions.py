@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 
 from flowrun.errors import InvalidValueError
@@ -25,6 +24,7 @@ from flowrun.registry.sql.reading import (
 from flowrun.tracking import checks, limits
 from flowrun.tracking.entities import Page
 from flowrun.tracking.paging import offset_of, page_of
+from flowrun.tracking.sql.database import Connection
 from flowrun.tracking.sql.part import chunks
 
 _ARCHIVING = (Stage.STAGING, Stage.PRODUCTION)
@@ -89,7 +89,7 @@ class SqlModelVersions(RegistryPart):
         # Before the transaction: it reads the tracking store, whose writers it would hold up.
         with self._database.read() as connection:
             origin = find_origin(connection, self._tracking, source, run_id, model_id)
-        with self._database.write() as connection:
+        with self._database.write(name) as connection:
             pk = find_model(connection, name).pk
             now = self._now()
             (version,) = connection.execute(_NEXT_NUMBER, {"pk": pk, "now": now}).fetchone()
@@ -145,7 +145,7 @@ class SqlModelVersions(RegistryPart):
 
     def update_model_version(self, name: str, version: str, description: str) -> ModelVersion:
         """Set the description."""
-        with self._database.write() as connection:
+        with self._database.write(name) as connection:
             found = find_version(connection, name, version)
             connection.execute(
                 _DESCRIBE,
@@ -202,7 +202,7 @@ class SqlModelVersions(RegistryPart):
                 f"'{stage}' is not an Active stage. "
                 f"Valid stages are {[each.value for each in _ARCHIVING]}"
             )
-        with self._database.write() as connection:
+        with self._database.write(name) as connection:
             found = find_version(connection, name, version)
             act = Act(self._now(), user_id, reason, run_id)
             if stage is not None and archive_existing:
@@ -217,7 +217,7 @@ class SqlModelVersions(RegistryPart):
 
     def delete_model_version(self, name: str, version: str) -> None:
         """Remove a version and the aliases that point to it."""
-        with self._database.write() as connection:
+        with self._database.write(name) as connection:
             found = find_version(connection, name, version)
             act = Act(self._now())
             for alias, number in read_aliases(connection, [found.pk]).get(found.pk, {}).items():
@@ -230,13 +230,13 @@ class SqlModelVersions(RegistryPart):
     def set_model_version_tag(self, name: str, version: str, key: str, value: str) -> None:
         """Set or replace a tag."""
         checks.check_registry_tag(key, value)
-        with self._database.write() as connection:
+        with self._database.write(name) as connection:
             found = find_version(connection, name, version)
             connection.execute(_SET_TAG, (found.pk, found.version, key, value))
 
     def delete_model_version_tag(self, name: str, version: str, key: str) -> None:
         """Remove a tag."""
-        with self._database.write() as connection:
+        with self._database.write(name) as connection:
             found = find_version(connection, name, version)
             connection.execute(_DELETE_TAG, {"pk": found.pk, "version": found.version, "key": key})
 
@@ -247,20 +247,20 @@ class SqlModelVersions(RegistryPart):
             return read_history(connection, find_model(connection, name).pk, name, number)
 
 
-def _others_in(connection: sqlite3.Connection, pk: int, version: int, stage: Stage) -> list[int]:
+def _others_in(connection: Connection, pk: int, version: int, stage: Stage) -> list[int]:
     where = {"pk": pk, "version": version, "stage": stage}
     return [number for (number,) in connection.execute(_SELECT_OTHERS, where).fetchall()]
 
 
 def _move(
-    connection: sqlite3.Connection, pk: int, version: int, before: Stage, after: Stage, act: Act
+    connection: Connection, pk: int, version: int, before: Stage, after: Stage, act: Act
 ) -> None:
     values = {"pk": pk, "version": version, "stage": after, "now": act.time_ms}
     connection.execute(_SET_STAGE, values)
     record_stage(connection, pk, version, before, after, act)
 
 
-def _read(connection: sqlite3.Connection, keys: Sequence[tuple[int, int]]) -> list[ModelVersion]:
+def _read(connection: Connection, keys: Sequence[tuple[int, int]]) -> list[ModelVersion]:
     rows = connection.execute(
         f"{SELECT_VERSIONS} WHERE (registered_model_pk, version) IN"
         f" (VALUES {', '.join('(?, ?)' for _ in keys)})",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -17,6 +16,7 @@ from flowrun.tracking import checks, limits
 from flowrun.tracking.entities import Experiment, LifecycleStage, Page, ViewType
 from flowrun.tracking.paging import offset_of, page_of
 from flowrun.tracking.sql import search
+from flowrun.tracking.sql.database import Connection
 from flowrun.tracking.sql.part import SqlPart, below, chunks, in_order, marks
 from flowrun.tracking.sql.query import Bound
 
@@ -182,7 +182,7 @@ class SqlExperiments(SqlPart):
             connection.execute(_SET_STAGE_OF_RUNS, {"id": row.experiment_id, "stage": after})
 
 
-def find_experiment(connection: sqlite3.Connection, experiment_id: str) -> StoredExperiment:
+def find_experiment(connection: Connection, experiment_id: str) -> StoredExperiment:
     """Give an experiment's row, deleted or not; NotFoundError if there is none."""
     number = checks.parse_experiment_id(experiment_id or DEFAULT_EXPERIMENT_ID)
     row = connection.execute(_SELECT, {"id": number}).fetchone()
@@ -191,7 +191,7 @@ def find_experiment(connection: sqlite3.Connection, experiment_id: str) -> Store
     return StoredExperiment._make(row)
 
 
-def find_active_experiment(connection: sqlite3.Connection, experiment_id: str) -> StoredExperiment:
+def find_active_experiment(connection: Connection, experiment_id: str) -> StoredExperiment:
     """Give an experiment's row; InvalidValueError, as MLflow has it, if it is deleted."""
     row = find_experiment(connection, experiment_id)
     if row.lifecycle_stage != LifecycleStage.ACTIVE:
@@ -202,16 +202,14 @@ def find_active_experiment(connection: sqlite3.Connection, experiment_id: str) -
     return row
 
 
-def _read(connection: sqlite3.Connection, numbers: Sequence[Bound]) -> list[Experiment]:
+def _read(connection: Connection, numbers: Sequence[Bound]) -> list[Experiment]:
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM experiments WHERE experiment_id IN ({marks(numbers)})", numbers
     ).fetchall()
     return _experiments(connection, in_order(numbers, rows))
 
 
-def _experiments(
-    connection: sqlite3.Connection, rows: Sequence[StoredExperiment]
-) -> list[Experiment]:
+def _experiments(connection: Connection, rows: Sequence[StoredExperiment]) -> list[Experiment]:
     numbers = [row[0] for row in rows]
     tags: defaultdict[int, dict[str, str]] = defaultdict(dict)
     for number, key, value in connection.execute(

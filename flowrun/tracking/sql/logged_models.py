@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sqlite3
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -14,6 +13,7 @@ from flowrun.tracking.entities import LoggedModel, Metric, ModelStatus, Page
 from flowrun.tracking.names import name_from_id
 from flowrun.tracking.paging import offset_of, page_of
 from flowrun.tracking.sql import search
+from flowrun.tracking.sql.database import Connection
 from flowrun.tracking.sql.experiments import find_active_experiment
 from flowrun.tracking.sql.part import SqlPart, below, chunks, in_order, marks
 from flowrun.tracking.sql.query import Bound
@@ -80,7 +80,7 @@ class SqlLoggedModels(SqlPart):
         """Make a PENDING model with an artifact folder of its own."""
         checks.check_logged_model_name(name)
         model_id = f"m-{self._new_id()}"
-        with self._database.write() as connection:
+        with self._database.write(model_id) as connection:
             experiment = find_active_experiment(connection, experiment_id)
             connection.execute(
                 _INSERT,
@@ -107,7 +107,7 @@ class SqlLoggedModels(SqlPart):
 
     def finalize_logged_model(self, model_id: str, status: ModelStatus) -> LoggedModel:
         """Say that a model's files are all there, or that they failed."""
-        with self._database.write() as connection:
+        with self._database.write(model_id) as connection:
             _find_model(connection, model_id)
             values = {"model_id": model_id, "status": status, "now": self._now()}
             connection.execute(_SET_STATUS, values)
@@ -115,19 +115,19 @@ class SqlLoggedModels(SqlPart):
 
     def delete_logged_model(self, model_id: str) -> None:
         """Mark a model as deleted."""
-        with self._database.write() as connection:
+        with self._database.write(model_id) as connection:
             _find_model(connection, model_id)
             connection.execute(_DELETE, {"model_id": model_id, "now": self._now()})
 
     def set_logged_model_tags(self, model_id: str, tags: Mapping[str, str]) -> None:
         """Set or replace tags."""
-        with self._database.write() as connection:
+        with self._database.write(model_id) as connection:
             _find_model(connection, model_id)
             connection.executemany(_SET_TAG, _rows(model_id, tags))
 
     def delete_logged_model_tag(self, model_id: str, key: str) -> None:
         """Remove a tag."""
-        with self._database.write() as connection:
+        with self._database.write(model_id) as connection:
             _find_model(connection, model_id)
             where = {"model_id": model_id, "key": key}
             if not connection.execute(_DELETE_TAG, where).fetchone():
@@ -137,7 +137,7 @@ class SqlLoggedModels(SqlPart):
 
     def log_logged_model_params(self, model_id: str, params: Mapping[str, str]) -> None:
         """Add params after creation; one that is there already keeps its value."""
-        with self._database.write() as connection:
+        with self._database.write(model_id) as connection:
             _find_model(connection, model_id)
             connection.executemany(_INSERT_PARAM, _rows(model_id, params))
 
@@ -164,9 +164,7 @@ class SqlLoggedModels(SqlPart):
         return page_of(found, offset, max_results)
 
 
-def _find_model(
-    connection: sqlite3.Connection, model_id: str, *, only_active: bool = False
-) -> StoredModel:
+def _find_model(connection: Connection, model_id: str, *, only_active: bool = False) -> StoredModel:
     statement = _SELECT_ACTIVE if only_active else _SELECT
     row = connection.execute(statement, {"model_id": model_id}).fetchone()
     if row is None:
@@ -174,9 +172,7 @@ def _find_model(
     return StoredModel._make(row)
 
 
-def _read_model(
-    connection: sqlite3.Connection, model_id: str, *, only_active: bool = False
-) -> LoggedModel:
+def _read_model(connection: Connection, model_id: str, *, only_active: bool = False) -> LoggedModel:
     row = _find_model(connection, model_id, only_active=only_active)
     return _models(connection, [row])[0]
 
@@ -185,14 +181,14 @@ def _rows(model_id: str, pairs: Mapping[str, str]) -> list[tuple[str, str, str]]
     return [(model_id, key, value) for key, value in pairs.items()]
 
 
-def _read(connection: sqlite3.Connection, model_ids: Sequence[Bound]) -> list[LoggedModel]:
+def _read(connection: Connection, model_ids: Sequence[Bound]) -> list[LoggedModel]:
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM logged_models WHERE model_id IN ({marks(model_ids)})", model_ids
     ).fetchall()
     return _models(connection, [StoredModel._make(row) for row in in_order(model_ids, rows)])
 
 
-def _models(connection: sqlite3.Connection, stored: Sequence[StoredModel]) -> list[LoggedModel]:
+def _models(connection: Connection, stored: Sequence[StoredModel]) -> list[LoggedModel]:
     model_ids = [model.model_id for model in stored]
     params = _pairs(connection, "logged_model_params", model_ids)
     tags = _pairs(connection, "logged_model_tags", model_ids)
@@ -217,7 +213,7 @@ def _models(connection: sqlite3.Connection, stored: Sequence[StoredModel]) -> li
 
 
 def _pairs(
-    connection: sqlite3.Connection, table: str, model_ids: Sequence[str]
+    connection: Connection, table: str, model_ids: Sequence[str]
 ) -> dict[str, dict[str, str]]:
     pairs: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for model_id, key, value in connection.execute(
@@ -228,7 +224,7 @@ def _pairs(
     return pairs
 
 
-def _metrics(connection: sqlite3.Connection, model_ids: Sequence[str]) -> dict[str, list[Metric]]:
+def _metrics(connection: Connection, model_ids: Sequence[str]) -> dict[str, list[Metric]]:
     metrics: defaultdict[str, list[Metric]] = defaultdict(list)
     for (
         model_id,

@@ -39,8 +39,8 @@ def below(uri: str, *names: str) -> str:
 
 
 def marks(values: Iterable[object]) -> str:
-    """Give the question marks of an SQL list: `?, ?, ?`."""
-    return ", ".join("?" for _ in values)
+    """Give the question marks of an SQL list: `?, ?, ?`; NULL, which nothing equals, for none."""
+    return ", ".join("?" for _ in values) or "NULL"
 
 
 def chunks(items: Sequence[T], size: int = 500) -> Iterator[Sequence[T]]:

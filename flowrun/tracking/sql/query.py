@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from flowrun.errors import InvalidValueError
 from flowrun.tracking.filters import Comparison, FilterValue
+from flowrun.tracking.sql.database import Connection
 
 MAX_JOINS = 40
 """Comparisons and orderings of one search that need a table each; SQLite joins 64 at most."""
@@ -28,7 +28,7 @@ class Query:
     text: str
     values: tuple[Bound, ...]
 
-    def keys(self, connection: sqlite3.Connection, limit: int, offset: int) -> list[Bound]:
+    def keys(self, connection: Connection, limit: int, offset: int) -> list[Bound]:
         """Run it. Only keys go through the sort; the rows are read by key, a page of them."""
         rows = connection.execute(f"{self.text} LIMIT ? OFFSET ?", (*self.values, limit, offset))
         return [key for (key,) in rows]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from flowrun.tracking.entities import Dataset, DatasetInput, Metric, ModelInput, ModelOutput
+from flowrun.tracking.sql.database import Connection
 from flowrun.tracking.sql.part import marks
 
 
@@ -23,7 +23,7 @@ class RunContents:
     model_outputs: dict[int, list[ModelOutput]] = field(default_factory=lambda: defaultdict(list))
 
 
-def read_contents(connection: sqlite3.Connection, run_pks: Sequence[int]) -> RunContents:
+def read_contents(connection: Connection, run_pks: Sequence[int]) -> RunContents:
     """Give everything but the metrics' histories of at most a few hundred runs."""
     contents = RunContents()
     among = f"WHERE run_pk IN ({marks(run_pks)})"
@@ -48,9 +48,7 @@ def read_contents(connection: sqlite3.Connection, run_pks: Sequence[int]) -> Run
     return contents
 
 
-def _read_models(
-    connection: sqlite3.Connection, run_pks: Sequence[int], contents: RunContents
-) -> None:
+def _read_models(connection: Connection, run_pks: Sequence[int], contents: RunContents) -> None:
     for run_pk, direction, model_id, step in connection.execute(
         "SELECT run_pk, direction, model_id, step FROM run_models"
         f" WHERE run_pk IN ({marks(run_pks)}) ORDER BY run_pk, step",
@@ -62,9 +60,7 @@ def _read_models(
             contents.model_outputs[run_pk].append(ModelOutput(model_id, step))
 
 
-def _read_datasets(
-    connection: sqlite3.Connection, run_pks: Sequence[int], contents: RunContents
-) -> None:
+def _read_datasets(connection: Connection, run_pks: Sequence[int], contents: RunContents) -> None:
     rows = connection.execute(
         "SELECT run_pk, dataset_pk, name, digest, source_type, source,"
         " dataset_schema, dataset_profile"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sqlite3
 from collections.abc import Mapping, Sequence
 
 from flowrun.errors import InvalidValueError, NotFoundError
@@ -17,6 +16,7 @@ from flowrun.tracking.entities import (
     Page,
 )
 from flowrun.tracking.paging import offset_of, page_of
+from flowrun.tracking.sql.database import Connection
 from flowrun.tracking.sql.part import SqlPart, marks
 from flowrun.tracking.sql.runs import find_active_run, find_run, set_tags
 
@@ -89,7 +89,7 @@ class SqlRunData(SqlPart):
         params = checks.check_params(params or {})
         tags = checks.check_tags(tags or {})
         checks.check_batch_size(len(metrics), len(params), len(tags))
-        with self._database.write() as connection:
+        with self._database.write(run_id) as connection:
             run_pk = find_active_run(connection, run_id).run_pk
             if params:
                 _log_params(connection, run_pk, run_id, params)
@@ -100,7 +100,7 @@ class SqlRunData(SqlPart):
 
     def delete_tag(self, run_id: str, key: str) -> None:
         """Remove a tag of an active run."""
-        with self._database.write() as connection:
+        with self._database.write(run_id) as connection:
             run_pk = find_active_run(connection, run_id).run_pk
             if not connection.execute(_DELETE_TAG, {"run_pk": run_pk, "key": key}).fetchone():
                 raise NotFoundError(f"No tag with name: {key} in run with id {run_id}")
@@ -147,7 +147,7 @@ class SqlRunData(SqlPart):
 
     def log_outputs(self, run_id: str, models: Sequence[ModelOutput]) -> None:
         """Add logged models that the run made."""
-        with self._database.write() as connection:
+        with self._database.write(run_id) as connection:
             run_pk = find_active_run(connection, run_id).run_pk
             rows = [(run_pk, "output", model.model_id, model.step) for model in models]
             connection.executemany(_INSERT_RUN_MODEL, rows)
@@ -161,7 +161,7 @@ def stored_value(value: float) -> tuple[float, int]:
 
 
 def _log_metrics(
-    connection: sqlite3.Connection, run_pk: int, run_id: str, metrics: Sequence[Metric]
+    connection: Connection, run_pk: int, run_id: str, metrics: Sequence[Metric]
 ) -> None:
     rows = []
     latest: dict[str, tuple[int, int, float, int]] = {}
@@ -179,9 +179,7 @@ def _log_metrics(
     _log_model_metrics(connection, run_id, [each for each in metrics if each.model_id])
 
 
-def _log_model_metrics(
-    connection: sqlite3.Connection, run_id: str, metrics: Sequence[Metric]
-) -> None:
+def _log_model_metrics(connection: Connection, run_id: str, metrics: Sequence[Metric]) -> None:
     for model_id in {metric.model_id for metric in metrics}:
         if not connection.execute(_SELECT_MODEL, {"model_id": model_id}).fetchone():
             raise NotFoundError(f"Logged model with ID '{model_id}' not found.")
@@ -198,7 +196,7 @@ def _log_model_metrics(
 
 
 def _log_params(
-    connection: sqlite3.Connection, run_pk: int, run_id: str, params: Mapping[str, str]
+    connection: Connection, run_pk: int, run_id: str, params: Mapping[str, str]
 ) -> None:
     known = dict(
         connection.execute(
@@ -233,7 +231,7 @@ def _params_changed(
 
 
 def _log_dataset(
-    connection: sqlite3.Connection, run_pk: int, experiment_id: int, given: DatasetInput
+    connection: Connection, run_pk: int, experiment_id: int, given: DatasetInput
 ) -> None:
     dataset_pk = _dataset_pk(connection, experiment_id, given.dataset)
     where = {"run_pk": run_pk, "dataset_pk": dataset_pk}
@@ -242,7 +240,7 @@ def _log_dataset(
         connection.executemany(_INSERT_DATASET_TAG, rows)
 
 
-def _dataset_pk(connection: sqlite3.Connection, experiment_id: int, dataset: Dataset) -> int:
+def _dataset_pk(connection: Connection, experiment_id: int, dataset: Dataset) -> int:
     values = {
         "experiment_id": experiment_id,
         "name": dataset.name,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ from flowrun.tracking.entities import (
 from flowrun.tracking.names import name_from_id
 from flowrun.tracking.paging import offset_of, page_of
 from flowrun.tracking.sql import search
+from flowrun.tracking.sql.database import Connection
 from flowrun.tracking.sql.experiments import find_active_experiment
 from flowrun.tracking.sql.part import SqlPart, below, chunks, in_order, marks
 from flowrun.tracking.sql.query import Bound
@@ -88,7 +88,7 @@ class SqlRuns(SqlPart):
         run_id = self._new_id()
         run_name = _name_of(run_id, run_name, tags.get(RUN_NAME_TAG))
         tags[RUN_NAME_TAG] = run_name
-        with self._database.write() as connection:
+        with self._database.write(run_id) as connection:
             experiment = find_active_experiment(connection, experiment_id)
             info = RunInfo(
                 run_id=run_id,
@@ -130,7 +130,7 @@ class SqlRuns(SqlPart):
         run_name: str | None = None,
     ) -> RunInfo:
         """Change what is given of an active run; None leaves a field as it is."""
-        with self._database.write() as connection:
+        with self._database.write(run_id) as connection:
             run_pk = find_active_run(connection, run_id).run_pk
             row = connection.execute(
                 _UPDATE,
@@ -174,12 +174,12 @@ class SqlRuns(SqlPart):
         return page_of(found, offset, max_results)
 
     def _set_stage_of_run(self, run_id: str, stage: LifecycleStage) -> None:
-        with self._database.write() as connection:
+        with self._database.write(run_id) as connection:
             run_pk = find_run(connection, run_id).run_pk
             connection.execute(_SET_STAGE, {"run_pk": run_pk, "stage": stage})
 
 
-def find_run(connection: sqlite3.Connection, run_id: str) -> StoredRun:
+def find_run(connection: Connection, run_id: str) -> StoredRun:
     """Give a run's row, deleted or not; NotFoundError if there is none."""
     row = connection.execute(_SELECT, {"run_id": run_id}).fetchone()
     if row is None:
@@ -187,7 +187,7 @@ def find_run(connection: sqlite3.Connection, run_id: str) -> StoredRun:
     return StoredRun._make(row)
 
 
-def find_active_run(connection: sqlite3.Connection, run_id: str) -> StoredRun:
+def find_active_run(connection: Connection, run_id: str) -> StoredRun:
     """Give a run's row; InvalidValueError, as MLflow has it, if the run is deleted."""
     run = find_run(connection, run_id)
     if run.lifecycle_stage != LifecycleStage.ACTIVE:
@@ -198,7 +198,7 @@ def find_active_run(connection: sqlite3.Connection, run_id: str) -> StoredRun:
     return run
 
 
-def set_tags(connection: sqlite3.Connection, run_pk: int, tags: Mapping[str, str]) -> None:
+def set_tags(connection: Connection, run_pk: int, tags: Mapping[str, str]) -> None:
     """Set or replace tags of a run; the one that is its name renames the run."""
     connection.executemany(_SET_TAG, _rows(run_pk, tags))
     if name := tags.get(RUN_NAME_TAG):
@@ -218,14 +218,14 @@ def _rows(run_pk: int, pairs: Mapping[str, str]) -> list[tuple[int, str, str]]:
     return [(run_pk, key, value) for key, value in pairs.items()]
 
 
-def _read(connection: sqlite3.Connection, run_pks: Sequence[Bound]) -> list[Run]:
+def _read(connection: Connection, run_pks: Sequence[Bound]) -> list[Run]:
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM runs WHERE run_pk IN ({marks(run_pks)})", run_pks
     ).fetchall()
     return _runs(connection, [StoredRun._make(row) for row in in_order(run_pks, rows)])
 
 
-def _runs(connection: sqlite3.Connection, stored: Sequence[StoredRun]) -> list[Run]:
+def _runs(connection: Connection, stored: Sequence[StoredRun]) -> list[Run]:
     contents = read_contents(connection, [run.run_pk for run in stored])
     return [
         Run(

@@ -19,7 +19,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine
 
 from flowrun.errors import StoreError
-from flowrun.tracking.sql.database import APPLICATION_ID, REVISION
+from flowrun.tracking.sql.database import REVISION
+from flowrun.tracking.sql.sqlite import APPLICATION_ID
 
 _FOLDER = Path(__file__).parent
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from flowrun.tracking.entities import ViewType
-from flowrun.tracking.sql.database import Database, open_database
 from flowrun.tracking.sql.search import runs_query
+from flowrun.tracking.sql.sqlite import SqliteDatabase, open_sqlite
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = open_database(tmp_path / "flowrun.db")
+def database(tmp_path: Path) -> Iterator[SqliteDatabase]:
+    database = open_sqlite(tmp_path / "flowrun.db")
     yield database
     database.close()
 
@@ -31,18 +31,18 @@ def database(tmp_path: Path) -> Iterator[Database]:
     }.values(),
 )
 def test_search_starts_from_its_index(
-    database: Database, filter_text: str, order_by: list[str], first: str
+    database: SqliteDatabase, filter_text: str, order_by: list[str], first: str
 ) -> None:
     assert plan(database, filter_text, order_by)[0].startswith(first)
 
 
-def test_id_in_a_tag_is_looked_up(database: Database) -> None:
+def test_id_in_a_tag_is_looked_up(database: SqliteDatabase) -> None:
     steps = plan(database, f"tags.`flowrun.fingerprint` = '{'0' * 64}'", [])
     assert steps[0].startswith("SEARCH runs USING INTEGER PRIMARY KEY")
     assert any("INDEX tags_by_value" in step for step in steps)
 
 
-def plan(database: Database, filter_text: str, order_by: list[str]) -> list[str]:
+def plan(database: SqliteDatabase, filter_text: str, order_by: list[str]) -> list[str]:
     query = runs_query([0], ViewType.ACTIVE_ONLY, filter_text, order_by)
     with database.read() as connection:
         rows = connection.execute(f"EXPLAIN QUERY PLAN {query.text} LIMIT 100", query.values)

@@ -18,7 +18,8 @@ from sqlalchemy import create_engine
 from sqlmodel import SQLModel
 
 import flowrun.tracking.sql.database as database_module
-from flowrun.tracking.sql.database import REVISION, open_database
+from flowrun.tracking.sql.database import REVISION
+from flowrun.tracking.sql.sqlite import open_sqlite
 from flowrun.tracking.sql.upgrade import migrate, schema_of, upgrade
 from tests.support.stores import tracking_store
 
@@ -52,7 +53,7 @@ def schema(path: Path) -> set[tuple[str, str]]:
 
 def test_schema_text_is_what_the_migrations_make(tmp_path: Path) -> None:
     migrate(tmp_path / "migrated.db")
-    open_database(tmp_path / "new.db").close()
+    open_sqlite(tmp_path / "new.db").close()
     assert schema(tmp_path / "new.db") == schema(tmp_path / "migrated.db")
     assert schema_of(tmp_path / "migrated.db") == (SQL_FOLDER / "schema.sql").read_text()
 
@@ -88,7 +89,7 @@ def test_there_are_statements_to_check() -> None:
 
 @pytest.mark.parametrize("text", STATEMENTS.values(), ids=STATEMENTS)
 def test_statement_fits_the_schema(text: str, tmp_path: Path) -> None:
-    database = open_database(tmp_path / "flowrun.db")
+    database = open_sqlite(tmp_path / "flowrun.db")
     with contextlib.closing(sqlite3.connect(database.path)) as connection:
         values = (0,) * text.count("?") or _AnyValues()
         assert connection.execute(f"EXPLAIN {text}", values).fetchall()

@@ -16,7 +16,7 @@ import pytest
 
 from flowrun.errors import StoreError
 from flowrun.tracking.entities import Metric
-from flowrun.tracking.sql.database import open_database
+from flowrun.tracking.sql.sqlite import open_sqlite
 from tests.support.stores import tracking_store
 
 PRELUDE = """
@@ -44,7 +44,7 @@ def finish(process: subprocess.Popen[str]) -> str:
 
 def refusal(path: Path) -> str:
     with pytest.raises(StoreError) as error:
-        open_database(path)
+        open_sqlite(path)
     return str(error.value)
 
 
@@ -143,8 +143,8 @@ def test_kill_within_a_transaction_undoes_it(tmp_path: Path) -> None:
     with tracking_store(path) as store:
         before = store.get_experiment("0")
     script = """
-from flowrun.tracking.sql.database import open_database
-database = open_database(path)
+from flowrun.tracking.sql.sqlite import open_sqlite
+database = open_sqlite(path)
 with database.write() as connection:
     connection.execute("UPDATE experiments SET name = 'half'")
     print("inside", flush=True)
@@ -179,7 +179,7 @@ def test_database_of_another_program_is_refused(tmp_path: Path) -> None:
 
 def test_store_of_a_newer_flowrun_is_refused_untouched(tmp_path: Path) -> None:
     path = tmp_path / "flowrun.db"
-    open_database(path).close()
+    open_sqlite(path).close()
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
         connection.commit()
@@ -220,7 +220,7 @@ def test_file_in_place_of_a_folder_is_refused(tmp_path: Path) -> None:
 
 def test_writer_that_waits_too_long_says_who_keeps_it(tmp_path: Path) -> None:
     path = tmp_path / "flowrun.db"
-    holder, waiter = open_database(path), open_database(path, busy_timeout_s=0.05)
+    holder, waiter = open_sqlite(path), open_sqlite(path, busy_timeout_s=0.05)
     with holder.write(), pytest.raises(StoreError) as error, waiter.write():
         pass
     assert error.value.message == f"store {path}: another process keeps it locked"
@@ -231,7 +231,7 @@ def test_writer_that_waits_too_long_says_who_keeps_it(tmp_path: Path) -> None:
 
 
 def test_error_inside_a_transaction_undoes_it(tmp_path: Path) -> None:
-    database = open_database(tmp_path / "flowrun.db")
+    database = open_sqlite(tmp_path / "flowrun.db")
 
     def fail_half_way() -> None:
         with database.write() as connection:

@@ -1,0 +1,245 @@
+"""A store's database in SQLite: opening it, transactions, and SQLite's errors in plain words.
+
+Statements run on the driver's own connection. Importing SQLAlchemy, SQLModel and Alembic costs
+more than a whole `flowrun run` may take, so they are loaded only to upgrade a store that an older
+flowrun made (docs/decisions/0001-store.md).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib
+import os
+import sqlite3
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+from flowrun.errors import InvalidValueError, StoreError
+from flowrun.tracking.sql.database import REVISION
+
+APPLICATION_ID = 0x666C6F77
+"""`flow`, in the header of the file, tells a flowrun store from any other SQLite database.
+
+Source: https://www.sqlite.org/pragma.html#pragma_application_id
+"""
+
+_SCHEMA = Path(__file__).with_name("schema.sql")
+
+_PLAIN_WORDS = {
+    sqlite3.SQLITE_FULL: ("the disk is full", "Free some space; nothing was half written."),
+    sqlite3.SQLITE_BUSY: (
+        "another process keeps it locked",
+        "Try again once it is done; nothing was written.",
+    ),
+    sqlite3.SQLITE_READONLY: ("it can't be written to", "Check the permissions of its folder."),
+    sqlite3.SQLITE_PERM: ("access is denied", "Check the permissions of its folder."),
+    sqlite3.SQLITE_CANTOPEN: ("it can't be opened", "Check that it is a file you may read."),
+    sqlite3.SQLITE_NOTADB: (
+        "it is not a SQLite database",
+        "Give another path, or move the file away.",
+    ),
+    sqlite3.SQLITE_CORRUPT: (
+        "it is damaged",
+        "Restore it from a backup, or save what can be read with `sqlite3 FILE .recover`.",
+    ),
+    sqlite3.SQLITE_IOERR: ("its disk failed to read or write", "Check the disk and its space."),
+}
+
+
+class SqliteDatabase:
+    """A SQLite file; a transaction borrows a connection that is idle, or opens one."""
+
+    is_quick = True
+
+    def __init__(self, path: Path, busy_timeout_s: float) -> None:
+        self.path = path
+        self._busy_timeout_s = busy_timeout_s
+        self._idle: deque[sqlite3.Connection] = deque()
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection that sees one state of the store until the end."""
+        with self._transaction("BEGIN") as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def write(self, what: str | None = None) -> Iterator[sqlite3.Connection]:
+        """Give a connection whose changes are all kept at the end, or none on any error."""
+        del what  # SQLite's writers all wait for each other here
+        with self._transaction("BEGIN IMMEDIATE") as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close all idle connections."""
+        while self._idle:
+            self._idle.pop().close()
+
+    @contextlib.contextmanager
+    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
+        with self._plain_errors():
+            connection = self._borrow()
+            try:
+                connection.execute(begin)
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                self._roll_back(connection)
+                raise
+            self._idle.append(connection)
+
+    def _roll_back(self, connection: sqlite3.Connection) -> None:
+        try:
+            connection.rollback()
+        except sqlite3.Error:
+            # A connection that can't even roll back is not used again; closing it does.
+            connection.close()
+        else:
+            self._idle.append(connection)
+
+    def _borrow(self) -> sqlite3.Connection:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return _connect(self.path, self._busy_timeout_s)
+
+    @contextlib.contextmanager
+    def _plain_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise store_error(self.path, error) from error
+        except UnicodeEncodeError as error:
+            raise InvalidValueError(
+                f"a text holds {error.object[error.start : error.end]!r}, "
+                "half of a surrogate pair, which is no character"
+            ) from error
+        except OverflowError as error:
+            raise InvalidValueError("a number does not fit into 64 bits") from error
+
+
+def open_sqlite(path: Path, *, busy_timeout_s: float = 60.0) -> SqliteDatabase:
+    """Open a store's database; make it if the file is absent or empty, upgrade it if it is older.
+
+    Args:
+        path: made with mode 0600, folders that are missing with 0700.
+        busy_timeout_s: how long a writer waits for another one before it gives up.
+
+    Raises:
+        StoreError: it can't be opened, is no flowrun store, or a newer flowrun made it.
+    """
+    try:
+        if _is_absent(path):
+            _create(path)
+    except (OSError, sqlite3.Error) as error:
+        raise store_error(path, error) from error
+    database = SqliteDatabase(path, busy_timeout_s)
+    try:
+        if _revision(database) != REVISION:
+            _upgrade(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def store_error(path: Path, error: OSError | sqlite3.Error) -> StoreError:
+    """Give the plain words for an error of the disk or of SQLite."""
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename not in {None, str(path)} else ""
+        return StoreError(f"store {path}: {where}{error.strerror or error}")
+    # A negative code is Python's own misuse of the driver: a bug, told as it is.
+    code = getattr(error, "sqlite_errorcode", -1) & 0xFF
+    reason, hint = _PLAIN_WORDS.get(code, (str(error), None))
+    return StoreError(f"store {path}: {reason}", hint)
+
+
+def _is_absent(path: Path) -> bool:
+    return not path.exists() or (path.is_file() and path.stat().st_size == 0)
+
+
+def _create(path: Path) -> None:
+    """Build the database beside its place and put it there whole.
+
+    Two processes may come here at once: the second waits for the lock, and finds it done.
+    """
+    for folder in reversed(path.absolute().parents):
+        # Not `parents=True`, which makes the folders between with the mode of the umask.
+        folder.mkdir(mode=0o700, exist_ok=True)
+    with _lock(path):
+        if not _is_absent(path):
+            return
+        building = path.with_name(f"{path.name}.new")
+        building.unlink(missing_ok=True)
+        os.close(os.open(building, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        try:
+            with contextlib.closing(_connect(building, 0)) as connection:
+                # Nobody else sees the file yet, so one sync at the end is enough.
+                connection.execute("PRAGMA synchronous = OFF")
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.executescript(f"BEGIN;\n{_SCHEMA.read_text()}COMMIT;")
+            _sync(building)
+            building.replace(path)
+        finally:
+            building.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _upgrade(database: SqliteDatabase) -> None:
+    with _lock(database.path):
+        revision = _revision(database)
+        if revision != REVISION:
+            # By name: it imports Alembic and SQLAlchemy, which an up-to-date store never needs.
+            upgrade = importlib.import_module("flowrun.tracking.sql.upgrade")
+            upgrade.upgrade(database.path, revision)
+
+
+def _revision(database: SqliteDatabase) -> str:
+    with database.read() as connection:
+        (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+        if application_id != APPLICATION_ID:
+            raise StoreError(
+                f"store {database.path}: it is a SQLite database, but no flowrun store",
+                "Give another path. A database of MLflow's own can't be used in place.",
+            )
+        (revision,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        return str(revision)
+
+
+def _connect(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
+        timeout=busy_timeout_s,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+    connection.execute("PRAGMA foreign_keys = ON")
+    # In WAL mode NORMAL survives the end of any process; only a power cut can take the last
+    # commits with it, never half of one. Source: https://www.sqlite.org/pragma.html
+    connection.execute("PRAGMA synchronous = NORMAL")
+    # Each checkpoint waits for the disk. After 8,000 pages (32 MB) instead of 1,000 there are so
+    # few that making 20,000 runs takes half the time.
+    connection.execute("PRAGMA wal_autocheckpoint = 8000")
+    # MLflow's LIKE tells upper from lower case, SQLite's own does not.
+    connection.execute("PRAGMA case_sensitive_like = ON")
+    return connection
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
