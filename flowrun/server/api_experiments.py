@@ -7,8 +7,9 @@ from flowrun.server.messages import Call, Permission, Route
 from flowrun.server.places import check_location
 from flowrun.tracking.entities import ViewType
 from flowrun.tracking.fields import Fields, JsonObject
-from flowrun.tracking.wire import compact, experiment_json
+from flowrun.tracking.wire import compact, dataset_summary_json, experiment_json
 
+_MAX_EXPERIMENTS_OF_DATASETS = 20
 _VIEW_NUMBERS = dict(enumerate(ViewType, start=1))
 
 
@@ -92,6 +93,20 @@ def delete_experiment_tag(call: Call) -> JsonObject:
     return {}
 
 
+def search_datasets(call: Call) -> JsonObject:
+    """Give the datasets that runs of some experiments read."""
+    experiment_ids = call.fields.texts("experiment_ids")
+    if not experiment_ids:
+        raise InvalidValueError("SearchDatasets request must specify at least one experiment_id.")
+    if len(experiment_ids) > _MAX_EXPERIMENTS_OF_DATASETS:
+        raise InvalidValueError(
+            f"SearchDatasets request cannot specify more than {_MAX_EXPERIMENTS_OF_DATASETS}"
+            f" experiment_ids. Received {len(experiment_ids)} experiment_ids."
+        )
+    found = call.stores.tracking.search_datasets(experiment_ids)
+    return compact(dataset_summaries=[dataset_summary_json(summary) for summary in found])
+
+
 def view_type(fields: Fields, name: str) -> ViewType:
     """Read which lifecycle stages a search looks at: active only, if not said."""
     if not fields.has(name):
@@ -122,4 +137,13 @@ ROUTES = (
     Route("POST", f"{_AT}/restore", _WRITE, restore_experiment),
     Route("POST", f"{_AT}/set-experiment-tag", _WRITE, set_experiment_tag),
     Route("POST", f"{_AT}/delete-experiment-tag", _WRITE, delete_experiment_tag),
+    Route("POST", f"{_AT}/search-datasets", _READ, search_datasets, is_slow=True),
+    # MLflow's proto declares it with a slash too few, and its clients that follow it ask there.
+    Route(
+        "POST",
+        "/api/2.0mlflow/experiments/search-datasets",
+        _READ,
+        search_datasets,
+        is_slow=True,
+    ),
 )

@@ -18,7 +18,6 @@ AREAS = {
         "/api/2.0/mlflow/artifacts/presigned-upload-url",
         "/api/2.0/mlflow/artifacts/presigned-download-url",
     ),
-    "search of datasets": ("/api/2.0/mlflow/experiments/search-datasets",),
     "traces": (
         "/v1/traces",
         "/api/2.0/mlflow/traces",

@@ -93,6 +93,16 @@ class DatasetInput:
 
 
 @dataclass(frozen=True, slots=True)
+class DatasetSummary:
+    """That runs of an experiment read a dataset, and in which context (`mlflow.data.context`)."""
+
+    experiment_id: str
+    name: str
+    digest: str
+    context: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInput:
     """A logged model that a run read."""
 

@@ -107,3 +107,6 @@ VERSION_ALIAS_PATTERN = re.compile(r"[vV]\d+")
 
 BAD_LOGGED_MODEL_NAME_CHARACTERS = ("/", ":", ".", "%", '"', "'")
 """Source: validation.py _validate_logged_model_name."""
+
+MAX_DATASET_SUMMARIES = 1000
+"""Source: SqlAlchemyStore._search_datasets of MLflow 3.17."""

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from flowrun.tracking.entities import (
     DatasetInput,
+    DatasetSummary,
     Experiment,
     LoggedModel,
     Metric,
@@ -158,6 +159,9 @@ class RunStore(Protocol):
 
     def log_outputs(self, run_id: str, models: Sequence[ModelOutput]) -> None:
         """Add logged models that the run made."""
+
+    def search_datasets(self, experiment_ids: Sequence[str]) -> list[DatasetSummary]:
+        """Give what datasets runs of some experiments read, each context once; 1,000 at most."""
 
 
 class LoggedModelStore(Protocol):

@@ -14,6 +14,7 @@ from flowrun.errors import InvalidValueError
 from flowrun.tracking.entities import (
     Dataset,
     DatasetInput,
+    DatasetSummary,
     Experiment,
     LifecycleStage,
     LoggedModel,
@@ -183,6 +184,26 @@ def dataset_input_json(item: DatasetInput) -> JsonObject:
             schema=dataset.schema,
             profile=dataset.profile,
         ),
+    )
+
+
+def dataset_summary_json(summary: DatasetSummary) -> JsonObject:
+    """Give MLflow's `DatasetSummary`."""
+    return compact(
+        experiment_id=summary.experiment_id,
+        name=summary.name,
+        digest=summary.digest,
+        context=summary.context,
+    )
+
+
+def dataset_summary_from(fields: Fields) -> DatasetSummary:
+    """Read MLflow's `DatasetSummary`."""
+    return DatasetSummary(
+        experiment_id=fields.text("experiment_id"),
+        name=fields.text("name"),
+        digest=fields.text("digest"),
+        context=fields.text_or_none("context"),
     )
 
 

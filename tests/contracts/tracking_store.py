@@ -21,6 +21,7 @@ from flowrun.errors import (
 from flowrun.tracking.entities import (
     Dataset,
     DatasetInput,
+    DatasetSummary,
     LifecycleStage,
     Metric,
     ModelInput,
@@ -436,6 +437,25 @@ class RunDataContract:
         store.log_inputs(two, datasets=[DatasetInput(WINE, {"use": "test"})])
         assert store.get_run(one).dataset_inputs == (DatasetInput(WINE, {"use": "train"}),)
         assert store.get_run(two).dataset_inputs == (DatasetInput(WINE, {"use": "test"}),)
+
+    def test_datasets_of_experiments_are_told_once_for_each_context(
+        self, store: TrackingStore
+    ) -> None:
+        other = store.create_experiment("other")
+        for experiment_id, tags in (
+            ("0", {"mlflow.data.context": "train"}),
+            ("0", {"mlflow.data.context": "train"}),
+            ("0", {"mlflow.data.context": "test"}),
+            (other, {"unlike": "context"}),
+        ):
+            run_id = store.create_run(experiment_id).info.run_id
+            store.log_inputs(run_id, datasets=[DatasetInput(WINE, tags)])
+        assert sorted(store.search_datasets(["0"]), key=lambda item: item.context or "") == [
+            DatasetSummary("0", "wine", "d1", "test"),
+            DatasetSummary("0", "wine", "d1", "train"),
+        ]
+        assert store.search_datasets([other, "999"]) == [DatasetSummary(other, "wine", "d1", None)]
+        assert store.search_datasets(["no number", "9" * 30]) == []
 
     def test_threads_log_to_one_run_without_loss(self, store: TrackingStore) -> None:
         run_id = store.create_run("0").info.run_id

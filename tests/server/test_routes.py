@@ -19,6 +19,7 @@ PUBLIC = {
 }
 POSTS_THAT_ONLY_READ = {
     "experiments/search",
+    "experiments/search-datasets",
     "logged-models/search",
     "registered-models/get-latest-versions",
     "runs/search",

@@ -10,12 +10,14 @@ from flowrun.tracking import checks, limits
 from flowrun.tracking.entities import (
     Dataset,
     DatasetInput,
+    DatasetSummary,
     Metric,
     ModelInput,
     ModelOutput,
     Page,
 )
 from flowrun.tracking.paging import offset_of, page_of
+from flowrun.tracking.sql import search
 from flowrun.tracking.sql.database import Connection
 from flowrun.tracking.sql.part import SqlPart, marks
 from flowrun.tracking.sql.runs import find_active_run, find_run, set_tags
@@ -151,6 +153,21 @@ class SqlRunData(SqlPart):
             run_pk = find_active_run(connection, run_id).run_pk
             rows = [(run_pk, "output", model.model_id, model.step) for model in models]
             connection.executemany(_INSERT_RUN_MODEL, rows)
+
+    def search_datasets(self, experiment_ids: Sequence[str]) -> list[DatasetSummary]:
+        """Give what datasets runs of some experiments read."""
+        known = [int(text) for text in experiment_ids if text.isdecimal() and len(text) < 19]
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT DISTINCT experiment_id, name, digest, t.value FROM datasets"
+                " JOIN run_datasets USING (dataset_pk)"
+                " LEFT JOIN run_dataset_tags t ON t.run_pk = run_datasets.run_pk"
+                " AND t.dataset_pk = datasets.dataset_pk AND t.key = ?"
+                f" WHERE experiment_id IN ({marks(known)})"
+                " ORDER BY experiment_id, name, digest, t.value LIMIT ?",
+                (search.CONTEXT_TAG, *known, limits.MAX_DATASET_SUMMARIES),
+            ).fetchall()
+        return [DatasetSummary(str(experiment_id), *columns) for experiment_id, *columns in rows]
 
 
 def stored_value(value: float) -> tuple[float, int]:

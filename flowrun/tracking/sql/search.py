@@ -29,7 +29,8 @@ _STAGES = {
     ViewType.DELETED_ONLY: (LifecycleStage.DELETED,),
     ViewType.ALL: (LifecycleStage.ACTIVE, LifecycleStage.DELETED),
 }
-_CONTEXT_TAG = "mlflow.data.context"
+CONTEXT_TAG = "mlflow.data.context"
+"""Of a dataset that a run read: what for. Source: MLflow, MLFLOW_DATASET_CONTEXT."""
 
 
 def runs_query(
@@ -140,7 +141,7 @@ def _filter_run_by_dataset(parts: QueryParts, comparison: Comparison) -> None:
         text, values = condition("value", comparison)
         parts.only(
             "EXISTS (SELECT 1 FROM run_dataset_tags"
-            f" WHERE run_pk = runs.run_pk AND key = '{_CONTEXT_TAG}' AND {text})",
+            f" WHERE run_pk = runs.run_pk AND key = '{CONTEXT_TAG}' AND {text})",
             *values,
         )
         return
