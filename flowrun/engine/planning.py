@@ -18,6 +18,7 @@ from flowrun.plan.plan import Plan, SubProject
 from flowrun.sources.cache import SourceCache
 from flowrun.sources.resolve import resolve
 from flowrun.sources.source import Source
+from flowrun.sources.uri import joined
 from flowrun.spec.load import find_project_file, load_project
 from flowrun.spec.project import EntryPoint, Parameter, ParameterType, Project, ProjectCall
 
@@ -70,9 +71,9 @@ class Planner:
         code = ProjectCode(source, self._sources.project_dir(source))
         return code, load_project(code.directory)
 
-    def _load(self, call: ProjectCall) -> LoadedProject:
+    def _load(self, call: ProjectCall, caller: str) -> LoadedProject:
         """Find another project that a step calls."""
-        own = self._codes[""].source
+        own = self._codes[caller].source
         try:
             if call.uri.startswith("#") and call.version is None:
                 code, project = self._read(_in_same_tree(own, call.uri))
@@ -121,18 +122,7 @@ def beside(own: Source, uri: str) -> str:
     if not uri.startswith(("./", "../")):
         return uri
     address, hash_sign, subdir = uri.partition("#")
-    host, path = _split_address(own.repo_url or _top_folder(own))
-    return host + posixpath.normpath(posixpath.join(path, address)) + hash_sign + subdir
-
-
-def _split_address(url: str) -> tuple[str, str]:
-    """Split a repository's address before its path: `https://host`, `user@host:`, or nothing."""
-    scheme, separator, rest = url.partition("://")
-    if separator:
-        host, slash, path = rest.partition("/")
-        return f"{scheme}://{host}", slash + path
-    host, colon, path = url.partition(":")
-    return (host + colon, path) if colon and "/" not in host else ("", url)
+    return joined(own.repo_url or _top_folder(own), address) + hash_sign + subdir
 
 
 def _top_folder(own: Source) -> str:

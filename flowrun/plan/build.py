@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from flowrun.errors import PlanError
 from flowrun.plan.expand import Expansion
-from flowrun.plan.loaded import LoadedProject, find_entry_point
+from flowrun.plan.loaded import Load, LoadedProject, find_entry_point
 from flowrun.plan.order import in_order
 from flowrun.plan.params import bind_params, extra_warnings
 from flowrun.plan.plan import Plan
 from flowrun.spec.check import SCRIPT_SUFFIXES
 from flowrun.spec.problems import did_you_mean, listed
-from flowrun.spec.project import EntryPoint, ProjectCall
+from flowrun.spec.project import EntryPoint
 
 __all__ = ["LoadedProject", "build_plan"]
 
@@ -22,13 +22,13 @@ def build_plan(
     entry_point: str = "main",
     params: Mapping[str, str] | None = None,
     *,
-    load: Callable[[ProjectCall], LoadedProject],
+    load: Load,
 ) -> Plan:
     """Return the plan of one entry point. Pure, apart from what `load` does.
 
     Args:
         params: as given on the command line.
-        load: finds a project that a step calls; asked once for each URI and version.
+        load: finds a project that a step calls; asked once for each project, URI and version.
 
     Raises:
         PlanError: no such entry point, or parameters that don't fit.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import InitVar, dataclass, field, replace
 
 from flowrun.errors import PlanError
-from flowrun.plan.loaded import LoadedProject, find_entry_point
+from flowrun.plan.loaded import Load, LoadedProject, find_entry_point
 from flowrun.plan.matrix import Instance, instances_of, known_value
 from flowrun.plan.other_projects import Called, OtherProjects
 from flowrun.plan.plan import (
@@ -86,14 +86,14 @@ class Expansion:
     Steps come in the order of the file, those of a nested pipeline before its end.
     """
 
-    load: InitVar[Callable[[ProjectCall], LoadedProject]]
+    load: InitVar[Load]
     steps: list[PlannedStep] = field(default_factory=list)
     problems: Problems = field(default_factory=Problems)
     others: OtherProjects = field(init=False)
     _before: dict[int, tuple[str, ...]] = field(default_factory=dict)
     """By the identity of a step's spec: a pipeline called a hundred times is read once."""
 
-    def __post_init__(self, load: Callable[[ProjectCall], LoadedProject]) -> None:
+    def __post_init__(self, load: Load) -> None:
         """Begin with nothing planned."""
         self.others = OtherProjects(load, self.problems)
 

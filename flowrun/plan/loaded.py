@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import TypeAlias
 
 from flowrun.plan.command import script_command
 from flowrun.plan.plan import SubProject
-from flowrun.spec.project import EntryPoint, Mark, Project
+from flowrun.spec.project import EntryPoint, Mark, Project, ProjectCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,10 @@ class LoadedProject:
     def key(self) -> str:
         """The project's key in a plan; '' for the one asked for."""
         return self.sub_project.key if self.sub_project else ""
+
+
+Load: TypeAlias = Callable[[ProjectCall, str], LoadedProject]
+"""Finds a project that a step calls, given the key of the project whose step it is."""
 
 
 def find_entry_point(loaded: LoadedProject, name: str) -> EntryPoint | None:

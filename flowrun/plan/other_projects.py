@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from flowrun.plan.loaded import LoadedProject, find_entry_point
+from flowrun.plan.loaded import Load, LoadedProject, find_entry_point
 from flowrun.plan.plan import SubProject
 from flowrun.spec.check import check_call
 from flowrun.spec.check_references import PipelineNames, check_value
@@ -21,13 +21,13 @@ Called = Mapping[str, tuple[LoadedProject, EntryPoint]]
 class OtherProjects:
     """Every project that a plan's steps call."""
 
-    load: Callable[[ProjectCall], LoadedProject]
+    load: Load
     problems: Problems
     sub_projects: dict[str, SubProject] = field(default_factory=dict)
     """By key, as the plan has them."""
     warnings: list[str] = field(default_factory=list)
     """Of their files, with their URIs in front."""
-    _loaded: dict[tuple[str, str | None], LoadedProject] = field(default_factory=dict)
+    _loaded: dict[tuple[str, str, str | None], LoadedProject] = field(default_factory=dict)
 
     def called_by(self, pipeline: EntryPoint, loaded: LoadedProject) -> Called:
         """Return what the pipeline's calls of other projects mean, and note what is wrong.
@@ -36,7 +36,7 @@ class OtherProjects:
             loaded: the project that the pipeline is in.
         """
         called = {
-            step.name: self._called(step, step.action)
+            step.name: self._called(step, step.action, loaded.key)
             for step in pipeline.steps.values()
             if isinstance(step.action, ProjectCall)
         }
@@ -44,8 +44,10 @@ class OtherProjects:
             self._check(pipeline, loaded, called)
         return called
 
-    def _called(self, step: StepSpec, call: ProjectCall) -> tuple[LoadedProject, EntryPoint]:
-        loaded = self._find(call)
+    def _called(
+        self, step: StepSpec, call: ProjectCall, caller: str
+    ) -> tuple[LoadedProject, EntryPoint]:
+        loaded = self._find(call, caller)
         entry_point = find_entry_point(loaded, call.entry_point)
         if entry_point is None:
             known = loaded.project.entry_points
@@ -58,10 +60,11 @@ class OtherProjects:
             entry_point = EntryPoint(call.entry_point, call.mark, command="")
         return loaded, entry_point
 
-    def _find(self, call: ProjectCall) -> LoadedProject:
-        key = (call.uri, call.version)
+    def _find(self, call: ProjectCall, caller: str) -> LoadedProject:
+        # The same relative URI means something else in another project.
+        key = (caller, call.uri, call.version)
         if key not in self._loaded:
-            loaded = self._loaded[key] = self.load(call)
+            loaded = self._loaded[key] = self.load(call, caller)
             if loaded.sub_project is not None:
                 self.sub_projects[loaded.sub_project.key] = loaded.sub_project
             self.warnings += [f"{call.uri}: {text}" for text in loaded.project.warnings]

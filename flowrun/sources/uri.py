@@ -115,7 +115,7 @@ def submodule_uri(parent: GitUri, url: str) -> GitUri:
     Raises:
         SourceError: the URL is none that flowrun fetches from.
     """
-    whole = _joined(parent.url, url) if url.startswith(("./", "../")) else url
+    whole = joined(parent.url, url) if url.startswith(("./", "../")) else url
     if whole.startswith("/"):
         whole = Path(whole).as_uri()
     if "://" not in whole:
@@ -236,8 +236,8 @@ def _file_path(parts: SplitResult, text: str) -> Path:
     return Path(path)
 
 
-def _joined(base: str, relative: str) -> str:
-    """A relative submodule URL, the way git does it: names go off the end, at `/` and then `:`."""
+def joined(base: str, relative: str) -> str:
+    """Join a relative URL to a repository's, as git does: names go off its end, then its host."""
     separator = "/"
     base = base.rstrip("/")
     while relative.startswith(("./", "../")):

@@ -64,6 +64,20 @@ def test_a_pipeline_passes_data_and_records_a_run_for_each_step(space: Space) ->
     assert source["sha256"] == hashlib.sha256(b"pear\napple\nfig\n").hexdigest()
 
 
+def test_a_relative_project_is_looked_for_beside_the_one_that_names_it(space: Space) -> None:
+    top = {"MLproject": "entry_points: {main: {steps: {mid: {project: ../lib/mid}}}}"}
+    mid = {
+        "MLproject": "entry_points: {main: {steps: {low: {project: ../low}, own: {run: echo mid}}}}"
+    }
+    low = {"MLproject": "entry_points: {main: {command: echo low of lib}}"}
+    space.repository("lib/mid", mid)
+    space.repository("lib/low", low)
+    space.repository("low", {"MLproject": "entry_points: {main: {command: echo wrong}}"})
+    done = space.flowrun("run", space.repository("top", top).url, *LOCAL)
+    assert "low of lib" in done.out
+    assert "wrong" not in done.out
+
+
 def test_registers_and_promotes_only_a_model_that_beats_the_champion(space: Space) -> None:
     space.repository("models", MODEL_PIPELINE)
     first = space.flowrun("run", "models", "-P", "rmse=0.7", *LOCAL)

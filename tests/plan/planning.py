@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from flowrun.plan.build import LoadedProject, build_plan
+from flowrun.plan.loaded import Load
 from flowrun.plan.plan import Plan, PlannedStep
 from flowrun.spec.project import ProjectCall
 from tests.spec.reading import read
 
 
-def no_project(call: ProjectCall) -> LoadedProject:
+def no_project(call: ProjectCall, caller: str) -> LoadedProject:
     """Find no other project."""
-    raise AssertionError(call)
+    raise AssertionError(call, caller)
 
 
 def plan_of(
@@ -21,7 +22,7 @@ def plan_of(
     params: Mapping[str, str] | None = None,
     *,
     files: tuple[str, ...] = (),
-    load: Callable[[ProjectCall], LoadedProject] = no_project,
+    load: Load = no_project,
 ) -> Plan:
     """Plan an entry point of the file with this (indented) text."""
     loaded = LoadedProject(read(text), None, files.__contains__)

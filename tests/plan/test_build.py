@@ -277,8 +277,8 @@ entry_points:
 """
 
 
-def _load_other(call: ProjectCall) -> LoadedProject:
-    assert (call.uri, call.version) == ("../features", "v1")
+def _load_other(call: ProjectCall, caller: str) -> LoadedProject:
+    assert (call.uri, call.version, caller) == ("../features", "v1", "")
     sub = SubProject("f@1", "file:///features", "v1", "1" * 40, "2" * 40)
     return LoadedProject(read(OTHER), sub, lambda name: name == "x.py")
 
@@ -344,7 +344,7 @@ def test_a_wrong_call_of_another_project_is_told_in_place(old: str, new: str, me
 
 
 def test_projects_that_call_each_other_without_end_are_refused() -> None:
-    def load(call: ProjectCall) -> LoadedProject:
+    def load(call: ProjectCall, _: str) -> LoadedProject:
         text = "entry_points: {main: {steps: {back: {project: back}}}}"
         return LoadedProject(read(text), SubProject("k", call.uri, None, None, "1"), bool)
 

@@ -15,6 +15,7 @@ from flowrun.plan.build import LoadedProject, build_plan
 from flowrun.plan.command import command_line
 from flowrun.plan.plan import CommandAction
 from flowrun.spec.load import load_project
+from tests.plan.planning import no_project
 
 pytestmark = pytest.mark.slow
 
@@ -135,10 +136,6 @@ def test_makes_the_command_that_mlflow_makes(
 
 def _command(directory: Path, entry_point: str, params: dict[str, str]) -> str:
     loaded = LoadedProject(load_project(directory), None, lambda name: (directory / name).is_file())
-
-    def no_project(call: object) -> LoadedProject:
-        raise AssertionError(call)
-
     plan = build_plan(loaded, entry_point, params, load=no_project)
     assert not plan.is_pipeline
     (step,) = plan.steps
