@@ -100,3 +100,7 @@ class UnsupportedError(FlowrunError):
 
 class StoreError(FlowrunError):
     """A store can't be opened, read or written: disk full, locked, unreachable, too old or new."""
+
+
+class StoreUnavailableError(StoreError):
+    """A store can't be reached now, but may be soon: its database restarts, or is overrun."""

@@ -39,9 +39,17 @@ class Stores:
 
 
 @contextmanager
-def open_stores(uri: str, artifacts_destination: Path | str) -> Iterator[Stores]:
-    """Open the stores of a tracking URI, and close them at the end."""
-    tracking = open_tracking_store(uri, artifact_root=ARTIFACT_ROOT, now=now_ms, new_id=new_id)
+def open_stores(
+    uri: str, artifacts_destination: Path | str, artifact_root: str = ARTIFACT_ROOT
+) -> Iterator[Stores]:
+    """Open the stores of a tracking URI, and close them at the end.
+
+    Args:
+        uri: as for `open_tracking_store`.
+        artifacts_destination: where `mlflow-artifacts:/` lies.
+        artifact_root: the URI below which new experiments keep their artifacts.
+    """
+    tracking = open_tracking_store(uri, artifact_root=artifact_root, now=now_ms, new_id=new_id)
     try:
         registry = open_registry_store(uri, now=now_ms, tracking=tracking)
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.space import Space
 
 
@@ -30,6 +31,22 @@ def _no_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def space(tmp_path: Path) -> Space:
     """Give a folder with a flowrun home of its own."""
     return Space(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """Give the PostgreSQL server of this test process."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def store_uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Give the URI of a new store, once on each database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'flowrun.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.new_store()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -9,13 +9,15 @@ from typing import Annotated
 
 import typer
 
-from flowrun import api
 from flowrun.engine.services import Home
 from flowrun.errors import StoreError
 from flowrun.server.access import LOOPBACK_HOSTS, Access
 from flowrun.server.app import create_app
 from flowrun.server.serve import serve
 from flowrun.settings import Settings
+from flowrun.stores import ARTIFACT_ROOT, open_stores
+from flowrun.tracking.checks import check_artifact_location
+from flowrun.tracking.uri import with_absolute_path
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -37,8 +39,22 @@ def server_command(
         list[str] | None,
         typer.Option("--allowed-host", help="A name by which clients reach the server."),
     ] = None,
+    backend_store_uri: Annotated[
+        str | None,
+        typer.Option(
+            help="sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE; default: flowrun's"
+            " own store."
+        ),
+    ] = None,
+    default_artifact_root: Annotated[
+        str, typer.Option(help="Below this URI new experiments keep their artifacts.")
+    ] = ARTIFACT_ROOT,
+    artifacts_destination: Annotated[
+        str | None,
+        typer.Option(help="The folder or URL where the server keeps mlflow-artifacts:/."),
+    ] = None,
 ) -> None:
-    """Serve flowrun's store by MLflow's REST protocol.
+    """Serve a store by MLflow's REST protocol.
 
     On a loopback address whoever can reach it may use it, as with `mlflow server`. On any other a
     token is asked for: it is made at first start and kept in flowrun's home.
@@ -46,7 +62,12 @@ def server_command(
     settings: Settings = ctx.obj
     token = None if host in LOOPBACK_ADDRESSES else server_token(settings)
     hosts = LOOPBACK_HOSTS | {name.lower() for name in allowed_host or []} | {host.lower()}
-    with api.open_default_stores(settings) as stores:
+    home = Home(settings.home)
+    home.make()
+    uri = with_absolute_path(backend_store_uri or home.database_uri, settings.cwd)
+    destination = check_artifact_location(artifacts_destination or str(home.artifacts))
+    root = check_artifact_location(default_artifact_root)
+    with open_stores(uri, destination, root) as stores:
         served = create_app(
             tracking=stores.tracking,
             registry=stores.registry,

@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 from flowrun.registry.sql.store import SqlRegistryStore
 from flowrun.registry.store import RegistryStore
-from flowrun.tracking.sql.sqlite import open_sqlite
 from flowrun.tracking.store import TrackingStore
-from flowrun.tracking.uri import sqlite_path
+from flowrun.tracking.uri import open_database
 
 
 def open_registry_store(
@@ -26,4 +25,4 @@ def open_registry_store(
         UsageError: not a URI of a store. UnsupportedError: one of a kind that comes later.
         StoreError: it can't be opened.
     """
-    return SqlRegistryStore(open_sqlite(sqlite_path(uri)), now=now, tracking=tracking)
+    return SqlRegistryStore(open_database(uri), now=now, tracking=tracking)

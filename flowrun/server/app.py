@@ -2,7 +2,7 @@
 
 It is written on bare ASGI, since the time of one call is the time of a training step's log_metric:
 no middleware, no model classes; a call that the store answers in less than a millisecond runs on
-the event loop itself, everything slower on a thread.
+the event loop itself, everything slower, and all of a store behind a network, on a thread.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ def create_app(
         prefix: what all paths begin with, such as `/mlflow`.
     """
     stores = Stores(tracking, registry, artifacts_destination)
-    return _App(stores, access, prefix.rstrip("/"), RouteTable(all_routes()))
+    table = RouteTable(all_routes())
+    return _App(stores, access, prefix.rstrip("/"), table, is_quick=tracking.is_quick)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class _App:
     access: Access
     prefix: str
     table: RouteTable
+    is_quick: bool
+    """The stores answer at once, except for routes that are slow anyway."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -104,9 +107,8 @@ class _App:
         if values:
             fields = fields.with_values(values)
         call = Call(self.stores, fields, user, headers, body)
-        answer = (
-            await asyncio.to_thread(route.handler, call) if route.is_slow else (route.handler(call))
-        )
+        on_thread = route.is_slow or not self.is_quick
+        answer = await asyncio.to_thread(route.handler, call) if on_thread else route.handler(call)
         return answer if isinstance(answer, Response) else json_response(answer)
 
     def _admit(

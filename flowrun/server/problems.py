@@ -15,6 +15,7 @@ from flowrun.errors import (
     NotFoundError,
     PermissionDeniedError,
     StoreError,
+    StoreUnavailableError,
     UnsupportedError,
     UsageError,
 )
@@ -51,11 +52,12 @@ PROBLEMS: dict[type[FlowrunError], tuple[str, int]] = {
     UnsupportedError: ("NOT_IMPLEMENTED", 501),
     # A full or broken disk stays so. 507 is no status that clients retry, and they show its text.
     StoreError: ("INTERNAL_ERROR", 507),
+    # A database that restarts is back in a moment: the one problem that clients had better retry.
+    StoreUnavailableError: ("TEMPORARILY_UNAVAILABLE", 503),
 }
 
-# Only a bug is answered like this. Clients retry it; the header makes them wait one second
-# between tries instead of up to a minute.
-_BUG = ("INTERNAL_ERROR", 500, [(b"retry-after", b"1")])
+# Clients retry what has this header after one second, instead of waiting up to a minute.
+_SOON = (b"retry-after", b"1")
 
 
 def problem_response(error: FlowrunError) -> Response:
@@ -69,11 +71,12 @@ def problem_response(error: FlowrunError) -> Response:
     extra = []
     if status == 401:
         extra.append((b"www-authenticate", b'Basic realm="flowrun"'))
+    if status == 503:
+        extra.append(_SOON)
     return json_response({"error_code": code, "message": str(error)}, status, extra)
 
 
 def bug_response() -> Response:
     """Give the answer for an error nobody expected; its story is in the server's log."""
-    code, status, extra = _BUG
     message = "The server failed on this request. Its log has the details."
-    return json_response({"error_code": code, "message": message}, status, extra)
+    return json_response({"error_code": "INTERNAL_ERROR", "message": message}, 500, [_SOON])

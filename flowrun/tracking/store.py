@@ -222,5 +222,9 @@ class LoggedModelStore(Protocol):
 class TrackingStore(ExperimentStore, RunStore, LoggedModelStore, Protocol):
     """All of it; `close` gives connections back."""
 
+    @property
+    def is_quick(self) -> bool:
+        """True if a call about one thing takes less than a millisecond, waiting for nobody."""
+
     def close(self) -> None:
         """Close the store."""

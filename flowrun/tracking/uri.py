@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 from flowrun.errors import UnsupportedError, UsageError
+from flowrun.tracking.sql.database import Database
+from flowrun.tracking.sql.postgres_uri import SCHEMES
 from flowrun.tracking.sql.sqlite import open_sqlite
 from flowrun.tracking.sql.store import SqlTrackingStore
 from flowrun.tracking.store import TrackingStore
@@ -19,7 +23,8 @@ def open_tracking_store(
     """Open the store at `uri`; a SQLite one is made if it is not there.
 
     Args:
-        uri: `sqlite:///` and an absolute path: `sqlite:////home/me/flowrun.db`.
+        uri: `sqlite:///` and an absolute path: `sqlite:////home/me/flowrun.db`; or
+            `postgresql://user:password@host:port/database`, with libpq's parameters if any.
         artifact_root: the URI below which new experiments keep artifacts: `mlflow-artifacts:/` for
             those that are opened with `open_artifacts(..., destination=...)`.
         now: milliseconds since the Unix epoch.
@@ -29,24 +34,62 @@ def open_tracking_store(
         UsageError: not a URI of a store. UnsupportedError: one of a kind that comes later.
         StoreError: it can't be opened.
     """
-    database = open_sqlite(sqlite_path(uri))
+    database = open_database(uri)
     store = SqlTrackingStore(database, artifact_root=artifact_root, now=now, new_id=new_id)
     store.make_default_experiment()
     return store
 
 
+def open_database(uri: str) -> Database:
+    """Open the database that a URI names; `open_tracking_store` tells which can be."""
+    if is_postgres(uri):
+        database: Database = postgres_module().open_postgres(uri)
+        return database
+    return open_sqlite(sqlite_path(uri))
+
+
+def is_postgres(uri: str) -> bool:
+    """True for the URI of a PostgreSQL database."""
+    return uri.partition(":")[0] in SCHEMES
+
+
+def postgres_module() -> ModuleType:
+    """Give `flowrun.tracking.sql.postgres`, whose driver is an extra of the package.
+
+    Raises:
+        UnsupportedError: it is not installed.
+    """
+    try:
+        return importlib.import_module("flowrun.tracking.sql.postgres")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "psycopg":
+            raise
+        raise UnsupportedError(
+            "stores in PostgreSQL need its driver, which is not installed",
+            "Install it with: pip install 'flowrun[postgres]'",
+        ) from error
+
+
 def sqlite_path(uri: str) -> Path:
     """Give the file that a `sqlite:///` URI names."""
+    path = Path(uri.removeprefix(_SQLITE))
     scheme = uri.partition(":")[0]
-    if scheme in {"http", "https", "postgresql"}:
+    if scheme in {"http", "https"}:
         raise UnsupportedError(
             f"tracking URI '{uri}': stores behind {scheme} come later; "
-            "flowrun keeps its records in SQLite for now"
+            "flowrun keeps its records in SQLite or PostgreSQL for now"
         )
-    path = Path(uri.removeprefix(_SQLITE))
     if not uri.startswith(_SQLITE) or not path.is_absolute():
         raise UsageError(
             f"tracking URI '{uri}' names no store",
             "Give sqlite:/// and an absolute path: sqlite:////home/me/flowrun.db",
         )
     return path
+
+
+def with_absolute_path(uri: str, folder: Path) -> str:
+    """Give a SQLite URI as MLflow reads it: `sqlite:///mlflow.db` lies in the current folder."""
+    path = uri.removeprefix(_SQLITE)
+    if not uri.startswith(_SQLITE) or not path:
+        return uri
+    return f"{_SQLITE}{folder / path}"

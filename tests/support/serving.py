@@ -94,9 +94,11 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, token: str | None = TOKEN, prefix: str = "") -> Iterator[Served]:
-    """Serve a new store in a folder until the end of the block."""
-    uri = f"sqlite:///{folder / 'flowrun.db'}"
+def serving(
+    folder: Path, token: str | None = TOKEN, prefix: str = "", store_uri: str | None = None
+) -> Iterator[Served]:
+    """Serve a store, by default a new one in the folder, until the end of the block."""
+    uri = store_uri or f"sqlite:///{folder / 'flowrun.db'}"
     tracking = open_tracking_store(
         uri, artifact_root="mlflow-artifacts:/", now=_now_ms, new_id=_new_id
     )

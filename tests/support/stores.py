@@ -1,4 +1,4 @@
-"""Stores for tests: on a file, with a clock that only goes on when it is asked, and known ids."""
+"""Stores for tests: with a clock that only goes on when it is asked, and known ids."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def counting_ids(start: int = 1) -> Callable[[], str]:
 
 @contextmanager
 def tracking_store(
-    path: Path,
+    place: Path | str,
     *,
     now: Callable[[], int] | None = None,
     new_id: Callable[[], str] | None = None,
 ) -> Iterator[TrackingStore]:
-    """Open the store at a path, and close it at the end."""
+    """Open the store in a SQLite file or at a URI, and close it at the end."""
     store = open_tracking_store(
-        f"sqlite:///{path}",
+        _uri(place),
         artifact_root=ROOT,
         now=now or ticking_clock(),
         new_id=new_id or counting_ids(),
@@ -47,10 +47,14 @@ def tracking_store(
 
 
 @contextmanager
-def registry_store(path: Path, tracking: TrackingStore) -> Iterator[RegistryStore]:
+def registry_store(place: Path | str, tracking: TrackingStore) -> Iterator[RegistryStore]:
     """Open the registry beside a tracking store, and close it at the end."""
-    store = open_registry_store(f"sqlite:///{path}", now=ticking_clock(), tracking=tracking)
+    store = open_registry_store(_uri(place), now=ticking_clock(), tracking=tracking)
     try:
         yield store
     finally:
         store.close()
+
+
+def _uri(place: Path | str) -> str:
+    return place if isinstance(place, str) else f"sqlite:///{place}"

@@ -18,8 +18,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Served]:
-    with serving(tmp_path) as served:
+def server(tmp_path: Path, store_uri: str) -> Iterator[Served]:
+    with serving(tmp_path, store_uri=store_uri) as served:
         yield served
 
 

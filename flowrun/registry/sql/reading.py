@@ -86,7 +86,7 @@ def latest_versions(connection: Connection, pks: Sequence[object]) -> list[Model
         f"{SELECT_VERSIONS} JOIN ("
         "  SELECT registered_model_pk AS pk, MAX(version) AS newest FROM model_versions"
         f" WHERE registered_model_pk IN ({marks(pks)}) GROUP BY registered_model_pk, stage"
-        ") ON pk = registered_model_pk AND newest = version ORDER BY version",
+        ") latest ON pk = registered_model_pk AND newest = version ORDER BY version",
         pks,
     ).fetchall()
     return to_versions(connection, [StoredVersion._make(row) for row in rows])

@@ -1,4 +1,4 @@
-"""The registry in a SQLite database, the same as the tracking store's."""
+"""The registry in a SQL database, the same as the tracking store's."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The tracking store over SQLite, with its schema in SQLModel."""
+"""The tracking store over SQLite or PostgreSQL, with its schema in SQLModel."""

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from flowrun.errors import InvalidValueError
+
 REVISION = "0001"
 """The newest migration: what this flowrun reads and writes."""
 
@@ -60,3 +62,13 @@ class Database(Protocol):
 
     def close(self) -> None:
         """Close all idle connections."""
+
+
+def unfit_value(error: UnicodeEncodeError | OverflowError) -> InvalidValueError:
+    """Give the words for a value that no database keeps."""
+    if isinstance(error, UnicodeEncodeError):
+        found = repr(error.object[error.start : error.end])
+        return InvalidValueError(
+            f"a text holds {found}, half of a surrogate pair, which is no character"
+        )
+    return InvalidValueError("a number does not fit into 64 bits")

@@ -16,8 +16,8 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
-from flowrun.errors import InvalidValueError, StoreError
-from flowrun.tracking.sql.database import REVISION
+from flowrun.errors import StoreError
+from flowrun.tracking.sql.database import REVISION, unfit_value
 
 APPLICATION_ID = 0x666C6F77
 """`flow`, in the header of the file, tells a flowrun store from any other SQLite database.
@@ -110,13 +110,8 @@ class SqliteDatabase:
             yield
         except sqlite3.Error as error:
             raise store_error(self.path, error) from error
-        except UnicodeEncodeError as error:
-            raise InvalidValueError(
-                f"a text holds {error.object[error.start : error.end]!r}, "
-                "half of a surrogate pair, which is no character"
-            ) from error
-        except OverflowError as error:
-            raise InvalidValueError("a number does not fit into 64 bits") from error
+        except (UnicodeEncodeError, OverflowError) as error:
+            raise unfit_value(error) from error
 
 
 def open_sqlite(path: Path, *, busy_timeout_s: float = 60.0) -> SqliteDatabase:

@@ -15,6 +15,8 @@ from sqlmodel import Field, SQLModel
 from flowrun.tracking.sql.columns import BIG, CLUSTERED, FLOAT, STRICT
 from flowrun.tracking.sql.query import SHORT_VALUE
 
+_SHORT = text(f"length(value) <= {SHORT_VALUE}")
+
 
 class ExperimentRow(SQLModel, table=True):
     """Ids are never used again; 0 is `Default`."""
@@ -66,9 +68,7 @@ class ParamRow(SQLModel, table=True):
 
     __tablename__ = "params"
     __table_args__ = (
-        Index(
-            "params_by_value", "key", "value", sqlite_where=text(f"length(value) <= {SHORT_VALUE}")
-        ),
+        Index("params_by_value", "key", "value", sqlite_where=_SHORT, postgresql_where=_SHORT),
         CLUSTERED,
     )
     run_pk: int = Field(
@@ -83,9 +83,7 @@ class TagRow(SQLModel, table=True):
 
     __tablename__ = "tags"
     __table_args__ = (
-        Index(
-            "tags_by_value", "key", "value", sqlite_where=text(f"length(value) <= {SHORT_VALUE}")
-        ),
+        Index("tags_by_value", "key", "value", sqlite_where=_SHORT, postgresql_where=_SHORT),
         CLUSTERED,
     )
     run_pk: int = Field(

@@ -1,5 +1,7 @@
 """Upgrading a store that an older flowrun made, with Alembic; and making the next migration.
 
+A new PostgreSQL store is made here as well: only a server has one, and only once.
+
 A change of the tables is made so: change `tables.py`; write `migrations/versions/vNNNN_what.py`
 (Alembic's autogenerate drafts it); set REVISION in `database.py`; run this module, which writes
 `schema.sql` anew from the migrations. The tests compare all four.
@@ -11,12 +13,16 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, NullPool, Text, create_engine
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.compiler import compiles
 
 from flowrun.errors import StoreError
 from flowrun.tracking.sql.database import REVISION
@@ -46,13 +52,36 @@ def upgrade(path: Path, revision: str) -> None:
 
 
 def migrate(path: Path) -> None:
-    """Run the migrations that a database lacks, in one transaction."""
+    """Run the migrations that a SQLite database lacks, in one transaction."""
     engine = create_engine("sqlite://", creator=lambda: _connect(path))
     with engine.connect() as connection:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         command.upgrade(_config(connection), "head")
         connection.exec_driver_sql("COMMIT")
     engine.dispose()
+
+
+def migrate_postgres(connect: Callable[[], DBAPIConnection], first: str, last: str) -> None:
+    """Run the migrations that a PostgreSQL database lacks, in one transaction.
+
+    Args:
+        connect: opens a connection of psycopg.
+        first: a statement to begin with, which waits for whoever else is at it.
+        last: a statement to end with.
+
+    Raises:
+        psycopg.Error: as the driver raised it.
+    """
+    engine = create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
+    try:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(first)
+            command.upgrade(_config(connection), "head")
+            connection.exec_driver_sql(last)
+    except DBAPIError as error:
+        if error.orig is None:
+            raise
+        raise error.orig from error
 
 
 def schema_of(path: Path) -> str:
@@ -73,6 +102,12 @@ def schema_of(path: Path) -> str:
             "",
         ]
     )
+
+
+@compiles(Text, "postgresql")
+def _text_in_bytewise_order(*_: object, **__: object) -> str:
+    """Declare each text so that it compares and sorts as in SQLite, whatever the database's own."""
+    return 'TEXT COLLATE "C"'
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -1,11 +1,10 @@
-"""The SQLite registry keeps the promises of a registry, also for two processes at once."""
+"""The SQL registry keeps the promises of a registry, also for two processes at once."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -17,11 +16,10 @@ from tests.support.stores import registry_store, tracking_store
 
 PROMOTER = """
 import sys
-from pathlib import Path
 from flowrun.registry.entities import Stage
 from tests.support.stores import registry_store, tracking_store
-path, version = Path(sys.argv[1]), sys.argv[2]
-with tracking_store(path) as tracking, registry_store(path, tracking) as store:
+uri, version = sys.argv[1:]
+with tracking_store(uri) as tracking, registry_store(uri, tracking) as store:
     print("ready", flush=True)
     input()
     for _ in range(20):
@@ -31,29 +29,29 @@ with tracking_store(path) as tracking, registry_store(path, tracking) as store:
 
 
 @pytest.fixture
-def tracking(tmp_path: Path) -> Iterator[TrackingStore]:
-    with tracking_store(tmp_path / "flowrun.db") as store:
+def tracking(store_uri: str) -> Iterator[TrackingStore]:
+    with tracking_store(store_uri) as store:
         yield store
 
 
 @pytest.fixture
-def store(tmp_path: Path, tracking: TrackingStore) -> Iterator[RegistryStore]:
-    with registry_store(tmp_path / "flowrun.db", tracking) as store:
+def store(store_uri: str, tracking: TrackingStore) -> Iterator[RegistryStore]:
+    with registry_store(store_uri, tracking) as store:
         yield store
 
 
 class TestSqlRegistryStore(RegistryStoreContract):
-    """Every promise, on a file."""
+    """Every promise, on each database."""
 
 
 def test_processes_that_promote_at_once_leave_one_in_production(
-    tmp_path: Path, store: RegistryStore
+    store_uri: str, store: RegistryStore
 ) -> None:
     store.create_registered_model("wine")
     promoters = []
     for _ in range(2):
         version = store.create_model_version("wine", "s3://b/x").version
-        command = [sys.executable, "-c", PROMOTER, str(tmp_path / "flowrun.db"), version]
+        command = [sys.executable, "-c", PROMOTER, store_uri, version]
         promoters.append(
             subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         )

@@ -1,9 +1,8 @@
-"""The SQLite store keeps the promises of a tracking store."""
+"""The SQL store keeps the promises of a tracking store."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,9 +12,9 @@ from tests.support.stores import tracking_store
 
 
 class TestSqlTrackingStore(TrackingStoreContract):
-    """Every promise, on a file."""
+    """Every promise, on each database."""
 
     @pytest.fixture
-    def store(self, tmp_path: Path) -> Iterator[TrackingStore]:
-        with tracking_store(tmp_path / "flowrun.db") as store:
+    def store(self, store_uri: str) -> Iterator[TrackingStore]:
+        with tracking_store(store_uri) as store:
             yield store

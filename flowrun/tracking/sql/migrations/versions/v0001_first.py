@@ -314,6 +314,7 @@ def upgrade() -> None:
         ["key", "value"],
         unique=False,
         sqlite_where=sa.text("length(value) <= 100"),
+        postgresql_where=sa.text("length(value) <= 100"),
     )
     op.create_table(
         "registered_model_aliases",
@@ -384,4 +385,5 @@ def upgrade() -> None:
         ["key", "value"],
         unique=False,
         sqlite_where=sa.text("length(value) <= 100"),
+        postgresql_where=sa.text("length(value) <= 100"),
     )

@@ -1,0 +1,260 @@
+"""A store's database in PostgreSQL: connections, transactions, its errors in plain words.
+
+Loaded by name when a URI asks for it: the driver, psycopg, is an extra of the package.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import psycopg
+from psycopg.adapt import AdaptersMap
+from psycopg.types.numeric import FloatBinaryDumper, Int8BinaryDumper
+from psycopg.types.string import StrBinaryDumper
+
+from flowrun.errors import StoreError
+from flowrun.tracking.sql.database import REVISION, Rows, unfit_value
+from flowrun.tracking.sql.postgres_errors import connect_error, plain_error
+from flowrun.tracking.sql.postgres_text import translate
+from flowrun.tracking.sql.postgres_uri import for_people, to_connect
+
+ALL_WRITERS = 0x666C6F7772756E
+"""The advisory lock that each writer shares, and that one without a name keeps to itself."""
+
+_READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+_WRITE = b"BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE; "
+_WRITE_ALL = _WRITE + b"SELECT pg_advisory_xact_lock(%d)" % ALL_WRITERS
+_WRITE_ONE = (
+    _WRITE
+    + b"SELECT pg_advisory_xact_lock_shared(%d); " % ALL_WRITERS
+    + b"SELECT pg_advisory_xact_lock(%d)"
+)
+_MARK = "flowrun"
+"""The comment on Alembic's table, which MLflow's stores have as well, tells whose it is."""
+
+_SELECT_MARK = """
+    SELECT to_regclass('alembic_version') IS NOT NULL,
+        obj_description(to_regclass('alembic_version'), 'pg_class')
+"""
+_SELECT_REVISION = "SELECT version_num FROM alembic_version"
+
+_MAX_IDLE = 16
+_CONNECT_TIMEOUT_S = 10
+_PREPARED_AFTER = 2
+_MAX_PREPARED = 300
+
+# One type for each kind of value: a statement is prepared once, not once for each size of number.
+_ADAPTERS = AdaptersMap(psycopg.adapters)
+_ADAPTERS.register_dumper(int, Int8BinaryDumper)
+_ADAPTERS.register_dumper(bool, Int8BinaryDumper)
+_ADAPTERS.register_dumper(float, FloatBinaryDumper)
+_ADAPTERS.register_dumper(str, StrBinaryDumper)
+
+
+_Driver: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+
+
+class PostgresConnection:
+    """A transaction on a connection of psycopg."""
+
+    def __init__(self, driver: _Driver) -> None:
+        driver.cursor_factory = psycopg.RawCursor
+        self.driver = driver
+
+    def execute(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = (), /) -> Rows:
+        """Run a statement with its values."""
+        statement = translate(sql)
+        return self.driver.execute(statement.text, statement.in_order(parameters), binary=True)
+
+    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> None:
+        """Run a statement once for each of these; all go to the server in one message."""
+        with self.driver.cursor() as cursor:
+            cursor.executemany(translate(sql).text, parameters)
+
+
+class PostgresDatabase:
+    """A database of a PostgreSQL server; a transaction borrows an idle connection, or opens one."""
+
+    is_quick = False
+
+    def __init__(self, uri: str, lock_timeout_s: float) -> None:
+        self.uri = for_people(uri)
+        self._conninfo = to_connect(uri)
+        self._lock_timeout_ms = round(lock_timeout_s * 1000)
+        self._idle: deque[PostgresConnection] = deque()
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[PostgresConnection]:
+        """Give a connection that sees one state of the store until the end."""
+        with self._transaction(_READ) as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def write(self, what: str | None = None) -> Iterator[PostgresConnection]:
+        """Give a connection whose changes are all kept at the end, or none on any error."""
+        begin = _WRITE_ALL if what is None else _WRITE_ONE % _lock_of(what)
+        with self._transaction(begin) as connection:
+            yield connection
+
+    def revision(self) -> str | None:
+        """Give the newest migration that was run here; None if no store was made yet.
+
+        Raises:
+            StoreError: the database can't be reached, or is another program's.
+        """
+        with self.read() as connection:
+            (is_made, mark) = connection.execute(_SELECT_MARK).fetchone()
+            if not is_made:
+                return None
+            if mark != _MARK:
+                raise StoreError(
+                    f"store {self.uri}: the database holds another program's tables",
+                    "Give an empty database. One of MLflow's own can't be used in place.",
+                )
+            (revision,) = connection.execute(_SELECT_REVISION).fetchone()
+            return str(revision)
+
+    def migrate(self) -> None:
+        """Make the store, or bring it to the newest revision: wholly, or not at all."""
+
+        def connect() -> _Driver:
+            driver = self._connect()
+            driver.autocommit = False
+            return driver
+
+        # By name: it imports Alembic and SQLAlchemy, which an up-to-date store never needs.
+        upgrade = importlib.import_module("flowrun.tracking.sql.upgrade")
+        with self._plain_errors():
+            upgrade.migrate_postgres(
+                connect,
+                f"SELECT pg_advisory_xact_lock({ALL_WRITERS})",
+                f"COMMENT ON TABLE alembic_version IS '{_MARK}'",
+            )
+
+    def close(self) -> None:
+        """Close all idle connections."""
+        while self._idle:
+            self._idle.pop().driver.close()
+
+    @contextlib.contextmanager
+    def _transaction(self, begin: bytes) -> Iterator[PostgresConnection]:
+        with self._plain_errors():
+            connection = self._begin(begin)
+            try:
+                yield connection
+            except BaseException:
+                self._roll_back(connection)
+                raise
+        with self._plain_errors(is_ending=True):
+            try:
+                connection.driver.execute(b"COMMIT", prepare=False)
+            except BaseException:
+                self._roll_back(connection)
+                raise
+        self._give_back(connection)
+
+    @contextlib.contextmanager
+    def _plain_errors(self, *, is_ending: bool = False) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            raise plain_error(self.uri, error, is_ending=is_ending) from error
+        except (UnicodeEncodeError, OverflowError) as error:
+            raise unfit_value(error) from error
+
+    def _begin(self, begin: bytes) -> PostgresConnection:
+        """Begin on an idle connection, or on a new one if the server has ended those meanwhile."""
+        while self._idle:
+            with contextlib.suppress(IndexError):  # another thread took the last
+                connection = self._idle.pop()
+                try:
+                    connection.driver.execute(begin, prepare=False)
+                except psycopg.OperationalError:
+                    if not connection.driver.closed:
+                        self._roll_back(connection)
+                        raise
+                else:
+                    return connection
+        connection = PostgresConnection(self._connect())
+        try:
+            connection.driver.execute(begin, prepare=False)
+        except BaseException:
+            connection.driver.close()
+            raise
+        return connection
+
+    def _roll_back(self, connection: PostgresConnection) -> None:
+        try:
+            connection.driver.execute(b"ROLLBACK", prepare=False)
+        except psycopg.Error:
+            # A connection that can't even roll back is not used again; closing it does.
+            connection.driver.close()
+        else:
+            self._give_back(connection)
+
+    def _give_back(self, connection: PostgresConnection) -> None:
+        if len(self._idle) < _MAX_IDLE:
+            self._idle.append(connection)
+        else:
+            connection.driver.close()
+
+    def _connect(self) -> _Driver:
+        try:
+            driver = psycopg.connect(
+                self._conninfo,
+                autocommit=True,
+                prepare_threshold=_PREPARED_AFTER,
+                context=_ADAPTERS,
+                connect_timeout=_CONNECT_TIMEOUT_S,
+                client_encoding="UTF8",
+                fallback_application_name="flowrun",
+            )
+        except psycopg.Error as error:
+            raise connect_error(self.uri, error) from error
+        driver.prepared_max = _MAX_PREPARED
+        driver.execute(b"SET lock_timeout = %d" % self._lock_timeout_ms, prepare=False)
+        return driver
+
+
+def open_postgres(uri: str, *, lock_timeout_s: float = 60.0) -> PostgresDatabase:
+    """Open a store's database; make the store if the database has none.
+
+    Args:
+        uri: of a database that is there; a user's rights in it must allow to make tables.
+        lock_timeout_s: how long a writer waits for another one before it gives up.
+
+    Raises:
+        StoreError: it can't be opened, holds something else, or another version's store.
+    """
+    database = PostgresDatabase(uri, lock_timeout_s)
+    try:
+        revision = database.revision()
+        if revision is None:
+            database.migrate()
+        elif revision > REVISION:
+            raise StoreError(
+                f"store {database.uri}: a newer flowrun made it (revision {revision}; this "
+                f"flowrun knows up to {REVISION})",
+                "Upgrade flowrun, or give another store.",
+            )
+        elif revision < REVISION:
+            raise StoreError(
+                f"store {database.uri}: an older flowrun made it (revision {revision}; this "
+                f"flowrun needs {REVISION})",
+                "Stop its servers, make a backup, and run `flowrun db upgrade` with this URI.",
+            )
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _lock_of(what: str) -> int:
+    """Give the number of an advisory lock: two things with the same only wait for each other."""
+    digest = hashlib.blake2b(what.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
