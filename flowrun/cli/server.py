@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import signal
 from typing import Annotated
 
 import typer
 
+from flowrun.cli.kept import kept_text
+from flowrun.cli.webhooks import delivering
 from flowrun.engine.services import Home
-from flowrun.errors import StoreError
 from flowrun.server.access import LOOPBACK_HOSTS, Access
 from flowrun.server.app import create_app
 from flowrun.server.serve import serve
@@ -67,13 +67,17 @@ def server_command(
     uri = with_absolute_path(backend_store_uri or home.database_uri, settings.cwd)
     destination = check_artifact_location(artifacts_destination or str(home.artifacts))
     root = check_artifact_location(default_artifact_root)
-    with open_stores(uri, destination, root) as stores:
+    with (
+        open_stores(uri, destination, root) as stores,
+        delivering(settings, stores.registry) as webhooks,
+    ):
         served = create_app(
             tracking=stores.tracking,
             registry=stores.registry,
             artifacts_destination=stores.artifacts_destination,
             access=Access(token=token, hosts=frozenset(hosts)),
             prefix=static_prefix,
+            webhooks=webhooks,
         )
         _end_well_by_signal()
         serve(served, host, port, on_ready=lambda url: _say_ready(url + static_prefix))
@@ -92,16 +96,7 @@ def _say_ready(url: str) -> None:
 def server_token(settings: Settings) -> str:
     """Give the token that callers must show; made at first use, readable by its owner only."""
     path = Home(settings.home).root / "server-token"
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        except FileExistsError:
-            return path.read_text(encoding="ascii").strip()
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            token = secrets.token_urlsafe(TOKEN_BYTES)
-            file.write(token + "\n")
-    except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}") from error
-    typer.echo(f"Clients need MLFLOW_TRACKING_TOKEN; it is in {path}", err=True)
+    token, is_new = kept_text(path, lambda: secrets.token_urlsafe(TOKEN_BYTES))
+    if is_new:
+        typer.echo(f"Clients need MLFLOW_TRACKING_TOKEN; it is in {path}", err=True)
     return token

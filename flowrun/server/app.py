@@ -31,6 +31,7 @@ from flowrun.server.messages import (
 from flowrun.server.problems import UnknownRouteError, bug_response, problem_response
 from flowrun.server.routes import all_routes
 from flowrun.server.table import RouteTable
+from flowrun.server.webhooks.deliver import Webhooks
 from flowrun.tracking.store import TrackingStore
 
 _CHUNK_BYTES = 2**18
@@ -45,6 +46,7 @@ def create_app(
     artifacts_destination: str,
     access: Access,
     prefix: str = "",
+    webhooks: Webhooks | None = None,
 ) -> ASGIApp:
     """Give the application that serves these stores by MLflow's REST protocol.
 
@@ -54,8 +56,9 @@ def create_app(
         artifacts_destination: the directory or fsspec URL under which `mlflow-artifacts:/` lies.
         access: who may call.
         prefix: what all paths begin with, such as `/mlflow`.
+        webhooks: who is told of changes; None refuses the calls for them.
     """
-    stores = Stores(tracking, registry, artifacts_destination)
+    stores = Stores(tracking, registry, artifacts_destination, webhooks)
     table = RouteTable(all_routes())
     return _App(stores, access, prefix.rstrip("/"), table, is_quick=tracking.is_quick)
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import BinaryIO, TypeAlias
 
 from flowrun.registry.store import RegistryStore
+from flowrun.server.webhooks.deliver import Webhooks
 from flowrun.tracking.fields import Fields, JsonObject
 from flowrun.tracking.store import TrackingStore
 
@@ -27,6 +28,8 @@ class Stores:
     registry: RegistryStore
     artifacts_destination: str
     """The directory or fsspec URL under which `mlflow-artifacts:/` lies."""
+    webhooks: Webhooks | None = None
+    """None: this server has none."""
 
 
 @dataclass(frozen=True, slots=True)

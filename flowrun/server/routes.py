@@ -14,6 +14,7 @@ from flowrun.server import (
     api_registry,
     api_runs,
     api_system,
+    api_webhooks,
     unserved,
 )
 from flowrun.server.messages import Route
@@ -26,6 +27,7 @@ _TABLES = (
     api_logged_models.ROUTES,
     api_registry.ROUTES,
     api_model_versions.ROUTES,
+    api_webhooks.ROUTES,
     api_system.ROUTES,
     unserved.ROUTES,
 )

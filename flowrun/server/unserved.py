@@ -33,7 +33,6 @@ AREAS = {
     "review queues": ("/api/3.0/mlflow/review-queues",),
     "scorers": ("/api/3.0/mlflow/scorers", "/ajax-api/3.0/mlflow/scorer"),
     "prompt optimization": ("/api/3.0/mlflow/prompt-optimization",),
-    "webhooks": ("/api/2.0/mlflow/webhooks",),
     "workspaces": ("/api/3.0/mlflow/workspaces",),
     "the AI gateway": (
         "/gateway",

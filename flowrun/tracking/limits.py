@@ -110,3 +110,18 @@ BAD_LOGGED_MODEL_NAME_CHARACTERS = ("/", ":", ".", "%", '"', "'")
 
 MAX_DATASET_SUMMARIES = 1000
 """Source: SqlAlchemyStore._search_datasets of MLflow 3.17."""
+
+MAX_WEBHOOK_RESULTS = 1000
+"""Source: SqlAlchemyStore.list_webhooks of MLflow 3.17."""
+
+MAX_WEBHOOK_URL_LENGTH = 500
+"""Source: the column `url` of MLflow 3.17."""
+
+MAX_WEBHOOK_DESCRIPTION_LENGTH = 1000
+"""Source: the column `description` of MLflow 3.17."""
+
+MAX_WEBHOOK_SECRET_LENGTH = 700
+"""What MLflow's column of 1000 characters holds once it is encrypted."""
+
+WEBHOOK_NAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?")
+"""Source: validation.py _WEBHOOK_NAME_REGEX."""

@@ -20,14 +20,19 @@ from urllib.parse import urlencode, urlsplit
 
 from flowrun.registry.store import RegistryStore
 from flowrun.registry.uri import open_registry_store
+from flowrun.registry.webhooks import WebhookStore
 from flowrun.server.access import Access
 from flowrun.server.app import create_app
 from flowrun.server.asgi import ASGIApp
 from flowrun.server.loopback import LoopbackServer
+from flowrun.server.webhooks.deliver import Webhooks
+from flowrun.server.webhooks.rules import WebhookRules
+from flowrun.server.webhooks.seal import Sealer
 from flowrun.tracking.store import TrackingStore
 from flowrun.tracking.uri import open_tracking_store
 
 TOKEN = "secret-token"
+KEY = "c2VjcmV0LWtleS1mb3Itd2ViaG9va3Mtb2YtdGVzdHM="
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,11 @@ class Served:
 
 @contextmanager
 def serving(
-    folder: Path, token: str | None = TOKEN, prefix: str = "", store_uri: str | None = None
+    folder: Path,
+    token: str | None = TOKEN,
+    prefix: str = "",
+    store_uri: str | None = None,
+    rules: WebhookRules = WebhookRules(),  # noqa: B008 - frozen
 ) -> Iterator[Served]:
     """Serve a store, by default a new one in the folder, until the end of the block."""
     uri = store_uri or f"sqlite:///{folder / 'flowrun.db'}"
@@ -103,6 +112,8 @@ def serving(
         uri, artifact_root="mlflow-artifacts:/", now=_now_ms, new_id=_new_id
     )
     registry = open_registry_store(uri, now=_now_ms, tracking=tracking)
+    assert isinstance(registry, WebhookStore)
+    webhooks = Webhooks(registry, rules, Sealer(lambda: KEY))
     artifacts = folder / "artifacts"
     artifacts.mkdir(exist_ok=True)
 
@@ -113,6 +124,7 @@ def serving(
             artifacts_destination=str(artifacts),
             access=Access(token=token),
             prefix=prefix,
+            webhooks=webhooks,
         )
 
     server = LoopbackServer(make_app)

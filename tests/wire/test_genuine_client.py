@@ -30,14 +30,27 @@ def run_script(
     variables: Mapping[str, str] | None = None,
     python: str = sys.executable,
 ) -> None:
+    """Run a script against a server in this process."""
+    run_client(
+        name, server.url, folder, {"MLFLOW_TRACKING_TOKEN": TOKEN, **(variables or {})}, python
+    )
+
+
+def run_client(
+    name: str,
+    url: str,
+    folder: Path,
+    variables: Mapping[str, str] | None = None,
+    python: str | Path = sys.executable,
+) -> None:
+    """Run a script of a user against a server."""
     done = subprocess.run(
         [python, "-W", "ignore", SCRIPTS / name],
         cwd=folder,
         env={
             "PATH": os.defpath,
             "HOME": str(folder),
-            "MLFLOW_TRACKING_URI": server.url,
-            "MLFLOW_TRACKING_TOKEN": TOKEN,
+            "MLFLOW_TRACKING_URI": url,
             "MLFLOW_DISABLE_TELEMETRY": "true",
             # A failure that is retried would hide behind a wait of minutes.
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flowrun.registry.entities import Transition
+from flowrun.registry.sql.outbox import tell_alias
 from flowrun.tracking.sql.database import Connection
 
 
@@ -47,13 +48,17 @@ def record_alias(
     after: int | None,
     act: Act,
 ) -> None:
-    """Add that an alias moved; None is no version. The line belongs to the version it has now."""
+    """Add that an alias moved (None is no version), and tell webhooks.
+
+    The line belongs to the version it has now.
+    """
     shown = ["" if version is None else str(version) for version in (before, after)]
     version = before if after is None else after
     assert version is not None, "an alias moves from a version, to a version, or both"  # noqa: S101
     _record(
         connection, pk, version, act, kind="alias", before=shown[0], after=shown[1], alias=alias
     )
+    tell_alias(connection, pk, alias, after, act.time_ms)
 
 
 def read_history(

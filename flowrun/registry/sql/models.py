@@ -9,6 +9,7 @@ from flowrun.errors import AlreadyExistsError, InvalidValueError, NotFoundError
 from flowrun.registry.entities import ModelVersion, RegisteredModel
 from flowrun.registry.sql import search
 from flowrun.registry.sql.history import Act, record_alias
+from flowrun.registry.sql.outbox import tell_model_created, tell_model_tag
 from flowrun.registry.sql.part import RegistryPart
 from flowrun.registry.sql.reading import (
     MODEL_COLUMNS,
@@ -50,6 +51,7 @@ _SET_TAG = """
 """
 _DELETE_TAG = """
     DELETE FROM registered_model_tags WHERE registered_model_pk = :pk AND key = :key
+    RETURNING key
 """
 _SELECT_ALIAS = """
     SELECT version FROM registered_model_aliases
@@ -84,7 +86,9 @@ class SqlRegisteredModels(RegistryPart):
                 raise _name_is_taken(_read_model(connection, name), tags)
             rows = [(row[0], key, value) for key, value in tags.items()]
             connection.executemany(_SET_TAG, rows)
-            return _read_model(connection, name)
+            model = _read_model(connection, name)
+            tell_model_created(connection, model)
+            return model
 
     def get_registered_model(self, name: str) -> RegisteredModel:
         """Give one with its aliases and latest versions."""
@@ -138,13 +142,16 @@ class SqlRegisteredModels(RegistryPart):
         """Set or replace a tag."""
         checks.check_registry_tag(key, value)
         with self._database.write(name) as connection:
-            connection.execute(_SET_TAG, (find_model(connection, name).pk, key, value))
+            pk = find_model(connection, name).pk
+            connection.execute(_SET_TAG, (pk, key, value))
+            tell_model_tag(connection, pk, key, value, self._now())
 
     def delete_registered_model_tag(self, name: str, key: str) -> None:
         """Remove a tag."""
         with self._database.write(name) as connection:
             pk = find_model(connection, name).pk
-            connection.execute(_DELETE_TAG, {"pk": pk, "key": key})
+            if connection.execute(_DELETE_TAG, {"pk": pk, "key": key}).fetchone():
+                tell_model_tag(connection, pk, key, None, self._now())
 
     def set_alias(
         self,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from flowrun.registry.sql.models import SqlRegisteredModels
 from flowrun.registry.sql.versions import SqlModelVersions
+from flowrun.registry.sql.webhooks import SqlWebhooks
 
 
-class SqlRegistryStore(SqlRegisteredModels, SqlModelVersions):
-    """A `RegistryStore`, put together from its parts; each keeps its promises in SQL."""
+class SqlRegistryStore(SqlRegisteredModels, SqlModelVersions, SqlWebhooks):
+    """A `RegistryStore` and a `WebhookStore`; each part keeps its promises in SQL."""
 
     def close(self) -> None:
         """Close the registry's connections; the tracking store stays open."""

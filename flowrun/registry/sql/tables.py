@@ -119,3 +119,46 @@ class TransitionRow(SQLModel, table=True):
     after: str = Field(sa_type=Text)
     reason: str = Field(sa_type=Text)
     run_id: str | None = Field(sa_type=Text)
+
+
+class WebhookRow(SQLModel, table=True):
+    """Who is told of changes."""
+
+    __tablename__ = "webhooks"
+    __table_args__ = CLUSTERED
+    webhook_id: str = Field(primary_key=True, sa_type=Text)
+    name: str = Field(sa_type=Text)
+    url: str = Field(sa_type=Text)
+    creation_time_ms: int = Field(sa_type=BIG)
+    last_update_time_ms: int = Field(sa_type=BIG)
+    description: str = Field(sa_type=Text)
+    status: str = Field(sa_type=Text)
+    sealed_secret: str | None = Field(sa_type=Text)
+
+
+class WebhookEventRow(SQLModel, table=True):
+    """Of which changes."""
+
+    __tablename__ = "webhook_events"
+    __table_args__ = CLUSTERED
+    webhook_id: str = Field(
+        primary_key=True, sa_type=Text, foreign_key="webhooks.webhook_id", ondelete="CASCADE"
+    )
+    event: str = Field(primary_key=True, sa_type=Text)
+
+
+class WebhookDeliveryRow(SQLModel, table=True):
+    """What is still to be told; a row goes when it was."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        Index("webhook_deliveries_by_time", "webhook_id", "next_time_ms"),
+        {"sqlite_autoincrement": True, **STRICT},
+    )
+    delivery_pk: int = Field(primary_key=True, sa_type=Integer)
+    webhook_id: str = Field(sa_type=Text, foreign_key="webhooks.webhook_id", ondelete="CASCADE")
+    event: str = Field(sa_type=Text)
+    data: str = Field(sa_type=Text)
+    time_ms: int = Field(sa_type=BIG)
+    attempts: int = Field(sa_type=Integer)
+    next_time_ms: int = Field(sa_type=BIG)

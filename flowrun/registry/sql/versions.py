@@ -10,6 +10,7 @@ from flowrun.registry.sql import search
 from flowrun.registry.sql.history import Act, read_history, record_alias, record_stage
 from flowrun.registry.sql.models import point_alias
 from flowrun.registry.sql.origin import find_origin
+from flowrun.registry.sql.outbox import tell_version_created, tell_version_tag
 from flowrun.registry.sql.part import RegistryPart
 from flowrun.registry.sql.reading import (
     SELECT_VERSIONS,
@@ -63,7 +64,7 @@ _SET_TAG = """
 """
 _DELETE_TAG = """
     DELETE FROM model_version_tags
-    WHERE registered_model_pk = :pk AND version = :version AND key = :key
+    WHERE registered_model_pk = :pk AND version = :version AND key = :key RETURNING key
 """
 
 
@@ -110,7 +111,9 @@ class SqlModelVersions(RegistryPart):
             )
             rows = [(pk, version, key, value) for key, value in tags.items()]
             connection.executemany(_SET_TAG, rows)
-            return read_version(connection, name, str(version))
+            made = read_version(connection, name, str(version))
+            tell_version_created(connection, made)
+            return made
 
     def get_model_version(self, name: str, version: str) -> ModelVersion:
         """Give one version."""
@@ -233,12 +236,15 @@ class SqlModelVersions(RegistryPart):
         with self._database.write(name) as connection:
             found = find_version(connection, name, version)
             connection.execute(_SET_TAG, (found.pk, found.version, key, value))
+            tell_version_tag(connection, found.pk, found.version, key, value, self._now())
 
     def delete_model_version_tag(self, name: str, version: str, key: str) -> None:
         """Remove a tag."""
         with self._database.write(name) as connection:
             found = find_version(connection, name, version)
-            connection.execute(_DELETE_TAG, {"pk": found.pk, "version": found.version, "key": key})
+            where = {"pk": found.pk, "version": found.version, "key": key}
+            if connection.execute(_DELETE_TAG, where).fetchone():
+                tell_version_tag(connection, found.pk, found.version, key, None, self._now())
 
     def get_history(self, name: str, version: str | None = None) -> list[Transition]:
         """Give the history of a model or of one version, oldest first."""

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from flowrun.errors import InvalidValueError
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration: what this flowrun reads and writes."""
 
 

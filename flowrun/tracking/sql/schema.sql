@@ -286,6 +286,44 @@ CREATE TABLE tags (
  STRICT
 
 ;
+CREATE TABLE webhooks (
+	webhook_id TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	url TEXT NOT NULL, 
+	creation_time_ms INTEGER NOT NULL, 
+	last_update_time_ms INTEGER NOT NULL, 
+	description TEXT NOT NULL, 
+	status TEXT NOT NULL, 
+	sealed_secret TEXT, 
+	PRIMARY KEY (webhook_id)
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE webhook_events (
+	webhook_id TEXT NOT NULL, 
+	event TEXT NOT NULL, 
+	PRIMARY KEY (webhook_id, event), 
+	FOREIGN KEY(webhook_id) REFERENCES webhooks (webhook_id) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE webhook_deliveries (
+	delivery_pk INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
+	webhook_id TEXT NOT NULL, 
+	event TEXT NOT NULL, 
+	data TEXT NOT NULL, 
+	time_ms INTEGER NOT NULL, 
+	attempts INTEGER NOT NULL, 
+	next_time_ms INTEGER NOT NULL, 
+	FOREIGN KEY(webhook_id) REFERENCES webhooks (webhook_id) ON DELETE CASCADE
+)
+ STRICT
+
+;
 CREATE INDEX transitions_by_model ON model_version_transitions (registered_model_pk, version);
 CREATE UNIQUE INDEX datasets_by_name ON datasets (experiment_id, name, digest);
 CREATE INDEX logged_models_by_creation ON logged_models (experiment_id, lifecycle_stage, creation_time_ms);
@@ -297,5 +335,6 @@ CREATE INDEX latest_metrics_by_value ON latest_metrics ("key", value, is_nan);
 CREATE INDEX logged_model_metrics_by_value ON logged_model_metrics ("key", value);
 CREATE INDEX params_by_value ON params ("key", value) WHERE length(value) <= 100;
 CREATE INDEX tags_by_value ON tags ("key", value) WHERE length(value) <= 100;
-INSERT INTO alembic_version VALUES ('0001');
+CREATE INDEX webhook_deliveries_by_time ON webhook_deliveries (webhook_id, next_time_ms);
+INSERT INTO alembic_version VALUES ('0002');
 PRAGMA application_id = 1718382455;

@@ -27,7 +27,10 @@ SQL_FOLDER = Path(database_module.__file__).parent
 MODULES = [
     *(f"flowrun.tracking.sql.{name}" for name in ("experiments", "runs", "run_data")),
     "flowrun.tracking.sql.logged_models",
-    *(f"flowrun.registry.sql.{name}" for name in ("models", "versions", "history", "reading")),
+    *(
+        f"flowrun.registry.sql.{name}"
+        for name in ("models", "versions", "history", "reading", "outbox", "webhooks")
+    ),
 ]
 
 

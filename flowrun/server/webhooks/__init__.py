@@ -1,0 +1,1 @@
+"""Telling webhooks what changed: to allowed addresses only, signed, again if it fails."""
