@@ -31,7 +31,7 @@ def create_run(call: Call) -> JsonObject:
         fields.text_or("experiment_id") or "0",
         user_id=fields.text_or("user_id"),
         run_name=fields.text_or_none("run_name") or None,
-        start_time_ms=fields.integer_or_none("start_time") or None,
+        start_time_ms=fields.integer_or_none("start_time"),
         tags=fields.pairs("tags"),
     )
     return {"run": run_json(run)}

@@ -11,7 +11,7 @@ import http.client
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,13 +105,13 @@ def serving(
     prefix: str = "",
     store_uri: str | None = None,
     rules: WebhookRules = WebhookRules(),  # noqa: B008 - frozen
+    now: Callable[[], int] | None = None,
 ) -> Iterator[Served]:
     """Serve a store, by default a new one in the folder, until the end of the block."""
+    now = now or _now_ms
     uri = store_uri or f"sqlite:///{folder / 'flowrun.db'}"
-    tracking = open_tracking_store(
-        uri, artifact_root="mlflow-artifacts:/", now=_now_ms, new_id=_new_id
-    )
-    registry = open_registry_store(uri, now=_now_ms, tracking=tracking)
+    tracking = open_tracking_store(uri, artifact_root="mlflow-artifacts:/", now=now, new_id=_new_id)
+    registry = open_registry_store(uri, now=now, tracking=tracking)
     assert isinstance(registry, WebhookStore)
     webhooks = Webhooks(registry, rules, Sealer(lambda: KEY))
     artifacts = folder / "artifacts"

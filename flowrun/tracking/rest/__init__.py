@@ -1,0 +1,1 @@
+"""Experiments, runs, logged models and artifacts behind a server that speaks MLflow's protocol."""
