@@ -9,6 +9,7 @@ from flowrun.registry.entities import (
     ModelVersion,
     RegisteredModel,
     Stage,
+    Transition,
     VersionStatus,
     parse_stage,
 )
@@ -83,4 +84,36 @@ def model_version_from(fields: Fields) -> ModelVersion:
         user_id=fields.text_or_none("user_id"),
         tags=fields.pairs("tags"),
         aliases=tuple(fields.texts("aliases")),
+    )
+
+
+def transition_json(transition: Transition) -> JsonObject:
+    """Give a line of the history; flowrun's own, MLflow has none."""
+    return compact(
+        name=transition.name,
+        version=transition.version,
+        time_ms=transition.time_ms,
+        user_id=transition.user_id or None,
+        kind=transition.kind,
+        before=transition.before or None,
+        after=transition.after or None,
+        alias=transition.alias or None,
+        reason=transition.reason or None,
+        run_id=transition.run_id,
+    )
+
+
+def transition_from(fields: Fields) -> Transition:
+    """Read a line of the history."""
+    return Transition(
+        name=fields.text("name"),
+        version=fields.text("version"),
+        time_ms=fields.integer("time_ms"),
+        user_id=fields.text_or("user_id"),
+        kind=fields.text("kind"),
+        before=fields.text_or("before"),
+        after=fields.text_or("after"),
+        alias=fields.text_or("alias"),
+        reason=fields.text_or("reason"),
+        run_id=fields.text_or_none("run_id"),
     )

@@ -37,7 +37,7 @@ def create_model_version(call: Call) -> JsonObject:
         model_id=model_id,
         description=description,
         tags=tags,
-        user_id=call.user or None,
+        user_id=call.user or fields.text_or_none("user_id") or None,
     )
     if version.model_id:
         _note_version(stores.tracking, version.model_id, version)

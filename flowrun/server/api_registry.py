@@ -86,8 +86,10 @@ def set_alias(call: Call) -> JsonObject:
 
 def delete_alias(call: Call) -> JsonObject:
     """Remove an alias."""
-    name, alias = call.fields.text("name"), call.fields.text("alias")
-    call.stores.registry.delete_alias(name, alias, user_id=call.user)
+    fields = call.fields
+    name, alias = fields.text("name"), fields.text("alias")
+    user_id = call.user or fields.text_or("user_id")
+    call.stores.registry.delete_alias(name, alias, user_id=user_id)
     return {}
 
 

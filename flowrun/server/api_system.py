@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flowrun.server.messages import Call, Permission, Response, Route, text_response
 from flowrun.tracking.fields import JsonObject
+from flowrun.version import __version__
 
 # The version of MLflow whose protocol this is. Clients older than 3.4 in this place are spoken to
 # with less, so it must parse as a version and be at least that.
@@ -21,8 +22,9 @@ def get_version(_: Call) -> Response:
 
 
 def get_server_info(_: Call) -> JsonObject:
-    """Say which of MLflow's optional abilities the server has."""
+    """Say which of MLflow's optional abilities the server has, and that it is flowrun's."""
     return {
+        "flowrun_version": __version__,
         "store_type": "SqlStore",
         "workspaces_enabled": False,
         "trace_archival_enabled": False,

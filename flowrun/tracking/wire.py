@@ -203,7 +203,7 @@ def dataset_summary_from(fields: Fields) -> DatasetSummary:
         experiment_id=fields.text("experiment_id"),
         name=fields.text("name"),
         digest=fields.text("digest"),
-        context=fields.text_or_none("context"),
+        context=fields.text_or_none("context") or None,
     )
 
 

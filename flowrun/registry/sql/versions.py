@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from flowrun.errors import InvalidValueError
 from flowrun.registry.entities import ModelVersion, Stage, Transition, parse_stage
+from flowrun.registry.origin import VersionLookup, find_origin
 from flowrun.registry.sql import search
 from flowrun.registry.sql.history import Act, read_history, record_alias, record_stage
-from flowrun.registry.sql.models import point_alias
-from flowrun.registry.sql.origin import find_origin
+from flowrun.registry.sql.models import point_alias, version_by_alias
 from flowrun.registry.sql.outbox import tell_version_created, tell_version_tag
 from flowrun.registry.sql.part import RegistryPart
 from flowrun.registry.sql.reading import (
@@ -89,7 +89,7 @@ class SqlModelVersions(RegistryPart):
             checks.check_registry_tag(key, value)
         # Before the transaction: it reads the tracking store, whose writers it would hold up.
         with self._database.read() as connection:
-            origin = find_origin(connection, self._tracking, source, run_id, model_id)
+            origin = find_origin(_lookup(connection), self._tracking, source, run_id, model_id)
         with self._database.write(name) as connection:
             pk = find_model(connection, name).pk
             now = self._now()
@@ -251,6 +251,14 @@ class SqlModelVersions(RegistryPart):
         number = None if version is None else checks.parse_version(version)
         with self._database.read() as connection:
             return read_history(connection, find_model(connection, name).pk, name, number)
+
+
+def _lookup(connection: Connection) -> VersionLookup:
+    return VersionLookup(
+        by_number=lambda name, version: read_version(connection, name, version),
+        by_alias=lambda name, alias: version_by_alias(connection, name, alias),
+        latest=lambda name: latest_versions(connection, [find_model(connection, name).pk]),
+    )
 
 
 def _others_in(connection: Connection, pk: int, version: int, stage: Stage) -> list[int]:

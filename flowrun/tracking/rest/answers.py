@@ -21,6 +21,11 @@ from flowrun.errors import (
 )
 from flowrun.tracking.fields import Fields
 
+
+class WrongAddressError(StoreError):
+    """Something answers there, but it does not know this call of MLflow's."""
+
+
 _ERRORS: Mapping[str, type[FlowrunError]] = {
     "RESOURCE_DOES_NOT_EXIST": NotFoundError,
     "NOT_FOUND": NotFoundError,
@@ -76,7 +81,7 @@ def refusal(status: int, body: bytes, location: str | None, what: str, url: str)
         # Not followed: it would take the credentials along to wherever it leads.
         return StoreError(f"{url} has moved to {location}", "Give that as the tracking URI.")
     if status in {404, 405}:
-        return StoreError(
+        return WrongAddressError(
             f"there is no MLflow server at {url}: it answered {status} for {what}",
             "Look whether the tracking URI's host, port and path prefix are right.",
         )

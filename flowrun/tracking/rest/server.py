@@ -17,10 +17,16 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, TypeVar
 from urllib.parse import urlencode
 
-from flowrun.errors import FlowrunError, InvalidValueError, StoreError
+from flowrun.errors import (
+    FlowrunError,
+    InvalidValueError,
+    NotFoundError,
+    StoreError,
+    UnsupportedError,
+)
 from flowrun.tracking.fields import Fields
 from flowrun.tracking.rest.address import ServerAddress
-from flowrun.tracking.rest.answers import read_json, refusal
+from flowrun.tracking.rest.answers import WrongAddressError, read_json, refusal
 from flowrun.tracking.rest.connections import Connections, proxy_authorization
 from flowrun.tracking.rest.outage import Outage
 from flowrun.tracking.wire import compact
@@ -29,6 +35,7 @@ from flowrun.version import __version__
 T = TypeVar("T")
 
 MLFLOW_API = "/api/2.0/mlflow/"
+_INFO_API = "/api/3.0/mlflow/"
 _BUSY = frozenset({429, 503})
 """Statuses of a server that has not begun to carry the call out."""
 _UNCERTAIN = frozenset({502, 504})
@@ -73,6 +80,7 @@ class Server:
         if address.authorization is not None:
             self._headers["Authorization"] = address.authorization
         self._pause = threading.Event()
+        self._flowrun_version: str | None = None
 
     @property
     def url(self) -> str:
@@ -98,7 +106,7 @@ class Server:
             FlowrunError: what the server refused, by its error code; StoreError if it can't be
                 reached or does not speak MLflow's protocol.
         """
-        text = urlencode({key: value for key, value in query.items() if value is not None})
+        text = urlencode({k: v for k, v in query.items() if v is not None}, doseq=True)
         target = f"{api}{path}?{text}" if text else f"{api}{path}"
         return self._json_call(Request("GET", target, f"GET {path}"), read)
 
@@ -155,6 +163,17 @@ class Server:
                     return result
             if start is not None and not isinstance(request.content, bytes | None):
                 request.content.seek(start)
+
+    @property
+    def flowrun_version(self) -> str | None:
+        """Which flowrun the server is; None for MLflow's own, or another that speaks like it."""
+        if self._flowrun_version is None:
+            try:
+                version = self.get("server-info", {}, _flowrun_version, _INFO_API)
+            except (NotFoundError, UnsupportedError, WrongAddressError):
+                version = ""  # MLflow before 3.4
+            self._flowrun_version = version
+        return self._flowrun_version or None
 
     def close(self) -> None:
         """Close its connections."""
@@ -256,6 +275,10 @@ class Server:
             f"{self.url} does not speak TLS as it should: {error.reason or error}",
             "Is it a server for http:// instead of https://?",
         )
+
+
+def _flowrun_version(fields: Fields) -> str:
+    return fields.text_or("flowrun_version")
 
 
 def _nothing(fields: Fields) -> None:

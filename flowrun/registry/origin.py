@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -16,11 +17,7 @@ from flowrun.models.uri import (
     parse_model_uri,
 )
 from flowrun.registry.entities import ModelVersion, parse_stage
-from flowrun.registry.sql.models import version_by_alias
-from flowrun.registry.sql.reading import find_model, latest_versions, read_version
 from flowrun.tracking.entities import LoggedModel
-from flowrun.tracking.sql.database import Connection
-from flowrun.tracking.sql.part import below
 from flowrun.tracking.store import TrackingStore
 
 
@@ -33,8 +30,18 @@ class Origin:
     model_id: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class VersionLookup:
+    """How versions are found that another version is made of."""
+
+    by_number: Callable[[str, str], ModelVersion]
+    by_alias: Callable[[str, str], ModelVersion]
+    latest: Callable[[str], list[ModelVersion]]
+    """A model's newest version of each stage."""
+
+
 def find_origin(
-    connection: Connection,
+    versions: VersionLookup,
     tracking: TrackingStore,
     source: str,
     run_id: str | None,
@@ -45,7 +52,7 @@ def find_origin(
     Raises:
         NotFoundError: there is no such run, logged model or version.
     """
-    found = _find(connection, tracking, source)
+    found = _find(versions, tracking, source)
     model_id = model_id or found.model_id
     run_id = run_id or found.run_id
     if model_id and not run_id:
@@ -53,7 +60,7 @@ def find_origin(
     return Origin(found.download_uri, run_id, model_id)
 
 
-def _find(connection: Connection, tracking: TrackingStore, source: str) -> Origin:
+def _find(versions: VersionLookup, tracking: TrackingStore, source: str) -> Origin:
     if not is_model_uri(source):
         return Origin(source, None, None)
     match parse_model_uri(source):
@@ -62,11 +69,11 @@ def _find(connection: Connection, tracking: TrackingStore, source: str) -> Origi
         case RunUri(run_id, path):
             return _of_run(tracking, run_id, path)
         case VersionUri(name, version):
-            return _of_version(read_version(connection, name, version))
+            return _of_version(versions.by_number(name, version))
         case AliasUri(name, alias):
-            return _of_version(version_by_alias(connection, name, alias))
+            return _of_version(versions.by_alias(name, alias))
         case StageUri(name, stage):
-            return _of_version(_version_in_stage(connection, name, stage))
+            return _of_version(_in_stage(versions, name, stage))
         case unknown:
             assert_never(unknown)
 
@@ -82,16 +89,16 @@ def _of_run(tracking: TrackingStore, run_id: str, path: str) -> Origin:
         model = tracking.get_logged_model(output.model_id)
         if model.name == path:
             return Origin(model.artifact_uri, run_id, model.model_id)
-    return Origin(below(run.info.artifact_uri, path), run_id, None)
+    return Origin(f"{run.info.artifact_uri.rstrip('/')}/{path}", run_id, None)
 
 
 def _of_version(version: ModelVersion) -> Origin:
     return Origin(version.download_uri, version.run_id, version.model_id)
 
 
-def _version_in_stage(connection: Connection, name: str, stage: str) -> ModelVersion:
+def _in_stage(versions: VersionLookup, name: str, stage: str) -> ModelVersion:
     wanted = parse_stage(stage)
-    for version in latest_versions(connection, [find_model(connection, name).pk]):
+    for version in versions.latest(name):
         if version.stage is wanted:
             return version
     raise NotFoundError(f"Registered Model '{name}' has no version in stage '{wanted}'.")

@@ -1,0 +1,1 @@
+"""Registered models behind a server that speaks MLflow's protocol."""

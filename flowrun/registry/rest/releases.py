@@ -1,0 +1,39 @@
+"""How a server is told of promotions: the protocol of the two ways."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from flowrun.registry.entities import ModelVersion, Stage, Transition
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Who moves a version, why, and by which run."""
+
+    user_id: str = ""
+    reason: str = ""
+    run_id: str | None = None
+
+
+class Releases(Protocol):
+    """Moves stages and aliases, and remembers who did."""
+
+    def promote(
+        self,
+        name: str,
+        version: str,
+        *,
+        stage: Stage | None,
+        alias: str | None,
+        archive_existing: bool,
+        act: Act,
+    ) -> ModelVersion:
+        """Move a version to a stage, an alias, or both."""
+
+    def delete_alias(self, name: str, alias: str, user_id: str) -> None:
+        """Remove an alias; nothing happens if there is none."""
+
+    def history(self, name: str, version: str | None) -> list[Transition]:
+        """Give what was moved, oldest first."""
