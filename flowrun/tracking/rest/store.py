@@ -10,6 +10,8 @@ from flowrun.tracking.rest.runs import RestRuns
 class RestTrackingStore(RestExperiments, RestRuns, RestLoggedModels):
     """The `TrackingStore` behind a server."""
 
+    is_quick = False
+
     def close(self) -> None:
         """Close the connections to the server."""
         self._server.close()
