@@ -9,8 +9,10 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from flowrun.server.messages import Permission
 from flowrun.server.problems import UnauthenticatedError, WrongHostError
@@ -26,7 +28,12 @@ class Access:
     token: str | None
     """What a caller must show; None lets everybody in who can reach the socket."""
     hosts: frozenset[str] = LOOPBACK_HOSTS
-    """The names, in lower case and without port, that a Host header may hold."""
+    """The names, in lower case and without port, that a Host header may hold; or with the port
+    that must be there."""
+    host_patterns: tuple[str, ...] = ()
+    """The same with `*` for any characters; `*` alone turns the check off."""
+    answers_to_addresses: bool = False
+    """A Host header may be any IP address: no page can pretend to be one, as it can with a name."""
     origins: frozenset[str] = frozenset()
     """Origins (`https://host:port`) of web pages that may call, beside the server's own."""
 
@@ -49,11 +56,23 @@ class Access:
         name, colon, port = host.rpartition(":")
         if not colon or not port.isdigit():
             name = host
-        if name not in self.hosts:
+        if name not in self.hosts and not self._is_allowed(name, host):
             raise WrongHostError(
                 f"This server does not answer to the host name '{host}'.",
-                "Name it among the allowed hosts of the server, if that is how it is reached.",
+                "If that is how it is reached, start it with --allowed-hosts and this name.",
             )
+
+    def _is_allowed(self, name: str, host: str) -> bool:
+        if host in self.hosts or (self.answers_to_addresses and _is_address(name)):
+            return True
+        return any(
+            fnmatchcase(name, pattern) or fnmatchcase(host, pattern)
+            for pattern in self.host_patterns
+        )
+
+    def shares_with(self, origin: bytes) -> bool:
+        """True if web pages of another origin may read answers."""
+        return origin.decode("latin-1").lower() in self.origins
 
     def _check_origin(self, origin: str, host: str) -> None:
         if origin not in self.origins and origin not in {f"http://{host}", f"https://{host}"}:
@@ -85,6 +104,14 @@ def _credentials(authorization: bytes) -> tuple[str, bytes]:
             return "", b""
         return _plain(user), secret
     return "", b""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _plain(user: bytes) -> str:

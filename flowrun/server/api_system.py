@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from flowrun.server.messages import Call, Permission, Response, Route, text_response
+from flowrun.server.meters import CONTENT_TYPE
+from flowrun.server.problems import UnknownRouteError
 from flowrun.tracking.fields import JsonObject
 from flowrun.version import __version__
 
@@ -33,8 +35,17 @@ def get_server_info(_: Call) -> JsonObject:
     }
 
 
+def get_metrics(call: Call) -> Response:
+    """Give the server's counters for Prometheus."""
+    meters = call.stores.meters
+    if meters is None:
+        raise UnknownRouteError("This server counts nothing; start it with --metrics.")
+    return text_response(meters.text(), CONTENT_TYPE)
+
+
 ROUTES = (
     Route("GET", "/health", Permission.PUBLIC, get_health),
     Route("GET", "/version", Permission.READ, get_version),
     Route("GET", "/api/3.0/mlflow/server-info", Permission.PUBLIC, get_server_info),
+    Route("GET", "/metrics", Permission.READ, get_metrics, is_slow=True),
 )

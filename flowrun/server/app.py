@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -17,19 +18,23 @@ from typing import BinaryIO
 from flowrun.errors import FlowrunError
 from flowrun.registry.store import RegistryStore
 from flowrun.server.access import Access
+from flowrun.server.access_log import AccessLog
 from flowrun.server.asgi import ASGIApp, Receive, Scope, Send
 from flowrun.server.body import ClientGoneError, body_file, read_json, read_query
+from flowrun.server.cors import is_preflight, preflight_response, shared_headers
 from flowrun.server.messages import (
     Call,
     FileBody,
+    Headers,
     Permission,
     Response,
     Route,
     Stores,
     json_response,
 )
+from flowrun.server.meters import CLIENT_GONE, Meters
 from flowrun.server.problems import UnknownRouteError, bug_response, problem_response
-from flowrun.server.routes import all_routes
+from flowrun.server.routes import served_routes
 from flowrun.server.table import RouteTable
 from flowrun.server.webhooks.deliver import Webhooks
 from flowrun.tracking.store import TrackingStore
@@ -47,6 +52,7 @@ def create_app(
     access: Access,
     prefix: str = "",
     webhooks: Webhooks | None = None,
+    options: AppOptions | None = None,
 ) -> ASGIApp:
     """Give the application that serves these stores by MLflow's REST protocol.
 
@@ -57,10 +63,40 @@ def create_app(
         access: who may call.
         prefix: what all paths begin with, such as `/mlflow`.
         webhooks: who is told of changes; None refuses the calls for them.
+        options: what a server of its own has beside; by default nothing of it.
     """
-    stores = Stores(tracking, registry, artifacts_destination, webhooks)
-    table = RouteTable(all_routes())
-    return _App(stores, access, prefix.rstrip("/"), table, is_quick=tracking.is_quick)
+    options = options or AppOptions()
+    stores = Stores(
+        tracking,
+        registry,
+        artifacts_destination,
+        webhooks=webhooks,
+        artifact_roots=options.artifact_roots,
+        meters=options.meters,
+    )
+    routes = served_routes(
+        proxies_artifacts=options.proxies_artifacts, only_artifacts=options.only_artifacts
+    )
+    table = RouteTable(routes)
+    return _App(stores, access, prefix.rstrip("/"), table, options, is_quick=tracking.is_quick)
+
+
+@dataclass(frozen=True, slots=True)
+class AppOptions:
+    """What an operator may choose."""
+
+    proxies_artifacts: bool = True
+    """Artifacts below `mlflow-artifacts:/` are passed on."""
+    only_artifacts: bool = False
+    """Nothing else is."""
+    artifact_roots: tuple[str, ...] = ()
+    """See `Stores`."""
+    frame_options: bytes | None = None
+    """Whose pages may show the server's in a frame (X-Frame-Options); None says nothing."""
+    meters: Meters | None = None
+    """Counts every request, and is told at `/metrics`."""
+    access_log: AccessLog | None = None
+    """Gets a line for every request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,36 +105,58 @@ class _App:
     access: Access
     prefix: str
     table: RouteTable
+    options: AppOptions
     is_quick: bool
     """The stores answer at once, except for routes that are slow anyway."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
+        if scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        elif scope["type"] == "lifespan":
             await _live(receive, send)
-        elif scope["type"] == "http":
-            try:
-                response = await self._answer(scope, receive)
-            except ClientGoneError:
-                return
-            await _send_response(response, send, without_body=scope["method"] == "HEAD")
         else:
             await send({"type": "websocket.close"})
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Response:
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began_s = time.perf_counter()
+        meters, access_log = self.options.meters, self.options.access_log
+        if meters is not None:
+            meters.enter()
+        exchange = _Exchange()
         try:
-            return await self._call(scope, receive)
-        except FlowrunError as error:
-            return problem_response(error)
+            response = await self._answer(scope, receive, exchange)
+            exchange.length_bytes = response.length_bytes
+            await self._send(scope, response, send)
+            exchange.status = response.status
+        except ClientGoneError:
+            pass
+        finally:
+            seconds = time.perf_counter() - began_s
+            if meters is not None:
+                meters.leave(exchange.route, exchange.status, seconds)
+            if access_log is not None:
+                access_log.write(
+                    scope, exchange.route, exchange.status, exchange.length_bytes, seconds
+                )
+
+    async def _answer(self, scope: Scope, receive: Receive, exchange: _Exchange) -> Response:
+        try:
+            return await self._call(scope, receive, exchange)
         except ClientGoneError:
             raise
+        except FlowrunError as error:
+            return problem_response(error)
         except Exception:  # noqa: BLE001 - the edge: a bug becomes an answer and a log entry
             _log.exception("%s %s failed", scope["method"], scope["path"])
             return bug_response()
 
-    async def _call(self, scope: Scope, receive: Receive) -> Response:
+    async def _call(self, scope: Scope, receive: Receive, exchange: _Exchange) -> Response:
         method: str = scope["method"]
         headers: Mapping[bytes, bytes] = dict(scope["headers"])
-        route, values, user = self._admit(method, scope["path"], headers)
+        if is_preflight(method, headers):
+            self.access.admit(headers, Permission.PUBLIC)
+            return preflight_response()
+        route, values, user = self._admit(method, scope["path"], headers, exchange)
         body = _NO_FILE
         if route.takes_file:
             fields = read_query(scope["query_string"])
@@ -115,7 +173,7 @@ class _App:
         return answer if isinstance(answer, Response) else json_response(answer)
 
     def _admit(
-        self, method: str, path: str, headers: Mapping[bytes, bytes]
+        self, method: str, path: str, headers: Mapping[bytes, bytes], exchange: _Exchange
     ) -> tuple[Route, Mapping[str, str], str]:
         try:
             route, values = self.table.find(method, self._below_prefix(path))
@@ -123,6 +181,7 @@ class _App:
             # Who may not call does not learn what there is.
             self.access.admit(headers, Permission.READ)
             raise
+        exchange.route = route
         return route, values, self.access.admit(headers, route.permission)
 
     def _below_prefix(self, path: str) -> str:
@@ -130,15 +189,31 @@ class _App:
             raise UnknownRouteError(f"This server has no '{path}'; all is below {self.prefix}/.")
         return path[len(self.prefix) :]
 
+    async def _send(self, scope: Scope, response: Response, send: Send) -> None:
+        extra: list[tuple[bytes, bytes]] = []
+        if self.options.frame_options is not None:
+            extra.append((b"x-frame-options", self.options.frame_options))
+        if self.access.origins:
+            origin = dict(scope["headers"]).get(b"origin", b"")
+            if self.access.shares_with(origin):
+                extra += shared_headers(origin)
+        headers = [*response.headers, *extra] if extra else response.headers
+        await _send_response(response, headers, send, without_body=scope["method"] == "HEAD")
 
-async def _send_response(response: Response, send: Send, *, without_body: bool) -> None:
-    await send(
-        {
-            "type": "http.response.start",
-            "status": response.status,
-            "headers": response.headers,
-        }
-    )
+
+@dataclass(slots=True)
+class _Exchange:
+    """What is known of one request, for the meters and the log, as it becomes known."""
+
+    route: Route | None = None
+    status: int = CLIENT_GONE
+    length_bytes: int = 0
+
+
+async def _send_response(
+    response: Response, headers: Headers, send: Send, *, without_body: bool
+) -> None:
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
     if isinstance(response.body, bytes):
         await send({"type": "http.response.body", "body": response.body})
     elif without_body:

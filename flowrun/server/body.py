@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import BinaryIO
 from urllib.parse import parse_qs
 
-from flowrun.errors import InvalidValueError
+from flowrun.errors import FlowrunError, InvalidValueError
 from flowrun.server.asgi import Receive
 from flowrun.tracking.fields import Fields
 
@@ -18,8 +18,11 @@ MAX_JSON_BYTES = 64 * 2**20
 _BUFFER_BYTES = 2**18
 
 
-class ClientGoneError(OSError):
-    """The caller closed the connection before its request was all there."""
+class ClientGoneError(FlowrunError):
+    """The caller closed the connection before its request was all there.
+
+    No storage that was reading the request takes it for an error of its own.
+    """
 
 
 def read_query(query: bytes) -> Fields:

@@ -6,12 +6,15 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 from flowrun.registry.store import RegistryStore
 from flowrun.server.webhooks.deliver import Webhooks
 from flowrun.tracking.fields import Fields, JsonObject
 from flowrun.tracking.store import TrackingStore
+
+if TYPE_CHECKING:
+    from flowrun.server.meters import Meters
 
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
@@ -30,6 +33,10 @@ class Stores:
     """The directory or fsspec URL under which `mlflow-artifacts:/` lies."""
     webhooks: Webhooks | None = None
     """None: this server has none."""
+    artifact_roots: tuple[str, ...] = ()
+    """Other places whose artifacts the server reads for callers: those of its direct roots."""
+    meters: Meters | None = None
+    """What `/metrics` tells; None if it is not offered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,11 @@ class Response:
     status: int
     headers: Headers
     body: bytes | FileBody
+
+    @property
+    def length_bytes(self) -> int:
+        """The length of the body."""
+        return len(self.body) if isinstance(self.body, bytes) else self.body.length_bytes
 
 
 class Permission(StrEnum):
@@ -105,9 +117,9 @@ def json_response(value: JsonObject, status: int = 200, extra: Headers = ()) -> 
     return Response(status, [_JSON_HEADER, _NOSNIFF_HEADER, length, *extra], body)
 
 
-def text_response(text: str) -> Response:
+def text_response(text: str, content_type: bytes = b"text/plain; charset=utf-8") -> Response:
     """Give a plain text answer."""
     body = text.encode()
-    kind = (b"content-type", b"text/plain; charset=utf-8")
+    kind = (b"content-type", content_type)
     length = (b"content-length", str(len(body)).encode())
     return Response(200, [kind, _NOSNIFF_HEADER, length], body)

@@ -54,7 +54,8 @@ def open_root(stores: Stores, uri: str) -> Artifacts:
     destination = stores.artifacts_destination
     if urlsplit(uri).scheme != PROXIED:
         check_location(uri)
-        if not is_within(uri, destination):
+        roots = (destination, *stores.artifact_roots)
+        if not any(is_within(uri, root) for root in roots):
             raise PermissionDeniedError(
                 f"The server does not read artifacts at '{uri}', outside its own.",
                 "Read them from there directly, with MLflow's client.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from flowrun.errors import UnsupportedError
 from flowrun.server import (
     api_artifacts,
     api_experiments,
@@ -18,7 +19,7 @@ from flowrun.server import (
     api_webhooks,
     unserved,
 )
-from flowrun.server.messages import Route
+from flowrun.server.messages import Call, Handler, Response, Route
 
 _TABLES = (
     api_runs.ROUTES,
@@ -35,6 +36,30 @@ _TABLES = (
 )
 
 
+_SYSTEM = frozenset(route.handler for route in api_system.ROUTES)
+_NO_PROXY = "This server does not pass artifacts on: it runs with --no-serve-artifacts."
+_ONLY_PROXY = (
+    "This server passes artifacts on and does nothing else: it runs with --artifacts-only."
+)
+
+
+def served_routes(*, proxies_artifacts: bool, only_artifacts: bool) -> Iterator[Route]:
+    """Give each route as a server of this kind answers it.
+
+    Args:
+        proxies_artifacts: what lies below `mlflow-artifacts:/` is passed on.
+        only_artifacts: nothing else is offered.
+    """
+    for route in all_routes():
+        is_proxy = "/mlflow-artifacts/" in route.path
+        if is_proxy and not proxies_artifacts:
+            yield replace(route, handler=_refusal(_NO_PROXY), takes_file=True)
+        elif only_artifacts and not is_proxy and route.handler not in _SYSTEM:
+            yield replace(route, handler=_refusal(_ONLY_PROXY), takes_file=True)
+        else:
+            yield route
+
+
 def all_routes() -> Iterator[Route]:
     """Give each route; those below /api a second time below /ajax-api, where browsers look."""
     for table in _TABLES:
@@ -42,3 +67,12 @@ def all_routes() -> Iterator[Route]:
             yield route
             if route.path.startswith("/api/"):
                 yield replace(route, path=f"/ajax-api/{route.path.removeprefix('/api/')}")
+
+
+def _refusal(reason: str) -> Handler:
+    def refuse(_: Call) -> Response:
+        # 501 as for all that is not offered: clients would repeat MLflow's own 503 for minutes.
+        raise UnsupportedError(reason)
+
+    refuse.__doc__ = reason
+    return refuse
