@@ -13,7 +13,8 @@ from flowrun.envs.inputs import read_inputs
 from flowrun.envs.interpreters import Interpreters
 from flowrun.envs.manager import VIRTUALENV
 from flowrun.envs.recipe import Surroundings
-from flowrun.envs.virtualenv_recipe import Tools, VirtualenvRecipe
+from flowrun.envs.uv_packages import Tools
+from flowrun.envs.virtualenv_recipe import VirtualenvRecipe
 
 
 class VirtualenvBackend:
