@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,16 +27,18 @@ from flowrun.engine.live import close_abandoned
 from flowrun.engine.planning import PlannedProject, Planner
 from flowrun.engine.request import RunOptions, RunRequest
 from flowrun.engine.run import PlanRun, RunOutcome
-from flowrun.engine.services import Endpoint, Home, Services
+from flowrun.engine.services import Endpoint, Home, ServerEndpoint, Services
 from flowrun.envs.store import EnvStore
 from flowrun.errors import AlreadyExistsError, InvalidStateError, UnsupportedError, UsageError
 from flowrun.executors.local import LocalExecutor, SupervisorProcess
 from flowrun.server.loopback import LoopbackServer
 from flowrun.settings import Settings, load_settings
 from flowrun.sources.cache import SourceCache
+from flowrun.sources.credentials import without_credentials
 from flowrun.stores import Stores, new_id, now_ms, open_stores
 from flowrun.tracking.entities import Experiment, LifecycleStage
 from flowrun.tracking.store import TrackingStore
+from flowrun.tracking.uri import is_server
 
 if TYPE_CHECKING:
     from flowrun.server.asgi import ASGIApp
@@ -168,28 +170,33 @@ def _check_text(name: str, text: str) -> None:
 @contextmanager
 def open_default_stores(settings: Settings) -> Iterator[Stores]:
     """Open the stores that the settings name: by default the ones in flowrun's home."""
-    if settings.tracking_uri is not None:
-        raise UnsupportedError(
-            f"this version of flowrun records in its own store, not at {settings.tracking_uri}",
-            "Leave --tracking-uri and FLOWRUN_TRACKING_URI unset; `flowrun server` serves it.",
-        )
     home = Home(settings.home)
     home.make()
-    with open_stores(home.database_uri, home.artifacts) as stores:
+    uri = settings.tracking_uri
+    if uri is not None and not is_server(uri):
+        raise UnsupportedError(
+            f"flowrun records in its own store or on a server, not at {without_credentials(uri)}",
+            "Give --tracking-uri http://...; `flowrun server --backend-store-uri` serves a store.",
+        )
+    with open_stores(
+        uri or home.database_uri, home.artifacts, variables=settings.variables
+    ) as stores:
         yield stores
 
 
 @lru_cache(maxsize=1)
-def default_endpoint() -> tuple[str, str]:
-    """Serve the default store on loopback for the rest of this process; give URL and token.
+def default_endpoint() -> tuple[str, str | None, str | None, str | None]:
+    """Give the server where `import flowrun` logs to outside any step: URL, token, user, password.
 
-    This is where `import flowrun` logs to outside any step.
+    For a store of this machine one is made on loopback, for the rest of this process.
     """
     stack = ExitStack()
     stores = stack.enter_context(open_default_stores(load_settings()))
     endpoint = stack.enter_context(_endpoint(stores))
     atexit.register(stack.close)
-    return endpoint.url, endpoint.token
+    names = ("TOKEN", "USERNAME", "PASSWORD")
+    token, user, password = (endpoint.variables.get(f"MLFLOW_TRACKING_{name}") for name in names)
+    return endpoint.variables["MLFLOW_TRACKING_URI"], token, user, password
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,20 +206,23 @@ class _LoopbackEndpoint:
     server: LoopbackServer
     token: str
 
+    secrets: Sequence[str] = ()
+    """None: the token is good for nothing once the run is over."""
+
     @property
-    def url(self) -> str:
-        return self.server.url
+    def variables(self) -> Mapping[str, str]:
+        return {"MLFLOW_TRACKING_URI": self.server.url, "MLFLOW_TRACKING_TOKEN": self.token}
 
     @property
     def was_used(self) -> bool:
         return self.server.was_used
 
-    def close(self) -> None:
-        self.server.close()
-
 
 @contextmanager
-def _endpoint(stores: Stores) -> Iterator[_LoopbackEndpoint]:
+def _endpoint(stores: Stores) -> Iterator[Endpoint]:
+    if stores.credentials is not None:
+        yield ServerEndpoint(stores.uri, stores.credentials)
+        return
     token = new_id()
 
     def make_app() -> ASGIApp:

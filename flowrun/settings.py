@@ -19,7 +19,7 @@ class Settings:
     home: Path
     """flowrun's folder."""
     tracking_uri: str | None
-    """Where runs are recorded; None: the embedded default below `home`."""
+    """Where runs are recorded; None: the embedded default below `home`. May hold a password."""
     variables: Mapping[str, str]
     """The caller's environment variables, with those of `--env-file`."""
     cwd: Path
@@ -35,7 +35,7 @@ def load_settings(env_file: Path | None = None, tracking_uri: str | None = None)
         variables |= read_env_file(env_file)
     return Settings(
         home=_home(variables),
-        tracking_uri=tracking_uri or variables.get("FLOWRUN_TRACKING_URI") or None,
+        tracking_uri=tracking_uri or _tracking_uri(variables),
         variables=variables,
         cwd=Path.cwd(),
         user=_user(variables),
@@ -63,6 +63,14 @@ def read_env_file(path: Path) -> dict[str, str]:
         is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
         values[name.strip()] = value[1:-1] if is_quoted else value
     return values
+
+
+def _tracking_uri(variables: Mapping[str, str]) -> str | None:
+    """Give where to record by the variables: flowrun's own, else MLflow's if it names a server."""
+    if own := variables.get("FLOWRUN_TRACKING_URI"):
+        return own
+    mlflows = variables.get("MLFLOW_TRACKING_URI", "")
+    return mlflows if mlflows.partition(":")[0].lower() in {"http", "https"} else None
 
 
 def _home(variables: Mapping[str, str]) -> Path:

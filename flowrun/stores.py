@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 from flowrun.registry.store import RegistryStore
@@ -15,12 +17,13 @@ from flowrun.registry.uri import open_registry_store
 from flowrun.tracking.artifacts import Artifacts, open_artifacts
 from flowrun.tracking.entities import Page
 from flowrun.tracking.store import TrackingStore
-from flowrun.tracking.uri import open_tracking_store
+from flowrun.tracking.uri import is_server, open_tracking_store
 
 T = TypeVar("T")
 
 ARTIFACT_ROOT = "mlflow-artifacts:/"
 """Artifacts are named by the server that hands them out, so a name is good from everywhere."""
+NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,36 +31,79 @@ class Stores:
     """The stores of one tracking URI."""
 
     uri: str
+    """Without credentials."""
     tracking: TrackingStore
     registry: RegistryStore
     artifacts_destination: str
-    """Where `mlflow-artifacts:/` lies: a directory or a URL that fsspec knows."""
-
-    def open_artifacts(self, uri: str) -> Artifacts:
-        """Open an artifact URI of these stores."""
-        return open_artifacts(uri, destination=self.artifacts_destination)
+    """Where `mlflow-artifacts:/` lies: a directory or a URL that fsspec knows, or the server."""
+    open_artifacts: Callable[[str], Artifacts]
+    """Artifact URI to its files."""
+    credentials: Mapping[str, str] | None = field(default=None, repr=False)
+    """Of a server: the variables that let a step's own client in. None: this is no server."""
 
 
 @contextmanager
 def open_stores(
-    uri: str, artifacts_destination: Path | str, artifact_root: str = ARTIFACT_ROOT
+    uri: str,
+    artifacts_destination: Path | str,
+    artifact_root: str = ARTIFACT_ROOT,
+    variables: Mapping[str, str] = NO_VARIABLES,
 ) -> Iterator[Stores]:
     """Open the stores of a tracking URI, and close them at the end.
 
     Args:
-        uri: as for `open_tracking_store`.
+        uri: as for `open_tracking_store`, or `http://` or `https://` and a server that speaks
+            MLflow's protocol. A server keeps its own artifacts; nothing is sent to it yet.
         artifacts_destination: where `mlflow-artifacts:/` lies.
         artifact_root: the URI below which new experiments keep their artifacts.
+        variables: the caller's environment; a server's credentials are looked for in it.
     """
+    if is_server(uri):
+        stores = _remote_stores(uri, variables)
+        try:
+            yield stores
+        finally:
+            stores.tracking.close()
+        return
     tracking = open_tracking_store(uri, artifact_root=artifact_root, now=now_ms, new_id=new_id)
     try:
         registry = open_registry_store(uri, now=now_ms, tracking=tracking)
         try:
-            yield Stores(uri, tracking, registry, str(artifacts_destination))
+            destination = str(artifacts_destination)
+            yield Stores(
+                uri,
+                tracking,
+                registry,
+                destination,
+                lambda uri: open_artifacts(uri, destination=destination),
+            )
         finally:
             registry.close()
     finally:
         tracking.close()
+
+
+def _remote_stores(uri: str, variables: Mapping[str, str]) -> Stores:
+    # By name: http and ssl take as long to import as a trivial step to run.
+    address = importlib.import_module("flowrun.tracking.rest.address").server_address(
+        uri, variables
+    )
+    server = importlib.import_module("flowrun.tracking.rest.server").Server(address)
+    tracking = importlib.import_module("flowrun.tracking.rest.store").RestTrackingStore(
+        server, now=now_ms
+    )
+    registry = importlib.import_module("flowrun.registry.rest.versions").RestRegistryStore(
+        server, tracking, now=now_ms, new_id=new_id
+    )
+    artifacts = importlib.import_module("flowrun.tracking.rest.artifacts")
+    return Stores(
+        address.url,
+        tracking,
+        registry,
+        address.url,
+        lambda uri: artifacts.open_through(server, uri),
+        address.credentials,
+    )
 
 
 def all_items(search: Callable[[str | None], Page[T]]) -> list[T]:

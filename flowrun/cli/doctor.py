@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -17,6 +18,7 @@ import uv
 from docker.errors import DockerException
 
 from flowrun import api
+from flowrun.cli.options import TrackingUri, settings_of
 from flowrun.cli.tables import print_rows
 from flowrun.engine.services import Home
 from flowrun.errors import FlowrunError
@@ -52,10 +54,11 @@ class Finding:
 @app.command("doctor")
 def doctor_command(
     ctx: typer.Context,
+    tracking_uri: TrackingUri = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Look whether everything flowrun needs is there; exit code 3 if something is not."""
-    findings = list(examine(ctx.obj))
+    findings = list(examine(settings_of(ctx, tracking_uri)))
     columns = ("thing", "verdict", "found", "do")
     print_rows(columns, [asdict(finding) for finding in findings], as_json=as_json)
     is_bad = any(finding.verdict is Verdict.BAD for finding in findings)
@@ -69,7 +72,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _program("bash", "install bash: entry points are bash commands, as in MLflow", settings)
     yield _probe("uv", lambda: [uv.find_uv_bin(), "--version"], "reinstall flowrun", Verdict.BAD)
     yield _home(settings)
-    yield _store(settings)
+    yield _store(settings) if settings.tracking_uri is None else _server(settings)
     yield _docker()
 
 
@@ -114,6 +117,18 @@ def _store(settings: Settings) -> Finding:
     except FlowrunError as error:
         return Finding("store", Verdict.BAD, error.message, error.hint or "")
     return Finding("store", Verdict.GOOD, str(Path(Home(settings.home).database_uri).name))
+
+
+def _server(settings: Settings) -> Finding:
+    began = time.monotonic()
+    try:
+        with api.open_default_stores(settings) as stores:
+            uri = stores.uri
+            stores.tracking.get_experiment(api.DEFAULT_EXPERIMENT_ID)
+    except FlowrunError as error:
+        return Finding("server", Verdict.BAD, error.message, error.hint or "")
+    took_ms = (time.monotonic() - began) * 1000
+    return Finding("server", Verdict.GOOD, f"{uri} answers in {took_ms:.0f} ms")
 
 
 def _docker() -> Finding:

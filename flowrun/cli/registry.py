@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from flowrun import api
+from flowrun.cli.options import TrackingUri, settings_of
 from flowrun.cli.tables import print_facts, print_rows, printable, time_text
 from flowrun.engine.console import metrics_text
 from flowrun.errors import NotFoundError
@@ -29,10 +30,11 @@ def list_models(
     filter_text: Annotated[
         str, typer.Option("--filter", help="MLflow's filter language: name LIKE 'wine%'")
     ] = "",
+    tracking_uri: TrackingUri = None,
     as_json: AsJson = False,
 ) -> None:
     """List registered models with their latest versions."""
-    with api.open_default_stores(ctx.obj) as stores:
+    with api.open_default_stores(settings_of(ctx, tracking_uri)) as stores:
         found = _all_models(stores.registry, filter_text)
     if as_json:
         print_rows((), [model_to_json(model) for model in found], as_json=True)
@@ -54,10 +56,11 @@ def list_models(
 def show_model(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME[/VERSION|@ALIAS]")],
+    tracking_uri: TrackingUri = None,
     as_json: AsJson = False,
 ) -> None:
     """Show a registered model with its history, or one version with where it came from."""
-    with api.open_default_stores(ctx.obj) as stores:
+    with api.open_default_stores(settings_of(ctx, tracking_uri)) as stores:
         version = _named_version(stores.registry, name)
         if version is not None:
             _show_version(stores, version, as_json=as_json)

@@ -15,6 +15,7 @@ from typing import Annotated, Protocol
 import typer
 
 from flowrun import api
+from flowrun.cli.options import TrackingUri, settings_of
 from flowrun.cli.summary import print_summary
 from flowrun.engine.console import PlainConsole
 from flowrun.engine.events import Observer
@@ -80,6 +81,7 @@ def run_command(
     storage_dir: Annotated[
         Path | None, typer.Option(help="Where downloaded path parameters are put and stay.")
     ] = None,
+    tracking_uri: TrackingUri = None,
     run_id: Annotated[str | None, typer.Option(help="Record into this existing run.")] = None,
     run_name: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
     build_image: Annotated[
@@ -104,7 +106,7 @@ def run_command(
     ] = False,
 ) -> None:
     """Run an entry point of a project and record it."""
-    settings: Settings = ctx.obj
+    settings = settings_of(ctx, tracking_uri)
     check_backend(backend, backend_config)
     if docker_args or build_image:
         raise UsageError(

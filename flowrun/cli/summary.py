@@ -11,6 +11,7 @@ from flowrun.engine.console import duration_text, metrics_text
 from flowrun.engine.events import StepEnded
 from flowrun.engine.run import RunOutcome
 from flowrun.settings import Settings
+from flowrun.sources.credentials import without_credentials
 from flowrun.tracking.entities import RunStatus
 
 MAX_ROWS = 40
@@ -38,7 +39,12 @@ def print_summary(outcome: RunOutcome, settings: Settings, *, as_json: bool) -> 
             typer.echo(f"  what it said   flowrun runs logs {step.run_id}   ({step.step_id})")
     for version in outcome.versions:
         typer.echo(f"  model          flowrun models show {version}")
-    typer.echo(f"  kept in        {settings.home}")
+    typer.echo(f"  kept in        {_place(settings)}")
+
+
+def _place(settings: Settings) -> str:
+    uri = settings.tracking_uri
+    return str(settings.home) if uri is None else without_credentials(uri)
 
 
 def outcome_to_json(outcome: RunOutcome) -> dict[str, object]:

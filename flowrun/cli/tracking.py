@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from flowrun import api
+from flowrun.cli.options import TrackingUri, settings_of
 from flowrun.cli.tables import print_facts, print_rows, printable, time_text
 from flowrun.engine.console import duration_text, metrics_text
 from flowrun.errors import NotFoundError, UsageError
@@ -41,10 +42,11 @@ def list_runs(
     with_steps: Annotated[
         bool, typer.Option("--steps", help="With the runs of pipelines' steps.")
     ] = False,
+    tracking_uri: TrackingUri = None,
     as_json: AsJson = False,
 ) -> None:
     """List runs, newest first."""
-    with api.open_default_stores(ctx.obj) as stores:
+    with api.open_default_stores(settings_of(ctx, tracking_uri)) as stores:
         found = _search(stores, experiment_name, filter_text, limit, with_steps=with_steps)
     if as_json:
         print_rows((), [run_to_json(run) for run in found], as_json=True)
@@ -67,9 +69,14 @@ def list_runs(
 
 
 @runs.command("show")
-def show_run(ctx: typer.Context, run_id: RunArgument, as_json: AsJson = False) -> None:
+def show_run(
+    ctx: typer.Context,
+    run_id: RunArgument,
+    tracking_uri: TrackingUri = None,
+    as_json: AsJson = False,
+) -> None:
     """Show all that is recorded of a run; of a pipeline its steps as well."""
-    with api.open_default_stores(ctx.obj) as stores:
+    with api.open_default_stores(settings_of(ctx, tracking_uri)) as stores:
         run = find_run(stores, run_id)
         steps = _children(stores, run)
         if as_json:
@@ -87,9 +94,10 @@ def show_logs(
     step: Annotated[
         str | None, typer.Argument(help="Of a pipeline: the step, as `runs show` names it.")
     ] = None,
+    tracking_uri: TrackingUri = None,
 ) -> None:
     """Print what a run's command printed: its standard output, then its standard error."""
-    with api.open_default_stores(ctx.obj) as stores:
+    with api.open_default_stores(settings_of(ctx, tracking_uri)) as stores:
         run = find_run(stores, run_id)
         children = _children(stores, run)
         if step is not None:
@@ -104,11 +112,12 @@ def show_logs(
 def list_experiments(
     ctx: typer.Context,
     with_deleted: Annotated[bool, typer.Option("--all", help="With deleted ones.")] = False,
+    tracking_uri: TrackingUri = None,
     as_json: AsJson = False,
 ) -> None:
     """List experiments."""
     view = ViewType.ALL if with_deleted else ViewType.ACTIVE_ONLY
-    with api.open_default_stores(ctx.obj) as stores:
+    with api.open_default_stores(settings_of(ctx, tracking_uri)) as stores:
         found = stores.tracking.search_experiments(view=view, order_by=["experiment_id ASC"]).items
     rows = [_experiment_row(experiment, as_json=as_json) for experiment in found]
     print_rows(("id", "name", "stage", "created", "artifacts"), rows, as_json=as_json)

@@ -35,6 +35,7 @@ LEFT_OUT = frozenset(
     {
         "MLFLOW_EXPERIMENT_NAME",
         "MLFLOW_REGISTRY_URI",
+        "MLFLOW_TRACKING_TOKEN",
         "MLFLOW_TRACKING_USERNAME",
         "MLFLOW_TRACKING_PASSWORD",
         "MLFLOW_RUN_NAME",
@@ -215,13 +216,12 @@ class CommandRunner:
         work: Path,
     ) -> dict[str, str]:
         """Give the complete environment of the step's process."""
-        endpoint = self.services.endpoint
         left_out = LEFT_OUT | (self.secrets - set(step.secrets))
         if env.prefix is not None:
             left_out |= LEFT_OUT_OF_ENVS
         variables = {k: v for k, v in self.services.variables.items() if k not in left_out}
         variables |= {
-            "MLFLOW_TRACKING_URI": endpoint.url,
+            **self.services.endpoint.variables,
             "MLFLOW_RUN_ID": record.run_id,
             "MLFLOW_EXPERIMENT_ID": record.run.info.experiment_id,
             "FLOWRUN_OUTPUT": str(work / "output"),
@@ -231,8 +231,6 @@ class CommandRunner:
             # mlflow would print links to the step's own endpoint, which is gone after the run
             "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         }
-        if endpoint.token is not None:
-            variables["MLFLOW_TRACKING_TOKEN"] = endpoint.token
         # The step's endpoint is on this machine: a proxy must not be asked for it.
         for name in ("no_proxy", "NO_PROXY"):
             before = variables.get(name, "")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,7 +25,7 @@ from flowrun.plan.plan import PlannedStep
 from flowrun.tracking.artifacts import Artifacts
 from flowrun.tracking.entities import Metric, Run, RunStatus
 from flowrun.tracking.limits import (
-    MAX_METRICS_PER_BATCH,
+    MAX_ENTITIES_PER_BATCH,
     MAX_PARAM_VALUE_LENGTH,
     MAX_PARAMS_TAGS_PER_BATCH,
     MAX_TAG_VALUE_LENGTH,
@@ -33,6 +34,9 @@ from flowrun.version import __version__
 
 T = TypeVar("T")
 
+_METRICS_PER_BATCH = MAX_ENTITIES_PER_BATCH - 2 * MAX_PARAMS_TAGS_PER_BATCH
+"""So many have room beside as many params and tags as there may be."""
+
 
 @dataclass(slots=True)
 class StepRecord:
@@ -40,6 +44,9 @@ class StepRecord:
 
     run: Run
     artifacts: Artifacts
+    tags: dict[str, str] = field(default_factory=dict)
+    """What is known of the run since its command ended and not written yet: each write may be a
+    call over the network."""
 
     @property
     def run_id(self) -> str:
@@ -124,7 +131,7 @@ class Recorder:
         if job.usage is not None:
             tags["flowrun.peak_memory_bytes"] = str(job.usage.peak_memory_bytes)
             tags["flowrun.cpu_time_s"] = f"{job.usage.cpu_time_s:.3f}"
-        self._log(record.run_id, tags=tags)
+        record.tags |= tags
 
     def note_inputs(self, record: StepRecord, inputs: Mapping[str, tuple[str, Digest]]) -> None:
         """Keep the digest of each `path` input, and where it came from."""
@@ -134,7 +141,7 @@ class Recorder:
             )
             for name, (uri, digest) in inputs.items()
         }
-        self._log(record.run_id, tags=tags)
+        record.tags |= tags
 
     def note_outputs(
         self,
@@ -153,14 +160,20 @@ class Recorder:
         }
         tags |= {f"flowrun.value.{name}": value for name, value in values.items()}
         points = [Metric(key, value, now_ms, 0) for key, value in metrics.items()]
-        self._log(record.run_id, metrics=points, tags=tags)
+        self._log(record.run_id, metrics=points, tags=record.tags | tags)
+        record.tags.clear()  # if they can't be written, `end` tries again without the metrics
 
-    def end(self, run_id: str, status: RunStatus, error: str = "") -> Run:
+    def end(self, record: StepRecord, status: RunStatus, error: str = "") -> Run:
         """Give a run its final status and the reason for a bad one; return it as it is then."""
-        if error:
-            self._log(run_id, tags={ERROR_TAG: error})
+        run_id = record.run_id
+        self._log(run_id, tags=record.tags | ({ERROR_TAG: error} if error else {}))
         self._store.update_run(run_id, status=status, end_time_ms=self._services.now())
         return self._store.get_run(run_id)
+
+    def end_pipeline(self, status: RunStatus, error: str = "") -> None:
+        """Give the pipeline's run its final status."""
+        if self._parent is not None:
+            self.end(self._parent, status, error)
 
     def put_outcome(self, outcome: Mapping[str, object]) -> None:
         """Keep how each step of a pipeline ended, with the parent run."""
@@ -202,14 +215,15 @@ class Recorder:
         tags: Mapping[str, str] | None = None,
     ) -> None:
         """Log any number of things, in as many batches as MLflow's limits make of them."""
-        for points in _batches(metrics, MAX_METRICS_PER_BATCH):
-            self._store.log_batch(run_id, metrics=points)
-        shown = self._masked(params or {}, MAX_PARAM_VALUE_LENGTH)
-        for some in _batches(list(shown.items()), MAX_PARAMS_TAGS_PER_BATCH):
-            self._store.log_batch(run_id, params=dict(some))
-        shown = self._masked(tags or {}, MAX_TAG_VALUE_LENGTH)
-        for some in _batches(list(shown.items()), MAX_PARAMS_TAGS_PER_BATCH):
-            self._store.log_batch(run_id, tags=dict(some))
+        shown = list(self._masked(params or {}, MAX_PARAM_VALUE_LENGTH).items())
+        told = list(self._masked(tags or {}, MAX_TAG_VALUE_LENGTH).items())
+        for points, some, others in zip_longest(
+            _batches(metrics, _METRICS_PER_BATCH),
+            _batches(shown, MAX_PARAMS_TAGS_PER_BATCH),
+            _batches(told, MAX_PARAMS_TAGS_PER_BATCH),
+            fillvalue=(),
+        ):
+            self._store.log_batch(run_id, metrics=points, params=dict(some), tags=dict(others))
 
     def _masked(self, texts: Mapping[str, str], limit: int) -> dict[str, str]:
         """Mask secrets, then cut: half a secret would be found by nobody."""

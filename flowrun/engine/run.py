@@ -32,7 +32,7 @@ from flowrun.engine.recorder import Recorder
 from flowrun.engine.request import RunRequest
 from flowrun.engine.services import Services
 from flowrun.engine.step import StepOutcome, StepRunner
-from flowrun.errors import StoreError
+from flowrun.errors import FlowrunError
 from flowrun.executors.base import Executor, Stream
 from flowrun.plan.expressions import StepResult
 from flowrun.plan.plan import PipelineEnd, PlannedStep
@@ -119,7 +119,8 @@ class PlanRun:
             host=this_host(),
         )
         self._secrets = frozenset(name for step in request.plan.steps for name in step.secrets)
-        self._mask = Masker.of(services.variables[name] for name in self._secrets)
+        secrets = [services.variables[name] for name in self._secrets]
+        self._mask = Masker.of([*secrets, *services.endpoint.secrets])
         self._recorder = Recorder(services, request, self._session, self._mask)
 
     def cancel(self, signal_number: int | None = None) -> None:
@@ -303,7 +304,7 @@ class PlanRun:
         self._recorder.put_outcome({step_id: _row(e) for step_id, e in self._ended.items()})
         failed = [e for e in self._ended.values() if e.status is StepStatus.FAILED]
         error = "; ".join(f"step '{e.step_id}': {e.detail}" for e in failed if not e.is_tolerated)
-        self._recorder.end(parent_id, status, error)
+        self._recorder.end_pipeline(status, error)
         return parent_id
 
     def _close_left(self, *, is_closed: bool) -> bool:
@@ -314,7 +315,7 @@ class PlanRun:
         reason = "its step ended before it did"
         try:
             close_left_running(self._services.tracking, self._session, reason, self._services.now())
-        except StoreError:
+        except FlowrunError:
             return False
         return True
 

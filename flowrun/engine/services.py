@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -21,19 +21,35 @@ class Endpoint(Protocol):
     """Where a step's own code reaches the stores: a server that speaks MLflow's protocol."""
 
     @property
-    def url(self) -> str:
-        """The tracking URI for the steps of this machine."""
+    def variables(self) -> Mapping[str, str]:
+        """What a step's process is told: where the server is, and how to be let in."""
 
     @property
-    def token(self) -> str | None:
-        """What the steps show to be let in."""
+    def secrets(self) -> Sequence[str]:
+        """Which of these must not be seen in what a step prints."""
 
     @property
     def was_used(self) -> bool:
-        """Whether anything has connected yet."""
+        """Whether anything can have connected yet."""
 
-    def close(self) -> None:
-        """Stop serving."""
+
+@dataclass(frozen=True, slots=True)
+class ServerEndpoint:
+    """The endpoint of stores that are behind a server: steps speak to it themselves."""
+
+    url: str
+    credentials: Mapping[str, str] = field(repr=False)
+    was_used: bool = True
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """Its address and credentials."""
+        return {"MLFLOW_TRACKING_URI": self.url, **self.credentials}
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        """A token or password."""
+        return [v for k, v in self.credentials.items() if k != "MLFLOW_TRACKING_USERNAME"]
 
 
 @dataclass(frozen=True, slots=True)

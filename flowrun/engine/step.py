@@ -177,10 +177,10 @@ class _Turn:
             return StepOutcome(result, ended.detail, ended.is_surroundings)
         error = "" if ended.status is StepStatus.SUCCEEDED else ended.detail
         try:
-            run = self.runner.recorder.end(self.record.run_id, RUN_STATUS[ended.status], error)
-        except StoreError as failure:
-            # The record can't be finished: whatever the command did, the step has failed. The next
-            # flowrun closes the run.
+            run = self.runner.recorder.end(self.record, RUN_STATUS[ended.status], error)
+        except FlowrunError as failure:
+            # The record can't be finished (or somebody has deleted the run meanwhile): whatever the
+            # command did, the step has failed. The next flowrun closes the run.
             result = StepResult(self.step.id, StepStatus.FAILED, run_id=self.record.run_id)
             is_known = failure.message in ended.detail
             detail = ended.detail if is_known else f"{ended.detail} {failure.message}".strip()

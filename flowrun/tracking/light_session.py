@@ -110,8 +110,8 @@ def output_file() -> str | None:
 def _find_server(uri: str | None) -> Http:
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
-        url, token = _default_endpoint()
-        return Http(url, authorization(token, None, None))
+        url, *credentials = _default_endpoint()
+        return Http(str(url), authorization(*credentials))
     parts = urlsplit(uri)
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     header = authorization(
@@ -124,7 +124,7 @@ def _find_server(uri: str | None) -> Http:
     return Http(url.rstrip("/"), header)
 
 
-def _default_endpoint() -> tuple[str, str]:
+def _default_endpoint() -> tuple[str, str | None, str | None, str | None]:
     """Let flowrun itself, if it is installed here, serve its default store."""
     try:
         api = importlib.import_module("flowrun.api")
@@ -135,5 +135,5 @@ def _default_endpoint() -> tuple[str, str]:
             "no tracking server is known: set MLFLOW_TRACKING_URI or call set_tracking_uri(). "
             "(flowrun itself, with its default store, is not installed in this environment.)"
         ) from None
-    endpoint: tuple[str, str] = api.default_endpoint()
+    endpoint: tuple[str, str | None, str | None, str | None] = api.default_endpoint()
     return endpoint

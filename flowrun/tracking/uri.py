@@ -14,6 +14,7 @@ from flowrun.tracking.sql.sqlite import open_sqlite
 from flowrun.tracking.sql.store import SqlTrackingStore
 from flowrun.tracking.store import TrackingStore
 
+SERVER_SCHEMES = frozenset({"http", "https"})
 _SQLITE = "sqlite:///"
 
 
@@ -48,6 +49,11 @@ def open_database(uri: str) -> Database:
     return open_sqlite(sqlite_path(uri))
 
 
+def is_server(uri: str) -> bool:
+    """True for the URI of a server, whose stores are opened by `flowrun.stores`."""
+    return uri.partition(":")[0].lower() in SERVER_SCHEMES
+
+
 def is_postgres(uri: str) -> bool:
     """True for the URI of a PostgreSQL database."""
     return uri.partition(":")[0] in SCHEMES
@@ -73,12 +79,6 @@ def postgres_module() -> ModuleType:
 def sqlite_path(uri: str) -> Path:
     """Give the file that a `sqlite:///` URI names."""
     path = Path(uri.removeprefix(_SQLITE))
-    scheme = uri.partition(":")[0]
-    if scheme in {"http", "https"}:
-        raise UnsupportedError(
-            f"tracking URI '{uri}': stores behind {scheme} come later; "
-            "flowrun keeps its records in SQLite or PostgreSQL for now"
-        )
     if not uri.startswith(_SQLITE) or not path.is_absolute():
         raise UsageError(
             f"tracking URI '{uri}' names no store",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,12 +27,9 @@ VARIABLES = {"PATH": os.defpath}
 class NoEndpoint:
     """Nobody connects."""
 
-    url: str = "http://127.0.0.1:9"
-    token: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    secrets: Sequence[str] = ()
     was_used: bool = False
-
-    def close(self) -> None:
-        """Do nothing."""
 
 
 @dataclass

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flowrun.errors import UnsupportedError, UsageError
+from flowrun.errors import UsageError
 from flowrun.tracking.uri import sqlite_path
 from tests.support.stores import tracking_store
 
@@ -22,22 +22,13 @@ def test_store_opens_whatever_its_path_is_called(tmp_path: Path) -> None:
     assert path.exists()
 
 
-@pytest.mark.parametrize("uri", ["", "/a/b.db", "sqlite:///a.db", "sqlite://", "file:///a", "s:/"])
+@pytest.mark.parametrize(
+    "uri", ["", "/a/b.db", "sqlite:///a.db", "sqlite://", "file:///a", "s:/", "http://host:5000"]
+)
 def test_other_uris_name_none(uri: str) -> None:
     with pytest.raises(UsageError) as error:
         sqlite_path(uri)
     assert str(error.value) == (
         f"tracking URI '{uri}' names no store\n"
         "Give sqlite:/// and an absolute path: sqlite:////home/me/flowrun.db"
-    )
-
-
-@pytest.mark.parametrize("uri", ["http://host:5000", "https://host"])
-def test_stores_that_come_later_say_so(uri: str) -> None:
-    with pytest.raises(UnsupportedError) as error:
-        sqlite_path(uri)
-    scheme = uri.partition(":")[0]
-    assert str(error.value) == (
-        f"tracking URI '{uri}': stores behind {scheme} come later; "
-        "flowrun keeps its records in SQLite or PostgreSQL for now"
     )

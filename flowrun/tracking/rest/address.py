@@ -13,7 +13,6 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from flowrun.errors import UsageError
 from flowrun.tracking.light_http import authorization
 
-SERVER_SCHEMES = frozenset({"http", "https"})
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 TIMEOUT_S = 120.0
 """How long a server may take for one answer; MLflow's own default."""
@@ -44,11 +43,6 @@ class ServerAddress:
     def is_loopback(self) -> bool:
         """Whether the server is on this machine."""
         return _is_loopback(urlsplit(self.url).hostname or "")
-
-
-def is_server(uri: str) -> bool:
-    """Tell whether a tracking URI names a server."""
-    return uri.partition(":")[0].lower() in SERVER_SCHEMES
 
 
 def server_address(uri: str, variables: Mapping[str, str]) -> ServerAddress:

@@ -12,11 +12,11 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from flowrun.errors import InvalidValueError, NotFoundError, StoreError
 from flowrun.tracking.artifact_paths import check_artifact_path, check_uri
-from flowrun.tracking.artifacts import PROXIED
+from flowrun.tracking.artifacts import PROXIED, Artifacts, open_artifacts
 from flowrun.tracking.entities import ArtifactInfo
 from flowrun.tracking.fields import Fields
 from flowrun.tracking.local_artifacts import files_below, open_regular
@@ -224,9 +224,37 @@ def artifact_root(uri: str, server: Server) -> str:
     return check_artifact_path(parts.path.strip("/"))
 
 
-def is_kept_by_server(uri: str) -> bool:
-    """Tell whether an artifact URI is one that only a server can follow."""
-    return urlsplit(uri).scheme == PROXIED
+def open_through(server: Server, uri: str) -> Artifacts:
+    """Open the artifacts at a URI that a server handed out; nothing is read or made yet.
+
+    Args:
+        server: keeps those of `mlflow-artifacts:/`. Others are opened directly, as MLflow's clients
+            do: whoever records on a server lets it say where the files go.
+        uri: of a run, a logged model or a version.
+
+    Raises:
+        StoreError: it is a folder of the server's own machine.
+    """
+    whole = f"{server.url}{_API}artifacts/"
+    if uri.startswith(whole):
+        return RestArtifacts(server, check_artifact_path(uri.removeprefix(whole).strip("/")))
+    parts = urlsplit(uri)
+    if parts.scheme == PROXIED:
+        return RestArtifacts(server, artifact_root(uri, server))
+    if parts.scheme in {"", "file"} and not server.address.is_loopback:
+        _check_is_shared(Path(unquote(parts.path)), server.url)
+    return open_artifacts(uri, destination=server.url)
+
+
+def _check_is_shared(folder: Path, url: str) -> None:
+    """Refuse a folder of which nothing is here: files put there would be on the wrong machine."""
+    # Of `<root>/<experiment>/<run>/artifacts` a new run has nothing but the root.
+    if not any(parent.is_dir() for parent in (folder, *folder.parents[:3]) if parent.parent.name):
+        raise StoreError(
+            f"{url} keeps artifacts in {folder}, which is not on this machine",
+            "Start the server with --artifacts-destination (it then hands files on), or mount "
+            "its folder here.",
+        )
 
 
 def _info(fields: Fields) -> ArtifactInfo:
