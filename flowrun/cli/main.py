@@ -39,6 +39,7 @@ COMMANDS = {
     "runs": ("tracking", "List and show runs, and what they printed."),
     "experiments": ("tracking", "List experiments."),
     "models": ("registry", "List and show registered models."),
+    "import": ("importing", "Take over what a store of MLflow's holds."),
     "server": ("server", "Serve the store by MLflow's REST protocol."),
     "doctor": ("doctor", "Look whether everything flowrun needs is there."),
 }

@@ -60,6 +60,9 @@ class Database(Protocol):
                 is always right. (SQLite has one writer at a time anyway.)
         """
 
+    def skip_numbers(self, connection: Connection, table: str, column: str, number: int) -> None:
+        """Never give this number, or a lower one, to a new row: one came with its own number."""
+
     def close(self) -> None:
         """Close all idle connections."""
 

@@ -160,7 +160,7 @@ class SqlLoggedModels(SqlPart):
         query = search.logged_models_query(numbers, filter_text, datasets, order_by)
         with self._database.read() as connection:
             model_ids = query.keys(connection, max_results + 1, offset)
-            found = [model for part in chunks(model_ids) for model in _read(connection, part)]
+            found = [model for part in chunks(model_ids) for model in read_models(connection, part)]
         return page_of(found, offset, max_results)
 
 
@@ -181,7 +181,8 @@ def _rows(model_id: str, pairs: Mapping[str, str]) -> list[tuple[str, str, str]]
     return [(model_id, key, value) for key, value in pairs.items()]
 
 
-def _read(connection: Connection, model_ids: Sequence[Bound]) -> list[LoggedModel]:
+def read_models(connection: Connection, model_ids: Sequence[Bound]) -> list[LoggedModel]:
+    """Give the logged models of some ids, deleted or not, in their order."""
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM logged_models WHERE model_id IN ({marks(model_ids)})", model_ids
     ).fetchall()

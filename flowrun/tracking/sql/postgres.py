@@ -18,7 +18,7 @@ from psycopg.types.numeric import FloatBinaryDumper, Int8BinaryDumper
 from psycopg.types.string import StrBinaryDumper
 
 from flowrun.errors import StoreError
-from flowrun.tracking.sql.database import REVISION, Rows, unfit_value
+from flowrun.tracking.sql.database import REVISION, Connection, Rows, unfit_value
 from flowrun.tracking.sql.postgres_errors import connect_error, plain_error
 from flowrun.tracking.sql.postgres_text import translate
 from flowrun.tracking.sql.postgres_uri import for_people, to_connect
@@ -40,6 +40,10 @@ _MARK = "flowrun"
 _SELECT_MARK = """
     SELECT to_regclass('alembic_version') IS NOT NULL,
         obj_description(to_regclass('alembic_version'), 'pg_class')
+"""
+_SKIP_NUMBERS = """
+    SELECT setval(sequence, GREATEST(nextval(sequence), CAST(:number AS BIGINT)))
+    FROM CAST(pg_get_serial_sequence(:table, :column) AS regclass) AS sequence
 """
 _SELECT_REVISION = "SELECT version_num FROM alembic_version"
 
@@ -135,6 +139,11 @@ class PostgresDatabase:
                 f"SELECT pg_advisory_xact_lock({ALL_WRITERS})",
                 f"COMMENT ON TABLE alembic_version IS '{_MARK}'",
             )
+
+    def skip_numbers(self, connection: Connection, table: str, column: str, number: int) -> None:
+        """Move the sequence of a column on to a number, never back."""
+        where = {"table": table, "column": column, "number": number}
+        connection.execute(_SKIP_NUMBERS, where)
 
     def close(self) -> None:
         """Close all idle connections."""

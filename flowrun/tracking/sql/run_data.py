@@ -23,11 +23,11 @@ from flowrun.tracking.sql.part import SqlPart, marks
 from flowrun.tracking.sql.runs import find_active_run, find_run, set_tags
 
 # Statements for many rows bind by position: by name costs a third more for each row.
-_INSERT_METRIC = """
+INSERT_METRIC = """
     INSERT INTO metrics (run_pk, key, timestamp_ms, step, value, is_nan)
     VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
-_SET_LATEST_METRIC = """
+SET_LATEST_METRIC = """
     INSERT INTO latest_metrics (run_pk, key, step, timestamp_ms, value, is_nan)
     VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (run_pk, key) DO UPDATE SET
@@ -36,7 +36,7 @@ _SET_LATEST_METRIC = """
     WHERE (excluded.step, excluded.timestamp_ms, excluded.value)
         > (latest_metrics.step, latest_metrics.timestamp_ms, latest_metrics.value)
 """
-_INSERT_MODEL_METRIC = """
+INSERT_MODEL_METRIC = """
     INSERT INTO logged_model_metrics
         (model_id, key, timestamp_ms, step, run_id, value, is_nan, dataset_name, dataset_digest)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
@@ -68,7 +68,7 @@ _INSERT_RUN_DATASET = """
 _INSERT_DATASET_TAG = """
     INSERT INTO run_dataset_tags (run_pk, dataset_pk, key, value) VALUES (?, ?, ?, ?)
 """
-_INSERT_RUN_MODEL = """
+INSERT_RUN_MODEL = """
     INSERT INTO run_models (run_pk, direction, model_id, step) VALUES (?, ?, ?, ?)
     ON CONFLICT DO NOTHING
 """
@@ -143,16 +143,16 @@ class SqlRunData(SqlPart):
         with self._database.write() as connection:
             run = find_active_run(connection, run_id)
             for given in datasets:
-                _log_dataset(connection, run.run_pk, run.experiment_id, given)
+                log_dataset(connection, run.run_pk, run.experiment_id, given)
             rows = [(run.run_pk, "input", model.model_id, 0) for model in models]
-            connection.executemany(_INSERT_RUN_MODEL, rows)
+            connection.executemany(INSERT_RUN_MODEL, rows)
 
     def log_outputs(self, run_id: str, models: Sequence[ModelOutput]) -> None:
         """Add logged models that the run made."""
         with self._database.write(run_id) as connection:
             run_pk = find_active_run(connection, run_id).run_pk
             rows = [(run_pk, "output", model.model_id, model.step) for model in models]
-            connection.executemany(_INSERT_RUN_MODEL, rows)
+            connection.executemany(INSERT_RUN_MODEL, rows)
 
     def search_datasets(self, experiment_ids: Sequence[str]) -> list[DatasetSummary]:
         """Give what datasets runs of some experiments read."""
@@ -189,9 +189,9 @@ def _log_metrics(
         known = latest.get(metric.key)
         if known is None or point[:3] > known[:3]:
             latest[metric.key] = point
-    connection.executemany(_INSERT_METRIC, rows)
+    connection.executemany(INSERT_METRIC, rows)
     connection.executemany(
-        _SET_LATEST_METRIC, [(run_pk, key, *point) for key, point in latest.items()]
+        SET_LATEST_METRIC, [(run_pk, key, *point) for key, point in latest.items()]
     )
     _log_model_metrics(connection, run_id, [each for each in metrics if each.model_id])
 
@@ -201,7 +201,7 @@ def _log_model_metrics(connection: Connection, run_id: str, metrics: Sequence[Me
         if not connection.execute(_SELECT_MODEL, {"model_id": model_id}).fetchone():
             raise NotFoundError(f"Logged model with ID '{model_id}' not found.")
     connection.executemany(
-        _INSERT_MODEL_METRIC,
+        INSERT_MODEL_METRIC,
         [
             (
                 *(metric.model_id, metric.key, metric.timestamp_ms, metric.step, run_id),
@@ -247,9 +247,10 @@ def _params_changed(
     )
 
 
-def _log_dataset(
+def log_dataset(
     connection: Connection, run_pk: int, experiment_id: int, given: DatasetInput
 ) -> None:
+    """Add a dataset that a run read; its tags count the first time only."""
     dataset_pk = _dataset_pk(connection, experiment_id, given.dataset)
     where = {"run_pk": run_pk, "dataset_pk": dataset_pk}
     if connection.execute(_INSERT_RUN_DATASET, where).fetchone():

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flowrun.errors import StoreError
-from flowrun.tracking.sql.database import REVISION, unfit_value
+from flowrun.tracking.sql.database import REVISION, Connection, unfit_value
 
 APPLICATION_ID = 0x666C6F77
 """`flow`, in the header of the file, tells a flowrun store from any other SQLite database.
@@ -70,6 +70,9 @@ class SqliteDatabase:
         del what  # SQLite's writers all wait for each other here
         with self._transaction("BEGIN IMMEDIATE") as connection:
             yield connection
+
+    def skip_numbers(self, connection: Connection, table: str, column: str, number: int) -> None:
+        """Do nothing: AUTOINCREMENT looks at the highest number there ever was."""
 
     def close(self) -> None:
         """Close all idle connections."""

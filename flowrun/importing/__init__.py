@@ -1,0 +1,1 @@
+"""Takes over what MLflow's stores hold: experiments, runs, models, versions, artifacts."""
