@@ -208,6 +208,7 @@ def server_command(
         options=AppOptions(
             proxies_artifacts=serve_artifacts,
             only_artifacts=artifacts_only,
+            storage_variables=settings.variables,
             frame_options=server_options.frame_options_of(x_frame_options),
             meters=Meters(all_routes(), workers) if metrics or expose_prometheus else None,
             access_log=AccessLog(access_log, sys.stdout.fileno(), now_ms) if access_log else None,
@@ -256,6 +257,8 @@ def _served(
         # As with MLflow: names that only the server resolves, unless it doesn't.
         root = ARTIFACT_ROOT if options.proxies_artifacts else place
     root = server_options.place_of(root, settings.cwd)
+    for uri in (place, root):
+        server_options.check_storage(uri)
     is_direct = not root.startswith(ARTIFACT_ROOT)
     return Served(
         settings=settings,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,6 +92,17 @@ def place_of(text: str, cwd: Path) -> str:
             f"Give a directory, or a URL that begins with one of {', '.join(_kinds())}.",
         )
     return text
+
+
+def check_storage(place: str) -> None:
+    """Refuse a storage whose package is not installed, before the first artifact comes.
+
+    Raises:
+        UnsupportedError: it says what to install.
+    """
+    if urlsplit(place).scheme in REMOTE_SCHEMES:
+        # By name: fsspec takes as long to import as all else here together.
+        importlib.import_module("flowrun.tracking.remote_artifacts").check_installed(place)
 
 
 def prefix_of(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flowrun.server.messages import Call, Permission, Response, Route, text_response
 from flowrun.server.meters import CONTENT_TYPE
 from flowrun.server.problems import UnknownRouteError
+from flowrun.tracking.artifacts import offers_transfer
 from flowrun.tracking.fields import JsonObject
 from flowrun.version import __version__
 
@@ -23,15 +24,18 @@ def get_version(_: Call) -> Response:
     return text_response(PROTOCOL_VERSION)
 
 
-def get_server_info(_: Call) -> JsonObject:
+def get_server_info(call: Call) -> JsonObject:
     """Say which of MLflow's optional abilities the server has, and that it is flowrun's."""
+    has_transfer = offers_transfer(call.stores.artifacts_destination)
     return {
         "flowrun_version": __version__,
         "store_type": "SqlStore",
         "workspaces_enabled": False,
         "trace_archival_enabled": False,
-        "multipart_uploads_enabled": False,
-        "multipart_downloads_enabled": False,
+        "multipart_uploads_enabled": has_transfer,
+        "multipart_downloads_enabled": has_transfer,
+        "presigned_upload_run_id_supported": True,
+        "presigned_upload_model_id_supported": True,
     }
 
 

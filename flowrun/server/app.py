@@ -12,7 +12,7 @@ import io
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from flowrun.errors import FlowrunError
@@ -72,6 +72,7 @@ def create_app(
         artifacts_destination,
         webhooks=webhooks,
         artifact_roots=options.artifact_roots,
+        storage_variables=options.storage_variables,
         meters=options.meters,
     )
     routes = served_routes(
@@ -90,6 +91,8 @@ class AppOptions:
     only_artifacts: bool = False
     """Nothing else is."""
     artifact_roots: tuple[str, ...] = ()
+    """See `Stores`."""
+    storage_variables: Mapping[str, str] = field(default_factory=dict)
     """See `Stores`."""
     frame_options: bytes | None = None
     """Whose pages may show the server's in a frame (X-Frame-Options); None says nothing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
@@ -35,6 +35,8 @@ class Stores:
     """None: this server has none."""
     artifact_roots: tuple[str, ...] = ()
     """Other places whose artifacts the server reads for callers: those of its direct roots."""
+    storage_variables: Mapping[str, str] = field(default_factory=dict)
+    """MLflow's environment variables that say how storages are reached."""
     meters: Meters | None = None
     """What `/metrics` tells; None if it is not offered."""
 

@@ -12,7 +12,13 @@ from urllib.parse import unquote, urlsplit
 from flowrun.errors import InvalidValueError, PermissionDeniedError
 from flowrun.server.messages import Stores
 from flowrun.tracking.artifact_paths import check_uri
-from flowrun.tracking.artifacts import PROXIED, Artifacts, open_artifacts
+from flowrun.tracking.artifacts import (
+    PROXIED,
+    Artifacts,
+    DirectTransfer,
+    open_artifacts,
+    open_transfer,
+)
 
 
 def check_location(uri: str) -> None:
@@ -51,16 +57,34 @@ def open_root(stores: Stores, uri: str) -> Artifacts:
     Raises:
         PermissionDeniedError: they lie outside the server's own artifacts.
     """
-    destination = stores.artifacts_destination
-    if urlsplit(uri).scheme != PROXIED:
-        check_location(uri)
-        roots = (destination, *stores.artifact_roots)
-        if not any(is_within(uri, root) for root in roots):
-            raise PermissionDeniedError(
-                f"The server does not read artifacts at '{uri}', outside its own.",
-                "Read them from there directly, with MLflow's client.",
-            )
-    return open_artifacts(uri, destination=destination)
+    _check_own(stores, uri)
+    return open_artifacts(
+        uri, destination=stores.artifacts_destination, variables=stores.storage_variables
+    )
+
+
+def open_root_transfer(stores: Stores, uri: str) -> DirectTransfer | None:
+    """Open the same for direct transfers; None if its storage has none.
+
+    Raises:
+        PermissionDeniedError: they lie outside the server's own artifacts.
+    """
+    _check_own(stores, uri)
+    return open_transfer(
+        uri, destination=stores.artifacts_destination, variables=stores.storage_variables
+    )
+
+
+def _check_own(stores: Stores, uri: str) -> None:
+    if urlsplit(uri).scheme == PROXIED:
+        return
+    check_location(uri)
+    roots = (stores.artifacts_destination, *stores.artifact_roots)
+    if not any(is_within(uri, root) for root in roots):
+        raise PermissionDeniedError(
+            f"The server does not read artifacts at '{uri}', outside its own.",
+            "Read them from there directly, with MLflow's client.",
+        )
 
 
 def _parts(uri: str) -> tuple[str, str, list[str]]:

@@ -16,6 +16,7 @@ from flowrun.server import (
     api_releases,
     api_runs,
     api_system,
+    api_transfer,
     api_webhooks,
     unserved,
 )
@@ -24,6 +25,7 @@ from flowrun.server.messages import Call, Handler, Response, Route
 _TABLES = (
     api_runs.ROUTES,
     api_artifacts.ROUTES,
+    api_transfer.ROUTES,
     api_metrics.ROUTES,
     api_experiments.ROUTES,
     api_logged_models.ROUTES,

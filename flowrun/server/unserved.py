@@ -1,7 +1,7 @@
 """What MLflow's server has and this one has not: asked for, it is refused in plain words.
 
 The answer is 501 NOT_IMPLEMENTED, which MLflow's client neither retries nor takes for a wrong
-address; for multipart and presigned transfers it makes it fall back to plain ones.
+address.
 """
 
 from __future__ import annotations
@@ -12,12 +12,6 @@ from flowrun.errors import UnsupportedError
 from flowrun.server.messages import ANY_METHOD, Call, Handler, Permission, Response, Route
 
 AREAS = {
-    "multipart transfer of artifacts": ("/api/2.0/mlflow-artifacts/mpu",),
-    "presigned transfer of artifacts": (
-        "/api/2.0/mlflow-artifacts/presigned",
-        "/api/2.0/mlflow/artifacts/presigned-upload-url",
-        "/api/2.0/mlflow/artifacts/presigned-download-url",
-    ),
     "traces": (
         "/v1/traces",
         "/api/2.0/mlflow/traces",

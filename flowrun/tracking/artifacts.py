@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -17,9 +19,14 @@ PROXIED = "mlflow-artifacts"
 """The scheme of artifacts that lie under a destination which only flowrun knows."""
 
 REMOTE_SCHEMES = frozenset(
-    {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "wasbs", "hdfs", "sftp", "memory"}
+    {
+        *("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "hdfs", "sftp"),
+        *("http", "https", "memory"),
+    }
 )
 """Kinds of storage that fsspec is asked for; it knows others that lead elsewhere (`zip::file:`)."""
+
+NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
 class Artifacts(Protocol):
@@ -67,7 +74,41 @@ class Artifacts(Protocol):
         """
 
 
-def open_artifacts(uri: str, *, destination: str) -> Artifacts:
+@dataclass(frozen=True, slots=True)
+class PartsUpload:
+    """A file that a client sends in parts, by itself."""
+
+    upload_id: str
+    urls: Sequence[str]
+    """One for each part, to PUT it at."""
+
+
+class DirectTransfer(Protocol):
+    """What some storages offer beside: URLs at which clients move files without this process.
+
+    Each call raises InvalidValueError for a path that leads out of the root, and StoreError where
+    the storage fails.
+    """
+
+    def download_url(self, path: str, valid_s: int) -> tuple[str, int]:
+        """Give a URL to GET a file at, and its size in bytes; NotFoundError if there is none."""
+
+    def upload_url(self, path: str, valid_s: int) -> str:
+        """Give a URL to PUT a file at."""
+
+    def start_parts(self, path: str, count: int) -> PartsUpload:
+        """Begin a file of so many parts; it appears with `complete_parts`."""
+
+    def complete_parts(self, path: str, upload_id: str, parts: Sequence[tuple[int, str]]) -> None:
+        """Put a file together from its parts: their numbers from 1 on, and ETags."""
+
+    def abort_parts(self, path: str, upload_id: str) -> None:
+        """Give a file up, and remove the parts that are there."""
+
+
+def open_artifacts(
+    uri: str, *, destination: str, variables: Mapping[str, str] = NO_VARIABLES
+) -> Artifacts:
     """Open the artifacts at a URI; nothing is read or made yet.
 
     Args:
@@ -75,33 +116,52 @@ def open_artifacts(uri: str, *, destination: str) -> Artifacts:
             REMOTE_SCHEMES. A caller that has the URI from somebody else decides first whether
             that one may name a place outside the destination.
         destination: a directory or URL, under which `mlflow-artifacts:/` lies.
+        variables: MLflow's environment variables for storages (`MLFLOW_S3_ENDPOINT_URL`).
 
     Raises:
         InvalidValueError: the URI is malformed or climbs. UnsupportedError: of another kind, or
             the package for it is not installed.
     """
+    place, path = _located(uri, destination)
+    parts = urlsplit(place)
+    if parts.scheme in {"", "file"}:
+        directory = Path(unquote(parts.path) if parts.scheme else place)
+        if parts.netloc not in {"", "localhost"} or not directory.is_absolute():
+            raise InvalidValueError(f"Invalid path '{place}': it is no absolute path here.")
+        return LocalArtifacts(directory, path)
+    if parts.scheme not in REMOTE_SCHEMES:
+        raise UnsupportedError(f"artifacts can't be kept at '{place}': no storage is called so")
+    # By name: fsspec takes as long to import as all else here together.
+    remote = importlib.import_module("flowrun.tracking.remote_artifacts")
+    opened: Artifacts = remote.open_remote(place, path, variables)
+    return opened
+
+
+def open_transfer(
+    uri: str, *, destination: str, variables: Mapping[str, str] = NO_VARIABLES
+) -> DirectTransfer | None:
+    """Open the same place for direct transfers; None if its storage has none."""
+    place, path = _located(uri, destination)
+    if not offers_transfer(place):
+        return None
+    s3 = importlib.import_module("flowrun.tracking.s3_transfer")
+    opened: DirectTransfer = s3.open_s3_transfer(place, path, variables)
+    return opened
+
+
+def offers_transfer(place: str) -> bool:
+    """True for a storage with direct transfers: S3."""
+    return urlsplit(place).scheme in {"s3", "s3a"}
+
+
+def _located(uri: str, destination: str) -> tuple[str, str]:
+    """Give the directory or URL of the storage, and the path in it."""
     check_uri(uri)
     parts = urlsplit(uri)
     if parts.scheme != PROXIED:
-        return _open(uri)
+        return uri, ""
     if parts.netloc:
         raise InvalidValueError(
             f"Invalid path '{uri}': artifacts of the server {parts.netloc} are only known there."
         )
-    path = check_artifact_path(parts.path.lstrip("/"))
-    return _open(destination, path)
-
-
-def _open(uri: str, path: str = "") -> Artifacts:
-    parts = urlsplit(uri)
-    if parts.scheme in {"", "file"}:
-        place = Path(unquote(parts.path) if parts.scheme else uri)
-        if parts.netloc not in {"", "localhost"} or not place.is_absolute():
-            raise InvalidValueError(f"Invalid path '{uri}': it is no absolute path here.")
-        return LocalArtifacts(place, path)
-    if parts.scheme not in REMOTE_SCHEMES:
-        raise UnsupportedError(f"artifacts can't be kept at '{uri}': no storage is called so")
-    # By name: fsspec takes as long to import as all else here together.
-    remote = importlib.import_module("flowrun.tracking.remote_artifacts")
-    opened: Artifacts = remote.open_remote(uri, path)
-    return opened
+    return destination, check_artifact_path(parts.path.lstrip("/"))

@@ -20,6 +20,7 @@ PUBLIC = {
 POSTS_THAT_ONLY_READ = {
     "experiments/search",
     "experiments/search-datasets",
+    "artifacts/presigned-download-url",
     "logged-models/search",
     "registered-models/get-latest-versions",
     "runs/search",
@@ -96,8 +97,6 @@ def test_a_wrong_method_is_refused(server: Served) -> None:
     [
         ("POST", "/v1/traces", "traces"),
         ("GET", "/api/3.0/mlflow/traces/tr-1", "traces"),
-        ("POST", "/api/2.0/mlflow-artifacts/mpu/create/a", "multipart transfer of artifacts"),
-        ("GET", "/api/2.0/mlflow-artifacts/presigned/a", "presigned transfer of artifacts"),
         ("POST", "/graphql", "jobs of MLflow's user interface"),
     ],
 )

@@ -85,15 +85,16 @@ def test_uri_is_refused(uri: str, reason: str) -> None:
     assert str(error.value) == f"Invalid path '{uri}': {reason}"
 
 
-@pytest.mark.parametrize("uri", ["http://host/a", "zip://x::file:///etc", "github://a:b@/", "x:/a"])
+@pytest.mark.parametrize("uri", ["ftp://host/a", "zip://x::file:///etc", "github://a:b@/", "x:/a"])
 def test_only_known_storage_is_opened(uri: str) -> None:
     with pytest.raises((UnsupportedError, InvalidValueError)):
         open_artifacts(uri, destination="/nowhere")
 
 
 def test_storage_whose_package_is_missing_says_which() -> None:
-    with pytest.raises(UnsupportedError, match=r"artifacts at 's3://bucket/a': .*s3fs"):
-        open_artifacts("s3://bucket/a", destination="/nowhere")
+    with pytest.raises(UnsupportedError, match=r"artifacts at 'gs://bucket/a': .*gcsfs") as caught:
+        open_artifacts("gs://bucket/a", destination="/nowhere")
+    assert caught.value.hint == "pip install 'flowrun[gcs]'"
 
 
 @pytest.mark.parametrize(
