@@ -16,6 +16,7 @@ from flowrun.registry.store import RegistryStore
 from flowrun.registry.uri import open_registry_store
 from flowrun.tracking.artifacts import Artifacts, open_artifacts
 from flowrun.tracking.entities import Page
+from flowrun.tracking.sql.database import Durability
 from flowrun.tracking.store import TrackingStore
 from flowrun.tracking.uri import is_server, open_tracking_store
 
@@ -48,6 +49,7 @@ def open_stores(
     artifacts_destination: Path | str,
     artifact_root: str = ARTIFACT_ROOT,
     variables: Mapping[str, str] = NO_VARIABLES,
+    durability: Durability = Durability.NORMAL,
 ) -> Iterator[Stores]:
     """Open the stores of a tracking URI, and close them at the end.
 
@@ -57,6 +59,7 @@ def open_stores(
         artifacts_destination: where `mlflow-artifacts:/` lies.
         artifact_root: the URI below which new experiments keep their artifacts.
         variables: the caller's environment; a server's credentials are looked for in it.
+        durability: what an answered write survives, on SQLite.
     """
     if is_server(uri):
         stores = _remote_stores(uri, variables)
@@ -65,9 +68,11 @@ def open_stores(
         finally:
             stores.tracking.close()
         return
-    tracking = open_tracking_store(uri, artifact_root=artifact_root, now=now_ms, new_id=new_id)
+    tracking = open_tracking_store(
+        uri, artifact_root=artifact_root, now=now_ms, new_id=new_id, durability=durability
+    )
     try:
-        registry = open_registry_store(uri, now=now_ms, tracking=tracking)
+        registry = open_registry_store(uri, now=now_ms, tracking=tracking, durability=durability)
         try:
             destination = str(artifacts_destination)
             yield Stores(

@@ -41,6 +41,7 @@ COMMANDS = {
     "models": ("registry", "List and show registered models."),
     "import": ("importing", "Take over what a store of MLflow's holds."),
     "server": ("server", "Serve the store by MLflow's REST protocol."),
+    "db": ("db", "Upgrade, check or back up a store."),
     "doctor": ("doctor", "Look whether everything flowrun needs is there."),
 }
 """Command name to (module below flowrun.cli, one line of help), in the order of the help."""

@@ -28,6 +28,7 @@ from flowrun.server.serve import listen, serve_as_worker, serve_on, url_of
 from flowrun.server.workers import run_workers
 from flowrun.settings import Settings
 from flowrun.stores import ARTIFACT_ROOT, Stores, now_ms, open_stores
+from flowrun.tracking.sql.database import Durability
 from flowrun.tracking.uri import with_absolute_path
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -44,6 +45,7 @@ class Served:
     store_uri: str
     artifacts_destination: str
     artifact_root: str
+    durability: Durability
     prefix: str
     access: Access
     options: AppOptions
@@ -73,7 +75,12 @@ class Served:
 
     def open_stores(self) -> AbstractContextManager[Stores]:
         """Open the stores alone."""
-        return open_stores(self.store_uri, self.artifacts_destination, self.artifact_root)
+        return open_stores(
+            self.store_uri,
+            self.artifacts_destination,
+            self.artifact_root,
+            durability=self.durability,
+        )
 
 
 @app.command(
@@ -188,6 +195,10 @@ def server_command(
         LogFormat | None,
         typer.Option(help="Write a line for every request to standard output."),
     ] = None,
+    durability: Annotated[
+        Durability,
+        typer.Option(help="full: an answered write survives a power cut as well (SQLite)."),
+    ] = Durability.NORMAL,
 ) -> None:
     """Serve a store by MLflow's REST protocol.
 
@@ -201,6 +212,7 @@ def server_command(
         backend_store_uri,
         root=default_artifact_root,
         destination=artifacts_destination,
+        durability=durability,
         prefix=server_options.prefix_of(static_prefix),
         access=server_options.access_of(
             host, allowed_hosts, cors_allowed_origins, _token(settings, host)
@@ -246,6 +258,7 @@ def _served(
     *,
     root: str | None,
     destination: str | None,
+    durability: Durability,
     prefix: str,
     access: Access,
     options: AppOptions,
@@ -265,6 +278,7 @@ def _served(
         store_uri=with_absolute_path(store_uri or home.database_uri, settings.cwd),
         artifacts_destination=place,
         artifact_root=root,
+        durability=durability,
         prefix=prefix,
         access=access,
         options=replace(options, artifact_roots=(root,) if is_direct else ()),

@@ -65,7 +65,7 @@ class Fields:
             value = self._values.get(alias)
         if value is None:
             return None
-        if not isinstance(value, str) or not _is_unicode(value):
+        if not isinstance(value, str) or not _can_be_kept(value):
             raise self._wrong(name, value)
         return value
 
@@ -123,7 +123,7 @@ class Fields:
     def texts(self, name: str) -> list[str]:
         """Give a list of texts; empty if it isn't there."""
         items = self._items(name)
-        if not all(isinstance(item, str) and _is_unicode(item) for item in items):
+        if not all(isinstance(item, str) and _can_be_kept(item) for item in items):
             raise self._wrong(name, items)
         return [str(item) for item in items]
 
@@ -181,8 +181,10 @@ class Fields:
         )
 
 
-def _is_unicode(text: str) -> bool:
-    """False for a text with lone surrogates, which JSON can spell and no store can keep."""
+def _can_be_kept(text: str) -> bool:
+    """False for a text with a NUL or lone surrogates: JSON can spell them, no store keeps both."""
+    if "\0" in text:
+        return False
     if text.isascii():
         return True
     try:

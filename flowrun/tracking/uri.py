@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 from flowrun.errors import UnsupportedError, UsageError
-from flowrun.tracking.sql.database import Database
+from flowrun.tracking.sql.database import Database, Durability, KeptDatabase
 from flowrun.tracking.sql.postgres_uri import SCHEMES
-from flowrun.tracking.sql.sqlite import open_sqlite
+from flowrun.tracking.sql.sqlite import SqliteDatabase, open_sqlite
 from flowrun.tracking.sql.store import SqlTrackingStore
 from flowrun.tracking.store import TrackingStore
 
 SERVER_SCHEMES = frozenset({"http", "https"})
 _SQLITE = "sqlite:///"
+_PASSWORD = re.compile(r"(?<=://)([^:/@]*):[^@]*(?=@)")
 
 
 def open_tracking_store(
-    uri: str, *, artifact_root: str, now: Callable[[], int], new_id: Callable[[], str]
+    uri: str,
+    *,
+    artifact_root: str,
+    now: Callable[[], int],
+    new_id: Callable[[], str],
+    durability: Durability = Durability.NORMAL,
 ) -> TrackingStore:
     """Open the store at `uri`; a SQLite one is made if it is not there.
 
@@ -30,23 +37,32 @@ def open_tracking_store(
             those that are opened with `open_artifacts(..., destination=...)`.
         now: milliseconds since the Unix epoch.
         new_id: 32 new hex digits at each call.
+        durability: what an answered write survives, on SQLite.
 
     Raises:
         UsageError: not a URI of a store. UnsupportedError: one of a kind that comes later.
         StoreError: it can't be opened.
     """
-    database = open_database(uri)
+    database = open_database(uri, durability)
     store = SqlTrackingStore(database, artifact_root=artifact_root, now=now, new_id=new_id)
     store.make_default_experiment()
     return store
 
 
-def open_database(uri: str) -> Database:
+def open_database(uri: str, durability: Durability = Durability.NORMAL) -> Database:
     """Open the database that a URI names; `open_tracking_store` tells which can be."""
-    if is_postgres(uri):
-        database: Database = postgres_module().open_postgres(uri)
+    if _is_postgres(uri):
+        database: Database = _postgres_module().open_postgres(uri)
         return database
-    return open_sqlite(sqlite_path(uri))
+    return open_sqlite(sqlite_path(uri), durability=durability)
+
+
+def kept_database(uri: str) -> KeptDatabase:
+    """Give the database that a URI names without looking at it."""
+    if _is_postgres(uri):
+        database: KeptDatabase = _postgres_module().PostgresDatabase(uri)
+        return database
+    return SqliteDatabase(sqlite_path(uri))
 
 
 def is_server(uri: str) -> bool:
@@ -54,12 +70,32 @@ def is_server(uri: str) -> bool:
     return uri.partition(":")[0].lower() in SERVER_SCHEMES
 
 
-def is_postgres(uri: str) -> bool:
+def sqlite_path(uri: str) -> Path:
+    """Give the file that a `sqlite:///` URI names."""
+    path = Path(uri.removeprefix(_SQLITE))
+    if not uri.startswith(_SQLITE) or not path.is_absolute():
+        shown = _PASSWORD.sub(r"\1", uri)
+        raise UsageError(
+            f"tracking URI '{shown}' names no store",
+            "Give sqlite:/// and an absolute path: sqlite:////home/me/flowrun.db",
+        )
+    return path
+
+
+def with_absolute_path(uri: str, folder: Path) -> str:
+    """Give a SQLite URI as MLflow reads it: `sqlite:///mlflow.db` lies in the current folder."""
+    path = uri.removeprefix(_SQLITE)
+    if not uri.startswith(_SQLITE) or not path:
+        return uri
+    return f"{_SQLITE}{folder / path}"
+
+
+def _is_postgres(uri: str) -> bool:
     """True for the URI of a PostgreSQL database."""
     return uri.partition(":")[0] in SCHEMES
 
 
-def postgres_module() -> ModuleType:
+def _postgres_module() -> ModuleType:
     """Give `flowrun.tracking.sql.postgres`, whose driver is an extra of the package.
 
     Raises:
@@ -74,22 +110,3 @@ def postgres_module() -> ModuleType:
             "stores in PostgreSQL need its driver, which is not installed",
             "Install it with: pip install 'flowrun[postgres]'",
         ) from error
-
-
-def sqlite_path(uri: str) -> Path:
-    """Give the file that a `sqlite:///` URI names."""
-    path = Path(uri.removeprefix(_SQLITE))
-    if not uri.startswith(_SQLITE) or not path.is_absolute():
-        raise UsageError(
-            f"tracking URI '{uri}' names no store",
-            "Give sqlite:/// and an absolute path: sqlite:////home/me/flowrun.db",
-        )
-    return path
-
-
-def with_absolute_path(uri: str, folder: Path) -> str:
-    """Give a SQLite URI as MLflow reads it: `sqlite:///mlflow.db` lies in the current folder."""
-    path = uri.removeprefix(_SQLITE)
-    if not uri.startswith(_SQLITE) or not path:
-        return uri
-    return f"{_SQLITE}{folder / path}"

@@ -9,7 +9,7 @@ from flowrun.registry import wire
 from flowrun.registry.entities import ModelVersion, RegisteredModel, Stage, VersionStatus
 from flowrun.tracking.fields import Fields
 
-names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
+names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=8)
 times = st.integers(0, 2**62)
 tags = st.dictionaries(names, names, max_size=3)
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -51,11 +52,32 @@ class PostgresServer:
         """Make a database with an empty store in it and give its URI: by copying files."""
         return self.new_database(_TEMPLATE)
 
+    def program(self, name: str) -> str:
+        """Give the path of a program that belongs to the server."""
+        return _program(name)
+
+    def name_of(self, uri: str) -> str:
+        """Give the name of a database of this server."""
+        return urlsplit(uri).path.strip("/")
+
     def execute(self, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:
         """Run a statement as the server's owner; give its rows."""
         with psycopg.connect(self.uri(database), autocommit=True) as connection:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
+
+    @contextmanager
+    def asking_for_passwords(self) -> Iterator[None]:
+        """Let all users but the owner in by password only, for a while."""
+        rules = self.folder / "data" / "pg_hba.conf"
+        before = rules.read_text()
+        try:
+            rules.write_text(f"local all {USER} trust\nlocal all all scram-sha-256\n")
+            self.execute("SELECT pg_reload_conf()")
+            yield
+        finally:
+            rules.write_text(before)
+            self.execute("SELECT pg_reload_conf()")
 
     def start(self) -> None:
         """Start it and wait until it answers."""

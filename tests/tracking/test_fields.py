@@ -76,6 +76,12 @@ REFUSALS: dict[str, tuple[dict[str, object], Callable[[Fields], object], str]] =
         "Invalid value \"\\ud800\" for parameter 'name' supplied:  "
         f"Hint: Value was of type 'str'.{SEE}",
     ),
+    "NUL": (
+        {"names": ["a", "b\0"]},
+        lambda fields: fields.texts("names"),
+        'Invalid value ["a","b\\u0000"] for parameter \'names\' supplied:  '
+        f"Hint: Value was of type 'list'.{SEE}",
+    ),
     "text for a flag": (
         {"archive": "yes"},
         lambda fields: fields.flag("archive"),

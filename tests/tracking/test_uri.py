@@ -32,3 +32,9 @@ def test_other_uris_name_none(uri: str) -> None:
         f"tracking URI '{uri}' names no store\n"
         "Give sqlite:/// and an absolute path: sqlite:////home/me/flowrun.db"
     )
+
+
+def test_a_password_is_not_shown() -> None:
+    with pytest.raises(UsageError) as error:
+        sqlite_path("mysql://me:s3cret@host/db")
+    assert error.value.message == "tracking URI 'mysql://me@host/db' names no store"

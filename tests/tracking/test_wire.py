@@ -27,9 +27,11 @@ from flowrun.tracking.fields import Fields, JsonObject
 
 T = TypeVar("T")
 
-names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
+names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=8)
 times = st.integers(0, 2**62)
-tags = st.dictionaries(names, st.text(st.characters(codec="utf-8"), max_size=8), max_size=3)
+tags = st.dictionaries(
+    names, st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8), max_size=3
+)
 stages = st.sampled_from(LifecycleStage)
 some_text = st.none() | names
 metrics = st.builds(

@@ -8,12 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from enum import StrEnum
+from pathlib import Path
 from typing import Any, Protocol
 
-from flowrun.errors import InvalidValueError
+from flowrun.errors import InvalidValueError, StoreError
 
 REVISION = "0002"
 """The newest migration: what this flowrun reads and writes."""
+
+
+class Durability(StrEnum):
+    """What an answered write survives; PostgreSQL's own settings decide that for PostgreSQL."""
+
+    NORMAL = "normal"
+    """The end of any process. A power cut may take the last seconds with it, never half a write."""
+    FULL = "full"
+    """A power cut as well: each commit waits for the disk."""
 
 
 class Rows(Protocol):
@@ -43,6 +54,10 @@ class Database(Protocol):
     """A database, for any number of threads: each transaction has a connection of its own."""
 
     @property
+    def name(self) -> str:
+        """What messages call it: a path, or a URI without its password."""
+
+    @property
     def is_quick(self) -> bool:
         """True if a transaction of a few rows takes less than a millisecond."""
 
@@ -65,6 +80,40 @@ class Database(Protocol):
 
     def close(self) -> None:
         """Close all idle connections."""
+
+
+class KeptDatabase(Database, Protocol):
+    """What `flowrun db` asks of a database; none of it looks for another version first."""
+
+    def revision(self) -> str | None:
+        """Give the newest migration that was run here; None if no store was made yet.
+
+        Raises:
+            StoreError: it can't be read, or is another program's.
+        """
+
+    def migrate(self) -> None:
+        """Make the store, or bring an older one to the newest revision: wholly, or not at all."""
+
+    def back_up(self, into: Path, variables: Mapping[str, str]) -> None:
+        """Copy the store as it is at one moment, while others use it.
+
+        Args:
+            into: a new file, made with mode 0600.
+            variables: the caller's environment, for a program that is called.
+
+        Raises:
+            StoreError: the copy can't be made; nothing is left of it.
+        """
+
+
+def newer_store(name: str, revision: str) -> StoreError:
+    """Give the words for a store that this flowrun does not understand."""
+    return StoreError(
+        f"store {name}: a newer flowrun made it (revision {revision}; this flowrun knows up to "
+        f"{REVISION})",
+        "Upgrade flowrun, or give another store.",
+    )
 
 
 def unfit_value(error: UnicodeEncodeError | OverflowError) -> InvalidValueError:

@@ -10,6 +10,7 @@ import hashlib
 import importlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import psycopg
@@ -18,10 +19,11 @@ from psycopg.types.numeric import FloatBinaryDumper, Int8BinaryDumper
 from psycopg.types.string import StrBinaryDumper
 
 from flowrun.errors import StoreError
-from flowrun.tracking.sql.database import REVISION, Connection, Rows, unfit_value
+from flowrun.tracking.sql.backup import dump_postgres
+from flowrun.tracking.sql.database import REVISION, Connection, Rows, newer_store, unfit_value
 from flowrun.tracking.sql.postgres_errors import connect_error, plain_error
 from flowrun.tracking.sql.postgres_text import translate
-from flowrun.tracking.sql.postgres_uri import for_people, to_connect
+from flowrun.tracking.sql.postgres_uri import to_connect, without_password
 
 ALL_WRITERS = 0x666C6F7772756E
 """The advisory lock that each writer shares, and that one without a name keeps to itself."""
@@ -86,8 +88,8 @@ class PostgresDatabase:
 
     is_quick = False
 
-    def __init__(self, uri: str, lock_timeout_s: float) -> None:
-        self.uri = for_people(uri)
+    def __init__(self, uri: str, *, lock_timeout_s: float = 60.0) -> None:
+        self.name = without_password(uri)
         self._conninfo = to_connect(uri)
         self._lock_timeout_ms = round(lock_timeout_s * 1000)
         self._idle: deque[PostgresConnection] = deque()
@@ -117,7 +119,7 @@ class PostgresDatabase:
                 return None
             if mark != _MARK:
                 raise StoreError(
-                    f"store {self.uri}: the database holds another program's tables",
+                    f"store {self.name}: the database holds another program's tables",
                     "Give an empty database. One of MLflow's own can't be used in place.",
                 )
             (revision,) = connection.execute(_SELECT_REVISION).fetchone()
@@ -144,6 +146,10 @@ class PostgresDatabase:
         """Move the sequence of a column on to a number, never back."""
         where = {"table": table, "column": column, "number": number}
         connection.execute(_SKIP_NUMBERS, where)
+
+    def back_up(self, into: Path, variables: Mapping[str, str]) -> None:
+        """Copy the store with `pg_dump`, to be read by `pg_restore`."""
+        dump_postgres(self.name, self._conninfo, into, variables)
 
     def close(self) -> None:
         """Close all idle connections."""
@@ -172,7 +178,7 @@ class PostgresDatabase:
         try:
             yield
         except psycopg.Error as error:
-            raise plain_error(self.uri, error, is_ending=is_ending) from error
+            raise plain_error(self.name, error, is_ending=is_ending) from error
         except (UnicodeEncodeError, OverflowError) as error:
             raise unfit_value(error) from error
 
@@ -224,7 +230,7 @@ class PostgresDatabase:
                 fallback_application_name="flowrun",
             )
         except psycopg.Error as error:
-            raise connect_error(self.uri, error) from error
+            raise connect_error(self.name, error) from error
         driver.prepared_max = _MAX_PREPARED
         driver.execute(b"SET lock_timeout = %d" % self._lock_timeout_ms, prepare=False)
         return driver
@@ -240,20 +246,16 @@ def open_postgres(uri: str, *, lock_timeout_s: float = 60.0) -> PostgresDatabase
     Raises:
         StoreError: it can't be opened, holds something else, or another version's store.
     """
-    database = PostgresDatabase(uri, lock_timeout_s)
+    database = PostgresDatabase(uri, lock_timeout_s=lock_timeout_s)
     try:
         revision = database.revision()
         if revision is None:
             database.migrate()
         elif revision > REVISION:
-            raise StoreError(
-                f"store {database.uri}: a newer flowrun made it (revision {revision}; this "
-                f"flowrun knows up to {REVISION})",
-                "Upgrade flowrun, or give another store.",
-            )
+            raise newer_store(database.name, revision)
         elif revision < REVISION:
             raise StoreError(
-                f"store {database.uri}: an older flowrun made it (revision {revision}; this "
+                f"store {database.name}: an older flowrun made it (revision {revision}; this "
                 f"flowrun needs {REVISION})",
                 "Stop its servers, make a backup, and run `flowrun db upgrade` with this URI.",
             )

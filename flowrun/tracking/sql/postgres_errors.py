@@ -31,7 +31,7 @@ _STAYS_SO = {
 }
 _UNFIT = {
     "22003": "a number does not fit into its column",
-    "22021": "a text holds bytes that are no characters",
+    "22021": "a text holds a NUL character, which no store keeps",
     "22P05": "a text holds a character that the database can't keep",
     "54000": "a text is too long to be looked up by: its index takes 2,700 bytes",
 }
@@ -77,7 +77,7 @@ def connect_error(uri: str, error: psycopg.Error) -> StoreError:
         )
     if _REFUSED.search(reason):
         return StoreError(
-            f"store {uri}: {reason}", "Check the URI: user, password, host, database."
+            f"store {uri}: {reason}", "Check the URI: user, password, host, port, database."
         )
     return StoreUnavailableError(
         f"store {uri}: {reason}", "Check that the PostgreSQL server runs and can be reached."

@@ -13,11 +13,12 @@ import importlib
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from flowrun.errors import StoreError
-from flowrun.tracking.sql.database import REVISION, Connection, unfit_value
+from flowrun.tracking.sql.database import REVISION, Connection, Durability, unfit_value
+from flowrun.tracking.sql.sqlite_joined import JoinedWriter
 
 APPLICATION_ID = 0x666C6F77
 """`flow`, in the header of the file, tells a flowrun store from any other SQLite database.
@@ -51,12 +52,20 @@ _PLAIN_WORDS = {
 class SqliteDatabase:
     """A SQLite file; a transaction borrows a connection that is idle, or opens one."""
 
-    is_quick = True
-
-    def __init__(self, path: Path, busy_timeout_s: float) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        busy_timeout_s: float = 60.0,
+        durability: Durability = Durability.NORMAL,
+    ) -> None:
         self.path = path
+        self.name = str(path)
+        self.is_quick = durability is Durability.NORMAL
         self._busy_timeout_s = busy_timeout_s
+        self._durability = durability
         self._idle: deque[sqlite3.Connection] = deque()
+        self._joined = JoinedWriter(self._connect)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -68,14 +77,57 @@ class SqliteDatabase:
     def write(self, what: str | None = None) -> Iterator[sqlite3.Connection]:
         """Give a connection whose changes are all kept at the end, or none on any error."""
         del what  # SQLite's writers all wait for each other here
+        if self._durability is Durability.FULL:
+            with self._plain_errors(), self._joined.write() as connection:
+                yield connection
+            return
         with self._transaction("BEGIN IMMEDIATE") as connection:
             yield connection
 
     def skip_numbers(self, connection: Connection, table: str, column: str, number: int) -> None:
         """Do nothing: AUTOINCREMENT looks at the highest number there ever was."""
 
+    def revision(self) -> str | None:
+        """Give the newest migration that was run here; None if there is no file."""
+        if _is_absent(self.path):
+            return None
+        with self.read() as connection:
+            (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+            if application_id != APPLICATION_ID:
+                raise StoreError(
+                    f"store {self.path}: it is a SQLite database, but no flowrun store",
+                    "Give another path. A database of MLflow's own can't be used in place.",
+                )
+            (revision,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            return str(revision)
+
+    def migrate(self) -> None:
+        """Make the store, or upgrade it, with a copy of what it was left beside it."""
+        try:
+            if _is_absent(self.path):
+                _create(self.path)
+        except (OSError, sqlite3.Error) as error:
+            raise store_error(self.path, error) from error
+        if self.revision() == REVISION:
+            return
+        with _lock(self.path):
+            revision = self.revision()
+            if revision != REVISION:
+                # By name: it imports Alembic and SQLAlchemy, which an up-to-date store never needs.
+                upgrade = importlib.import_module("flowrun.tracking.sql.upgrade")
+                upgrade.upgrade(self.path, revision)
+
+    def back_up(self, into: Path, variables: Mapping[str, str]) -> None:
+        """Copy the store to another file."""
+        del variables
+        # By name: what copies PostgreSQL's stores has imports that nobody else needs.
+        backup = importlib.import_module("flowrun.tracking.sql.backup")
+        with self._plain_errors():
+            backup.copy_sqlite(self.path, into)
+
     def close(self) -> None:
         """Close all idle connections."""
+        self._joined.close()
         while self._idle:
             self._idle.pop().close()
 
@@ -105,7 +157,10 @@ class SqliteDatabase:
         try:
             return self._idle.pop()
         except IndexError:
-            return _connect(self.path, self._busy_timeout_s)
+            return self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        return _connect(self.path, self._busy_timeout_s, self._durability)
 
     @contextlib.contextmanager
     def _plain_errors(self) -> Iterator[None]:
@@ -117,25 +172,22 @@ class SqliteDatabase:
             raise unfit_value(error) from error
 
 
-def open_sqlite(path: Path, *, busy_timeout_s: float = 60.0) -> SqliteDatabase:
+def open_sqlite(
+    path: Path, *, busy_timeout_s: float = 60.0, durability: Durability = Durability.NORMAL
+) -> SqliteDatabase:
     """Open a store's database; make it if the file is absent or empty, upgrade it if it is older.
 
     Args:
         path: made with mode 0600, folders that are missing with 0700.
         busy_timeout_s: how long a writer waits for another one before it gives up.
+        durability: what an answered write survives.
 
     Raises:
         StoreError: it can't be opened, is no flowrun store, or a newer flowrun made it.
     """
+    database = SqliteDatabase(path, busy_timeout_s=busy_timeout_s, durability=durability)
     try:
-        if _is_absent(path):
-            _create(path)
-    except (OSError, sqlite3.Error) as error:
-        raise store_error(path, error) from error
-    database = SqliteDatabase(path, busy_timeout_s)
-    try:
-        if _revision(database) != REVISION:
-            _upgrade(database)
+        database.migrate()
     except BaseException:
         database.close()
         raise
@@ -172,7 +224,7 @@ def _create(path: Path) -> None:
         building.unlink(missing_ok=True)
         os.close(os.open(building, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         try:
-            with contextlib.closing(_connect(building, 0)) as connection:
+            with contextlib.closing(_connect(building, 0, Durability.NORMAL)) as connection:
                 # Nobody else sees the file yet, so one sync at the end is enough.
                 connection.execute("PRAGMA synchronous = OFF")
                 connection.execute("PRAGMA journal_mode = WAL")
@@ -191,28 +243,7 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _upgrade(database: SqliteDatabase) -> None:
-    with _lock(database.path):
-        revision = _revision(database)
-        if revision != REVISION:
-            # By name: it imports Alembic and SQLAlchemy, which an up-to-date store never needs.
-            upgrade = importlib.import_module("flowrun.tracking.sql.upgrade")
-            upgrade.upgrade(database.path, revision)
-
-
-def _revision(database: SqliteDatabase) -> str:
-    with database.read() as connection:
-        (application_id,) = connection.execute("PRAGMA application_id").fetchone()
-        if application_id != APPLICATION_ID:
-            raise StoreError(
-                f"store {database.path}: it is a SQLite database, but no flowrun store",
-                "Give another path. A database of MLflow's own can't be used in place.",
-            )
-        (revision,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-        return str(revision)
-
-
-def _connect(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
+def _connect(path: Path, busy_timeout_s: float, durability: Durability) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw",
         uri=True,
@@ -224,7 +255,7 @@ def _connect(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
     connection.execute("PRAGMA foreign_keys = ON")
     # In WAL mode NORMAL survives the end of any process; only a power cut can take the last
     # commits with it, never half of one. Source: https://www.sqlite.org/pragma.html
-    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA synchronous = {durability}")
     # Each checkpoint waits for the disk. After 8,000 pages (32 MB) instead of 1,000 there are so
     # few that making 20,000 runs takes half the time.
     connection.execute("PRAGMA wal_autocheckpoint = 8000")

@@ -24,8 +24,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 
-from flowrun.errors import StoreError
-from flowrun.tracking.sql.database import REVISION
+from flowrun.tracking.sql.backup import copy_sqlite
+from flowrun.tracking.sql.database import REVISION, newer_store
 from flowrun.tracking.sql.sqlite import APPLICATION_ID
 
 _FOLDER = Path(__file__).parent
@@ -41,13 +41,10 @@ def upgrade(path: Path, revision: str) -> None:
     """
     known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
     if revision not in known:
-        raise StoreError(
-            f"store {path}: a newer flowrun made it (revision {revision}; this flowrun knows "
-            f"up to {REVISION})",
-            "Upgrade flowrun, or give another store.",
-        )
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute("VACUUM INTO ?", (f"{path}.{revision}.bak",))
+        raise newer_store(str(path), revision)
+    copy = path.with_name(f"{path.name}.{revision}.bak")
+    copy.unlink(missing_ok=True)  # of an upgrade that was broken off: the store is still the same
+    copy_sqlite(path, copy)
     migrate(path)
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import pkgutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -17,20 +20,21 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 from sqlmodel import SQLModel
 
-import flowrun.tracking.sql.database as database_module
+import flowrun.registry.sql
+import flowrun.tracking.sql
 from flowrun.tracking.sql.database import REVISION
+from flowrun.tracking.sql.postgres_text import translate
 from flowrun.tracking.sql.sqlite import open_sqlite
 from flowrun.tracking.sql.upgrade import migrate, schema_of, upgrade
+from tests.support.postgres import PostgresServer
 from tests.support.stores import tracking_store
 
-SQL_FOLDER = Path(database_module.__file__).parent
+SQL_FOLDER = Path(flowrun.tracking.sql.__file__).parent
 MODULES = [
-    *(f"flowrun.tracking.sql.{name}" for name in ("experiments", "runs", "run_data")),
-    "flowrun.tracking.sql.logged_models",
-    *(
-        f"flowrun.registry.sql.{name}"
-        for name in ("models", "versions", "history", "reading", "outbox", "webhooks")
-    ),
+    f"{package.__name__}.{module.name}"
+    for package in (flowrun.tracking.sql, flowrun.registry.sql)
+    for module in pkgutil.iter_modules(package.__path__)
+    if not module.ispkg and module.name not in {"upgrade", "postgres", "sqlite"}
 ]
 
 
@@ -65,11 +69,43 @@ def test_tables_are_what_the_migrations_make(tmp_path: Path) -> None:
     for name in ("flowrun.tracking.sql.tables", "flowrun.registry.sql.tables"):
         importlib.import_module(name)
     migrate(tmp_path / "migrated.db")
-    engine = create_engine(f"sqlite:///{tmp_path / 'migrated.db'}")
-    with engine.connect() as connection:
-        context = MigrationContext.configure(connection)
-        assert compare_metadata(context, SQLModel.metadata) == []
-    engine.dispose()
+    assert differences(f"sqlite:///{tmp_path / 'migrated.db'}") == []
+
+
+@pytest.mark.postgres
+def test_tables_are_what_the_migrations_make_on_postgresql(postgres: PostgresServer) -> None:
+    for name in ("flowrun.tracking.sql.tables", "flowrun.registry.sql.tables"):
+        importlib.import_module(name)
+    uri = postgres.new_store()
+    assert differences(uri.replace("postgresql:", "postgresql+psycopg:")) == []
+
+
+@pytest.mark.postgres
+def test_both_databases_have_the_same_indexes(postgres: PostgresServer, tmp_path: Path) -> None:
+    migrate(tmp_path / "migrated.db")
+    with contextlib.closing(sqlite3.connect(tmp_path / "migrated.db")) as connection:
+        on_sqlite = connection.execute(
+            "SELECT name, sql LIKE '% WHERE %' FROM sqlite_master"
+            " WHERE type = 'index' AND sql IS NOT NULL"
+        ).fetchall()
+    uri = postgres.new_store()
+    on_postgres = postgres.execute(
+        "SELECT indexname, (indexdef LIKE '% WHERE %')::int FROM pg_indexes"
+        " WHERE schemaname = 'public' AND indexname NOT LIKE '%_pkey' AND"
+        " indexname NOT LIKE '%_key' AND indexname NOT LIKE '%_pkc'",
+        postgres.name_of(uri),
+    )
+    assert sorted(on_postgres) == sorted(on_sqlite)
+
+
+@pytest.mark.postgres
+def test_texts_on_postgresql_compare_by_their_bytes(postgres: PostgresServer) -> None:
+    collations = postgres.execute(
+        "SELECT DISTINCT collation_name FROM information_schema.columns"
+        " WHERE table_schema = 'public' AND data_type = 'text'",
+        postgres.name_of(postgres.new_store()),
+    )
+    assert collations == [("C",)]
 
 
 def test_newest_migration_is_what_this_flowrun_reads() -> None:
@@ -99,6 +135,31 @@ def test_statement_fits_the_schema(text: str, tmp_path: Path) -> None:
     database.close()
 
 
+@pytest.mark.postgres
+@pytest.mark.parametrize("text", STATEMENTS.values(), ids=STATEMENTS)
+def test_statement_fits_the_schema_on_postgresql(
+    text: str, empty_postgres_store: psycopg.Connection
+) -> None:
+    empty_postgres_store.execute(b"PREPARE checked AS " + translate(text).text)
+    empty_postgres_store.execute("DEALLOCATE checked")
+
+
+@pytest.fixture(scope="module")
+def empty_postgres_store(postgres: PostgresServer) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(postgres.new_store(), autocommit=True) as connection:
+        yield connection
+
+
+def differences(url: str) -> list[object]:
+    """Compare a database with the tables; `url` is SQLAlchemy's."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        found: list[object] = compare_metadata(context, SQLModel.metadata)
+    engine.dispose()
+    return found
+
+
 def test_recording_a_run_imports_nothing_heavy(tmp_path: Path) -> None:
     script = f"""
 import sys
@@ -113,7 +174,10 @@ with tracking_store(path) as store, registry_store(path, store) as registry:
     store.search_runs(["0"], filter_text="metrics.m > 0")
     registry.create_registered_model("m")
     registry.create_model_version("m", f"runs:/{{run.info.run_id}}/model")
-heavy = {{"sqlalchemy", "sqlmodel", "alembic", "pydantic", "fsspec", "networkx", "yaml"}}
+heavy = {{
+    *("psycopg", "subprocess", "sqlalchemy", "sqlmodel"),
+    *("alembic", "pydantic", "fsspec", "networkx", "yaml"),
+}}
 print(sorted(heavy & set(sys.modules)))
 """
     done = subprocess.run(

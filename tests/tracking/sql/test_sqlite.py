@@ -16,6 +16,7 @@ import pytest
 
 from flowrun.errors import StoreError
 from flowrun.tracking.entities import Metric
+from flowrun.tracking.sql.database import REVISION
 from flowrun.tracking.sql.sqlite import open_sqlite
 from tests.support.stores import tracking_store
 
@@ -185,7 +186,8 @@ def test_store_of_a_newer_flowrun_is_refused_untouched(tmp_path: Path) -> None:
         connection.commit()
     before = path.read_bytes()
     assert refusal(path) == (
-        f"store {path}: a newer flowrun made it (revision 9999; this flowrun knows up to 0001)\n"
+        f"store {path}: a newer flowrun made it (revision 9999; this flowrun knows up to "
+        f"{REVISION})\n"
         "Upgrade flowrun, or give another store."
     )
     assert path.read_bytes() == before
