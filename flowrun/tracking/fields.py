@@ -139,6 +139,15 @@ class Fields:
         value = self._values.get(name)
         return self._wrap(name, {} if value is None else value, f"{self._path}{name}.")
 
+    def json(self, name: str) -> object:
+        """Give a value as JSON has it, or None if it isn't there."""
+        return self._values.get(name)
+
+    def mapping(self, name: str) -> dict[str, str]:
+        """Give an object of texts as a mapping; empty if it isn't there."""
+        values = self.nested(name)
+        return {key: values.text_or(key) for key in values._values}
+
     def pairs(self, name: str) -> dict[str, str]:
         """Give a list of `{"key": ..., "value": ...}` objects as a mapping; the last one counts."""
         return {item.text("key"): item.text_or("value") for item in self.objects(name)}

@@ -57,9 +57,15 @@ _TOKEN = re.compile(
     |(?P<OTHER>.)""",
     re.VERBOSE | re.DOTALL,
 )
-_WORD_OPERATORS: tuple[tuple[str, ...], ...] = (("NOT", "IN"), ("IN",), ("LIKE",), ("ILIKE",))
+_WORD_OPERATORS: tuple[tuple[str, ...], ...] = (
+    ("NOT", "IN"),
+    ("IN",),
+    ("LIKE",),
+    ("ILIKE",),
+    ("RLIKE",),
+)
 _NULL_OPERATORS: tuple[tuple[str, ...], ...] = (("IS", "NOT", "NULL"), ("IS", "NULL"))
-_KEYWORDS = {"AND", "OR", "NOT", "IN", "IS", "NULL", "LIKE", "ILIKE"}
+_KEYWORDS = {"AND", "OR", "NOT", "IN", "IS", "NULL", "LIKE", "ILIKE", "RLIKE"}
 _VALUES = {Kind.NAME, Kind.STRING, Kind.NUMBER, Kind.LIST}
 
 

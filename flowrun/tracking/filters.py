@@ -222,7 +222,7 @@ def _comparison(grammar: Grammar, clause: Clause) -> Comparison:
         value = _value(grammar, entity, key, clause.value)
     allowed = grammar.operators(entity, key)
     if operator not in allowed:
-        raise InvalidValueError(f"Invalid comparator '{operator}' not one of '{_shown(allowed)}'")
+        raise InvalidValueError(f"Invalid comparator '{operator}' not one of '{shown(allowed)}'")
     return Comparison(entity, key, operator, value)
 
 
@@ -237,11 +237,11 @@ def _identifier(grammar: Grammar, name: str, attributes: Collection[str]) -> tup
         entity, key = grammar.entities[prefix], unquoted(rest)
     if entity is Entity.ATTRIBUTE and key not in attributes:
         raise InvalidValueError(
-            f"Invalid attribute key '{key}' specified. Valid keys are '{_shown(attributes)}'"
+            f"Invalid attribute key '{key}' specified. Valid keys are '{shown(attributes)}'"
         )
     if entity is Entity.DATASET and key not in DATASET_KEYS:
         raise InvalidValueError(
-            f"Invalid dataset key '{key}' specified. Valid keys are '{_shown(DATASET_KEYS)}'"
+            f"Invalid dataset key '{key}' specified. Valid keys are '{shown(DATASET_KEYS)}'"
         )
     return entity, grammar.aliases.get(key, key) if entity is Entity.ATTRIBUTE else key
 
@@ -257,20 +257,20 @@ def _value(grammar: Grammar, entity: Entity, key: str, token: Token) -> FilterVa
         case Entity.ATTRIBUTE if key in grammar.numeric:
             return _number(key, token)
         case Entity.PARAM | Entity.TAG:
-            return _string(token, f"{entity.value} (e.g. 'my-value')")
+            return string_value(token, f"{entity.value} (e.g. 'my-value')")
         case Entity.DATASET:
             if token.kind is Kind.LIST:
-                return _list(token)
-            return _string(token, "dataset attributes")
+                return list_value(token)
+            return string_value(token, "dataset attributes")
         case Entity.ATTRIBUTE:
             if token.kind is not Kind.LIST:
-                return _string(token, "attributes")
+                return string_value(token, "attributes")
             if key not in grammar.listed:
                 raise InvalidValueError(
                     f"Only {sorted(grammar.listed)} attributes support comparison with a list "
                     "of quoted string values."
                 )
-            return _list(token)
+            return list_value(token)
 
 
 def _number(key: str, token: Token) -> float:
@@ -284,7 +284,8 @@ def _number(key: str, token: Token) -> float:
         return float(token.text)
 
 
-def _string(token: Token, what: str) -> str:
+def string_value(token: Token, what: str) -> str:
+    """Give the quoted text that a token is; `what` names in a refusal what it is compared with."""
     if token.kind not in {Kind.STRING, Kind.NAME}:
         raise InvalidValueError(
             f"Expected a quoted string value for {what}. Got value {token.text}"
@@ -297,7 +298,8 @@ def _string(token: Token, what: str) -> str:
     return token.text[1:-1]
 
 
-def _list(token: Token) -> tuple[str, ...]:
+def list_value(token: Token) -> tuple[str, ...]:
+    """Give the texts of a list in parentheses; there is at least one."""
     what = "While parsing a list in the query, expected"
     try:
         parsed = ast.literal_eval(token.text)
@@ -316,5 +318,6 @@ def _list(token: Token) -> tuple[str, ...]:
     return values
 
 
-def _shown(names: Collection[str]) -> str:
+def shown(names: Collection[str]) -> str:
+    """Give names as MLflow's messages list them."""
     return "{" + ", ".join(repr(name) for name in sorted(names)) + "}"

@@ -87,6 +87,27 @@ MAX_REGISTERED_MODEL_RESULTS = 1000
 MAX_MODEL_VERSION_RESULTS = 200_000
 """Source: search.py SEARCH_MODEL_VERSION_MAX_RESULTS_THRESHOLD."""
 
+MAX_TRACE_KEY_LENGTH = 250
+"""Keys of a trace's tags and metadata. Source: validation.py MAX_TRACE_TAG_KEY_LENGTH."""
+
+MAX_TRACE_TAG_VALUE_LENGTH = 8000
+"""A longer value is cut; metadata too. Source: validation.py MAX_TRACE_TAG_VAL_LENGTH."""
+
+MAX_TRACE_METADATA_VALUE_LENGTH = 8000
+"""MLflow's client cuts its own at 250; a longer one is cut."""
+
+MAX_TRACE_PREVIEW_LENGTH = 1000
+"""A preview made by the server. Source: TRACE_REQUEST_RESPONSE_PREVIEW_MAX_LENGTH_OSS."""
+
+MAX_TRACE_RESULTS = 500
+"""Traces on a page. Source: handlers.py _search_traces_v3."""
+
+MAX_TRACE_LINKS = 100
+"""Traces in one request to link them. Source: store/tracking MAX_TRACE_LINKS_PER_REQUEST."""
+
+MAX_REGEX_LENGTH = 1000
+"""The pattern of an RLIKE; ours, MLflow has none."""
+
 MAX_INTEGER = 2**63 - 1
 """Steps and times are 64-bit. Source: MLflow service.proto, int64."""
 
