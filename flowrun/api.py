@@ -233,6 +233,7 @@ def _endpoint(stores: Stores) -> Iterator[Endpoint]:
             tracking=stores.tracking,
             registry=stores.registry,
             artifacts_destination=stores.artifacts_destination,
+            traces=stores.open_traces(),
             access=access.Access(token=token),
         )
         return made

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from flowrun.registry.store import RegistryStore
 from flowrun.registry.uri import open_registry_store
@@ -19,6 +20,9 @@ from flowrun.tracking.entities import Page
 from flowrun.tracking.sql.database import Durability
 from flowrun.tracking.store import TrackingStore
 from flowrun.tracking.uri import is_server, open_tracking_store
+
+if TYPE_CHECKING:
+    from flowrun.tracking.trace_store import TraceStore
 
 T = TypeVar("T")
 
@@ -41,6 +45,8 @@ class Stores:
     """Artifact URI to its files."""
     credentials: Mapping[str, str] | None = field(default=None, repr=False)
     """Of a server: the variables that let a step's own client in. None: this is no server."""
+    open_traces: Callable[[], TraceStore | None] = field(default=lambda: None)
+    """Gives the traces beside the runs, for a server to serve; None if this is a server itself."""
 
 
 @contextmanager
@@ -75,13 +81,15 @@ def open_stores(
         registry = open_registry_store(uri, now=now_ms, tracking=tracking, durability=durability)
         try:
             destination = str(artifacts_destination)
-            yield Stores(
-                uri,
-                tracking,
-                registry,
-                destination,
-                lambda uri: open_artifacts(uri, destination=destination),
-            )
+            with ExitStack() as opened:
+                yield Stores(
+                    uri,
+                    tracking,
+                    registry,
+                    destination,
+                    lambda uri: open_artifacts(uri, destination=destination),
+                    open_traces=functools.partial(_open_traces, uri, durability, opened),
+                )
         finally:
             registry.close()
     finally:
@@ -109,6 +117,16 @@ def _remote_stores(uri: str, variables: Mapping[str, str]) -> Stores:
         lambda uri: artifacts.open_through(server, uri),
         address.credentials,
     )
+
+
+def _open_traces(uri: str, durability: Durability, opened: ExitStack) -> TraceStore:
+    # By name: a run that no step of which calls its server does without it.
+    module = importlib.import_module("flowrun.tracking.trace_uri")
+    store: TraceStore = module.open_trace_store(
+        uri, now=now_ms, new_id=new_id, durability=durability
+    )
+    opened.callback(store.close)
+    return store
 
 
 def all_items(search: Callable[[str | None], Page[T]]) -> list[T]:

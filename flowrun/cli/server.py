@@ -67,6 +67,7 @@ class Served:
                 tracking=stores.tracking,
                 registry=stores.registry,
                 artifacts_destination=self.artifacts_destination,
+                traces=stores.open_traces(),
                 access=self.access,
                 prefix=self.prefix,
                 webhooks=webhooks,

@@ -22,7 +22,7 @@ _TEXT_SUFFIXES = (".mlmodel", ".yaml", ".yml", ".md", ".jsonl", ".log", ".csv")
 
 def download(call: Call) -> Response:
     """Give the bytes of a file below the artifacts destination."""
-    return _file_response(call, _proxied(call), call.fields.text("path"))
+    return file_response(call, _proxied(call), call.fields.text("path"))
 
 
 def upload(call: Call) -> JsonObject:
@@ -58,7 +58,7 @@ def get_run_artifact(call: Call) -> Response:
     """Give the bytes of one of a run's artifacts."""
     path = call.fields.text("path")
     run = call.stores.tracking.get_run(run_id_of(call.fields))
-    return _file_response(call, open_root(call.stores, run.info.artifact_uri), path)
+    return file_response(call, open_root(call.stores, run.info.artifact_uri), path)
 
 
 def upload_run_artifact(call: Call) -> JsonObject:
@@ -81,7 +81,7 @@ def get_model_artifact(call: Call) -> Response:
     """Give the bytes of one of a logged model's files."""
     path = call.fields.text("artifact_file_path")
     model = call.stores.tracking.get_logged_model(call.fields.text("model_id"))
-    return _file_response(call, open_root(call.stores, model.artifact_uri), path)
+    return file_response(call, open_root(call.stores, model.artifact_uri), path)
 
 
 def get_version_artifact(call: Call) -> Response:
@@ -89,7 +89,7 @@ def get_version_artifact(call: Call) -> Response:
     fields = call.fields
     name, number, path = fields.text("name"), fields.text("version"), fields.text("path")
     version = call.stores.registry.get_model_version(name, number)
-    return _file_response(call, open_root(call.stores, version.download_uri), path)
+    return file_response(call, open_root(call.stores, version.download_uri), path)
 
 
 def _proxied(call: Call) -> Artifacts:
@@ -103,7 +103,8 @@ def _files_json(artifacts: Artifacts, folder: str) -> list[JsonObject]:
     ]
 
 
-def _file_response(call: Call, artifacts: Artifacts, path: str) -> Response:
+def file_response(call: Call, artifacts: Artifacts, path: str) -> Response:
+    """Give a file's bytes, or the part of them that the call asks for, as a download."""
     file = artifacts.open(path)
     size = file.seek(0, os.SEEK_END)
     headers = [

@@ -38,6 +38,7 @@ from flowrun.server.routes import served_routes
 from flowrun.server.table import RouteTable
 from flowrun.server.webhooks.deliver import Webhooks
 from flowrun.tracking.store import TrackingStore
+from flowrun.tracking.trace_store import TraceStore
 
 _CHUNK_BYTES = 2**18
 _NO_FILE: BinaryIO = io.BytesIO()
@@ -50,6 +51,7 @@ def create_app(
     registry: RegistryStore,
     artifacts_destination: str,
     access: Access,
+    traces: TraceStore | None = None,
     prefix: str = "",
     webhooks: Webhooks | None = None,
     options: AppOptions | None = None,
@@ -61,6 +63,7 @@ def create_app(
         registry: registered models.
         artifacts_destination: the directory or fsspec URL under which `mlflow-artifacts:/` lies.
         access: who may call.
+        traces: traces with their spans and assessments; None answers that there are none.
         prefix: what all paths begin with, such as `/mlflow`.
         webhooks: who is told of changes; None refuses the calls for them.
         options: what a server of its own has beside; by default nothing of it.
@@ -71,6 +74,7 @@ def create_app(
         registry,
         artifacts_destination,
         webhooks=webhooks,
+        traces=traces,
         artifact_roots=options.artifact_roots,
         storage_variables=options.storage_variables,
         meters=options.meters,

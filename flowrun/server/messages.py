@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
+from flowrun.errors import UnsupportedError
 from flowrun.registry.store import RegistryStore
 from flowrun.server.webhooks.deliver import Webhooks
 from flowrun.tracking.fields import Fields, JsonObject
 from flowrun.tracking.store import TrackingStore
+from flowrun.tracking.trace_store import TraceStore
 
 if TYPE_CHECKING:
     from flowrun.server.meters import Meters
@@ -39,6 +42,8 @@ class Stores:
     """MLflow's environment variables that say how storages are reached."""
     meters: Meters | None = None
     """What `/metrics` tells; None if it is not offered."""
+    traces: TraceStore | None = None
+    """None where the store behind the server keeps none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,17 @@ class Call:
     headers: Mapping[bytes, bytes]
     body: BinaryIO
     """For a route that takes a file: its bytes, to be read on the handler's own thread."""
+
+    @property
+    def traces(self) -> TraceStore:
+        """The traces; UnsupportedError if the store behind the server keeps none."""
+        if self.stores.traces is None:
+            raise UnsupportedError("The store behind this server keeps no traces.")
+        return self.stores.traces
+
+    def now(self) -> int:
+        """Give the time that something gets which came without one: milliseconds since 1970."""
+        return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

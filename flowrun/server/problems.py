@@ -34,6 +34,10 @@ class WrongMethodError(FlowrunError):
     """There are routes of this path, but for other methods."""
 
 
+class UnprocessableError(FlowrunError):
+    """The request is well formed, but lacks something without which it can't be followed."""
+
+
 class WrongHostError(FlowrunError):
     """The Host or Origin header names a place this server does not answer to."""
 
@@ -49,6 +53,7 @@ PROBLEMS: dict[type[FlowrunError], tuple[str, int]] = {
     InvalidValueError: ("INVALID_PARAMETER_VALUE", 400),
     InvalidStateError: ("INVALID_PARAMETER_VALUE", 400),
     UsageError: ("INVALID_PARAMETER_VALUE", 400),
+    UnprocessableError: ("INVALID_PARAMETER_VALUE", 422),
     UnsupportedError: ("NOT_IMPLEMENTED", 501),
     # A full or broken disk stays so. 507 is no status that clients retry, and they show its text.
     StoreError: ("INTERNAL_ERROR", 507),

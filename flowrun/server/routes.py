@@ -8,14 +8,18 @@ from dataclasses import replace
 from flowrun.errors import UnsupportedError
 from flowrun.server import (
     api_artifacts,
+    api_assessments,
     api_experiments,
     api_logged_models,
     api_metrics,
     api_model_versions,
+    api_otlp,
     api_registry,
     api_releases,
     api_runs,
     api_system,
+    api_traces,
+    api_traces_v2,
     api_transfer,
     api_webhooks,
     unserved,
@@ -34,6 +38,10 @@ _TABLES = (
     api_model_versions.ROUTES,
     api_webhooks.ROUTES,
     api_system.ROUTES,
+    api_otlp.ROUTES,
+    api_traces.ROUTES,
+    api_traces_v2.ROUTES,
+    api_assessments.ROUTES,
     unserved.ROUTES,
 )
 

@@ -12,15 +12,8 @@ from flowrun.errors import UnsupportedError
 from flowrun.server.messages import ANY_METHOD, Call, Handler, Permission, Response, Route
 
 AREAS = {
-    "traces": (
-        "/v1/traces",
-        "/api/2.0/mlflow/traces",
-        "/api/3.0/mlflow/traces",
-        "/api/2.0/mlflow/unified-traces",
-        "/api/2.0/mlflow/get-online-trace-details",
-        "/ajax-api/2.0/mlflow/get-trace-artifact",
-        "/ajax-api/3.0/mlflow/get-trace-artifact",
-    ),
+    "statistics of traces": ("/api/3.0/mlflow/traces/metrics",),
+    "traces in inference tables": ("/api/2.0/mlflow/get-online-trace-details",),
     "issues": ("/api/3.0/mlflow/issues",),
     "evaluation datasets": ("/api/3.0/mlflow/datasets",),
     "label schemas": ("/api/3.0/mlflow/label-schemas",),

@@ -226,6 +226,36 @@ def check_alias(alias: str) -> None:
         raise InvalidValueError(f"Version alias name '{alias}' is reserved.")
 
 
+def check_trace_tag(key: str, value: str) -> str:
+    """Give a trace tag's value, cut to the limit; refuse a bad key."""
+    check_key(key, "key")
+    check_length("key", key, limits.MAX_TRACE_KEY_LENGTH)
+    return value[: limits.MAX_TRACE_TAG_VALUE_LENGTH]
+
+
+def check_trace_id(trace_id: str, path: str = "trace_id") -> None:
+    """Refuse a trace's id, or another one beside it, that is empty or too long to be looked up."""
+    if not trace_id:
+        raise missing_value(path)
+    check_length(path, trace_id, limits.MAX_TRACE_KEY_LENGTH)
+
+
+def check_delete_traces(
+    trace_ids: Sequence[str], max_time_ms: int | None, max_traces: int | None
+) -> None:
+    """Refuse to delete traces both by id and by age, or by neither."""
+    if max_time_ms is None and not trace_ids:
+        raise InvalidValueError("Either `max_timestamp_millis` or `trace_ids` must be specified.")
+    if max_time_ms is not None and trace_ids:
+        raise InvalidValueError(
+            "Only one of `max_timestamp_millis` and `trace_ids` can be specified."
+        )
+    if trace_ids and max_traces is not None:
+        raise InvalidValueError("`max_traces` can't be specified if `trace_ids` is specified.")
+    if max_traces is not None and max_traces <= 0:
+        raise InvalidValueError(f"`max_traces` must be a positive integer, received {max_traces}.")
+
+
 def check_max_results(max_results: int, limit: int) -> None:
     """Refuse a page size below 1 or above `limit`."""
     what = f"Invalid value {max_results} for parameter 'max_results' supplied. It must be"

@@ -114,6 +114,8 @@ class _Reader:
                     links.append(self._link(first, end))
                 case 15:
                     message, code = self._status(first, end)
+                case _:
+                    pass
         return _make_span(
             trace_id=trace_id,
             span_id=span_id,
@@ -198,6 +200,8 @@ class _Reader:
                     value = pairs
                 case 7:
                     value = base64.b64encode(self.data.octets(first, end)).decode()
+                case _:
+                    pass
         return value
 
     def _text(self, start: int, stop: int) -> str:

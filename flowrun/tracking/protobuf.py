@@ -1,7 +1,7 @@
 """Reads protobuf's binary form: the numbered fields of a message, whatever the message.
 
 Twenty lines of reading instead of a package that takes 45 ms and 4 MB to import: OTLP's messages
-are few and frozen (docs/decisions/0012-traces.md). Every fault is an InvalidValueError.
+are few and frozen (docs/decisions/0015-traces.md). Every fault is an InvalidValueError.
 Source: https://protobuf.dev/programming-guides/encoding/
 """
 

@@ -86,6 +86,8 @@ def _ways(parsed: Iterable[object], *, depth: int) -> Iterator[float]:
                 yield from _ways(argument[-1], depth=depth)
             case "ASSERT" | "ASSERT_NOT" | "GROUPREF" | "GROUPREF_EXISTS" | "ATOMIC_GROUP":
                 raise re.error("it looks around or back")
+            case _:
+                pass  # a character, a class, a place
 
 
 def _once(depth: int, ways: float) -> float:

@@ -145,6 +145,12 @@ _CONVENTIONS = (
         outputs=("langfuse.observation.output",),
     ),
 )
+_NAMES = {
+    INPUTS: [name for convention in _CONVENTIONS for name in convention.inputs],
+    OUTPUTS: [name for convention in _CONVENTIONS for name in convention.outputs],
+    MODEL: [name for convention in _CONVENTIONS for name in convention.model],
+    PROVIDER: [name for convention in _CONVENTIONS for name in convention.provider],
+}
 _SAME_KINDS = {
     *("AGENT", "CHAIN", "EMBEDDING", "EVALUATOR", "GUARDRAIL", "LLM"),
     *("RERANKER", "RETRIEVER", "TASK", "TOOL", "WORKFLOW"),
@@ -161,15 +167,11 @@ def with_mlflow_attributes(span: Span) -> Span:
     added: dict[str, JsonValue] = {TRACE_ID: span.trace_id}
     if said.get(TYPE) in {None, _UNKNOWN}:
         added[TYPE] = _kind(said) or said.get(TYPE)
-    for name, value in (
-        (INPUTS, _first(said, (convention.inputs for convention in _CONVENTIONS))),
-        (OUTPUTS, _first(said, (convention.outputs for convention in _CONVENTIONS))),
-        (MODEL, _first(said, (convention.model for convention in _CONVENTIONS))),
-        (PROVIDER, _first(said, (convention.provider for convention in _CONVENTIONS))),
-        (TOKEN_USAGE, _usage(said)),
-    ):
+    for name, names in _NAMES.items():
         if name not in said:
-            added[name] = value
+            added[name] = _first(said, names)
+    if TOKEN_USAGE not in said:
+        added[TOKEN_USAGE] = _usage(said)
     present = {name: value for name, value in added.items() if value is not None}
     return replace(span, attributes={**said, **present})
 
@@ -187,17 +189,17 @@ def _kind(said: Mapping[str, JsonValue]) -> str | None:
     return None
 
 
-def _first(said: Mapping[str, JsonValue], names: Iterable[tuple[str, ...]]) -> JsonValue:
+def _first(said: Mapping[str, JsonValue], names: Iterable[str]) -> JsonValue:
     """Give the first of the attributes that says anything; JSON in a text is taken out of it."""
-    for group in names:
-        for name in group:
-            if name in said and (value := _unpacked(said[name])) not in (None, "", [], {}):
-                return value
+    for name in names:
+        if name in said and (value := _unpacked(said[name])) not in (None, "", [], {}):
+            return value
     return None
 
 
 def _unpacked(value: JsonValue) -> JsonValue:
-    if not isinstance(value, str) or value[:1] not in {"{", "["}:
+    # An escaped half of a surrogate pair would become a character that no store can keep.
+    if not isinstance(value, str) or value[:1] not in {"{", "["} or "\\ud" in value.lower():
         return value
     try:
         unpacked: JsonValue = json.loads(value, parse_constant=str)

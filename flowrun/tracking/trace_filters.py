@@ -152,8 +152,7 @@ def _comparison(clause: Clause) -> TraceComparison:
         check_regex(str(value))
     if subject is Subject.PROMPT and str(value).count("/") != 1:
         raise InvalidValueError(
-            f"Invalid prompts filter value '{value}'. "
-            'Expected format: prompt = "name/version"'
+            f"Invalid prompts filter value '{value}'. Expected format: prompt = \"name/version\""
         )
     return TraceComparison(subject, key, operator, value)
 
@@ -175,9 +174,7 @@ def _identifier(name: str, attributes: Collection[str]) -> tuple[Subject, str]:
         case Subject.SPAN:
             return _span_key(key)
         case Subject.ISSUE if key != "id":
-            raise InvalidValueError(
-                f"Invalid issue attribute '{key}'. Supported attributes: id"
-            )
+            raise InvalidValueError(f"Invalid issue attribute '{key}'. Supported attributes: id")
         case _:
             return subject, key
 

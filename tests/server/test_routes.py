@@ -18,6 +18,9 @@ PUBLIC = {
     "GET /ajax-api/3.0/mlflow/server-info",
 }
 POSTS_THAT_ONLY_READ = {
+    "traces/batchGetInfos",
+    "traces/calculate-filter-correlation",
+    "traces/search",
     "experiments/search",
     "experiments/search-datasets",
     "artifacts/presigned-download-url",
@@ -95,8 +98,7 @@ def test_a_wrong_method_is_refused(server: Served) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "area"),
     [
-        ("POST", "/v1/traces", "traces"),
-        ("GET", "/api/3.0/mlflow/traces/tr-1", "traces"),
+        ("POST", "/api/3.0/mlflow/traces/metrics", "statistics of traces"),
         ("POST", "/graphql", "jobs of MLflow's user interface"),
     ],
 )

@@ -29,6 +29,7 @@ from flowrun.server.webhooks.deliver import Webhooks
 from flowrun.server.webhooks.rules import WebhookRules
 from flowrun.server.webhooks.seal import Sealer
 from flowrun.tracking.store import TrackingStore
+from flowrun.tracking.trace_uri import open_trace_store
 from flowrun.tracking.uri import open_tracking_store
 
 TOKEN = "secret-token"
@@ -114,6 +115,7 @@ def serving(
     registry = open_registry_store(uri, now=now, tracking=tracking)
     assert isinstance(registry, WebhookStore)
     webhooks = Webhooks(registry, rules, Sealer(lambda: KEY))
+    traces = open_trace_store(uri, now=now, new_id=_new_id)
     artifacts = folder / "artifacts"
     artifacts.mkdir(exist_ok=True)
 
@@ -122,6 +124,7 @@ def serving(
             tracking=tracking,
             registry=registry,
             artifacts_destination=str(artifacts),
+            traces=traces,
             access=Access(token=token),
             prefix=prefix,
             webhooks=webhooks,
@@ -132,6 +135,7 @@ def serving(
         yield Served(server.url + prefix, token, tracking, registry, artifacts)
     finally:
         server.close()
+        traces.close()
         registry.close()
         tracking.close()
 

@@ -77,6 +77,13 @@ def test_every_call_of_the_client_is_answered(server: Served, tmp_path: Path) ->
     run_script("client.py", server, tmp_path)
 
 
+@pytest.mark.parametrize("in_background", ["true", "false"])
+def test_functions_are_traced_judged_and_found(
+    in_background: str, server: Served, tmp_path: Path
+) -> None:
+    run_script("traces.py", server, tmp_path, {"MLFLOW_ENABLE_ASYNC_TRACE_LOGGING": in_background})
+
+
 def test_a_server_below_a_prefix_is_found(tmp_path: Path) -> None:
     with serving(tmp_path, prefix="/team/mlflow") as server:
         run_script("skinny.py", server, tmp_path, python=skinny_python(tmp_path))

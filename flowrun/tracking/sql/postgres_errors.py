@@ -31,6 +31,7 @@ _STAYS_SO = {
 }
 _UNFIT = {
     "22003": "a number does not fit into its column",
+    "2201B": "the pattern of an RLIKE is not one that PostgreSQL understands",
     "22021": "a text holds a NUL character, which no store keeps",
     "22P05": "a text holds a character that the database can't keep",
     "54000": "a text is too long to be looked up by: its index takes 2,700 bytes",

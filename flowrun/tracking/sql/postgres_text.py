@@ -14,6 +14,7 @@ from typing import Any
 _QUOTED_OR_MARK = re.compile(r"'[^']*'|\?|(?<!:):(?P<name>[a-z_]\w*)")
 _LOWER = re.compile(r"lower\((\$\d+)\)")
 _LIKE = re.compile(r"\bLIKE (\$\d+|lower\([^()]*\))")
+_REGEXP = re.compile(r"\bREGEXP (?=\$\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,4 +56,5 @@ def translate(sql: str) -> Statement:
     text = _QUOTED_OR_MARK.sub(number, sql)
     text = _LOWER.sub(r'lower(\1 COLLATE "C")', text)
     text = _LIKE.sub(r"LIKE \1 ESCAPE ''", text)
+    text = _REGEXP.sub("~ ", text)
     return Statement(text.encode(), tuple(names))

@@ -75,6 +75,14 @@ class QueryParts:
         )
         return Query(text, (*self.join_values, *self.where_values))
 
+    def count(self) -> Query:
+        """Put the parts together to a statement that counts, and needs no order."""
+        text = (
+            f"SELECT COUNT(*) FROM {self.table} {' '.join(self.joins)}"
+            f" WHERE {' AND '.join(self.where or ['1 = 1'])}"
+        )
+        return Query(text, (*self.join_values, *self.where_values))
+
 
 def condition(column: str, comparison: Comparison) -> tuple[str, tuple[Bound, ...]]:
     """Give the SQL of a comparison with a column, and the values to bind."""

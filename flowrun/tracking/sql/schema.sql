@@ -324,6 +324,110 @@ CREATE TABLE webhook_deliveries (
  STRICT
 
 ;
+CREATE TABLE traces (
+	trace_pk INTEGER NOT NULL, 
+	trace_id TEXT NOT NULL, 
+	experiment_id INTEGER NOT NULL, 
+	timestamp_ms INTEGER NOT NULL, 
+	execution_time_ms INTEGER, 
+	status TEXT NOT NULL, 
+	client_request_id TEXT, 
+	request_preview TEXT, 
+	response_preview TEXT, 
+	is_told INTEGER NOT NULL, 
+	PRIMARY KEY (trace_pk), 
+	FOREIGN KEY(experiment_id) REFERENCES experiments (experiment_id), 
+	UNIQUE (trace_id)
+)
+ STRICT
+
+;
+CREATE TABLE assessments (
+	trace_pk INTEGER NOT NULL, 
+	assessment_id TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	kind TEXT NOT NULL, 
+	value TEXT NOT NULL, 
+	number REAL, 
+	error TEXT, 
+	span_id TEXT, 
+	source_type TEXT NOT NULL, 
+	source_id TEXT NOT NULL, 
+	rationale TEXT, 
+	assessment_metadata TEXT NOT NULL, 
+	overrides TEXT, 
+	is_valid INTEGER NOT NULL, 
+	create_time_ms INTEGER NOT NULL, 
+	last_update_time_ms INTEGER NOT NULL, 
+	PRIMARY KEY (trace_pk, assessment_id), 
+	FOREIGN KEY(trace_pk) REFERENCES traces (trace_pk) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE spans (
+	span_pk INTEGER NOT NULL, 
+	trace_pk INTEGER NOT NULL, 
+	span_id TEXT NOT NULL, 
+	parent_id TEXT, 
+	name TEXT NOT NULL, 
+	type TEXT, 
+	status TEXT NOT NULL, 
+	start_time_ns INTEGER NOT NULL, 
+	end_time_ns INTEGER, 
+	token_usage TEXT, 
+	cost TEXT, 
+	content TEXT NOT NULL, 
+	PRIMARY KEY (span_pk), 
+	FOREIGN KEY(trace_pk) REFERENCES traces (trace_pk) ON DELETE CASCADE
+)
+ STRICT
+
+;
+CREATE TABLE trace_metadata (
+	trace_pk INTEGER NOT NULL, 
+	"key" TEXT NOT NULL, 
+	value TEXT NOT NULL, 
+	PRIMARY KEY (trace_pk, "key"), 
+	FOREIGN KEY(trace_pk) REFERENCES traces (trace_pk) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE trace_prompts (
+	trace_pk INTEGER NOT NULL, 
+	name TEXT NOT NULL, 
+	version TEXT NOT NULL, 
+	PRIMARY KEY (trace_pk, name, version), 
+	FOREIGN KEY(trace_pk) REFERENCES traces (trace_pk) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE trace_runs (
+	trace_pk INTEGER NOT NULL, 
+	run_id TEXT NOT NULL, 
+	PRIMARY KEY (trace_pk, run_id), 
+	FOREIGN KEY(trace_pk) REFERENCES traces (trace_pk) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE trace_tags (
+	trace_pk INTEGER NOT NULL, 
+	"key" TEXT NOT NULL, 
+	value TEXT NOT NULL, 
+	PRIMARY KEY (trace_pk, "key"), 
+	FOREIGN KEY(trace_pk) REFERENCES traces (trace_pk) ON DELETE CASCADE
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
 CREATE INDEX transitions_by_model ON model_version_transitions (registered_model_pk, version);
 CREATE UNIQUE INDEX datasets_by_name ON datasets (experiment_id, name, digest);
 CREATE INDEX logged_models_by_creation ON logged_models (experiment_id, lifecycle_stage, creation_time_ms);
@@ -336,5 +440,16 @@ CREATE INDEX logged_model_metrics_by_value ON logged_model_metrics ("key", value
 CREATE INDEX params_by_value ON params ("key", value) WHERE length(value) <= 100;
 CREATE INDEX tags_by_value ON tags ("key", value) WHERE length(value) <= 100;
 CREATE INDEX webhook_deliveries_by_time ON webhook_deliveries (webhook_id, next_time_ms);
-INSERT INTO alembic_version VALUES ('0002');
+CREATE INDEX traces_by_client ON traces (client_request_id);
+CREATE INDEX traces_by_status ON traces (experiment_id, status, timestamp_ms);
+CREATE INDEX traces_by_time ON traces (experiment_id, timestamp_ms);
+CREATE INDEX assessments_by_name ON assessments (kind, name);
+CREATE INDEX spans_by_name ON spans (name);
+CREATE UNIQUE INDEX spans_by_trace ON spans (trace_pk, span_id);
+CREATE INDEX spans_by_type ON spans (type);
+CREATE INDEX trace_metadata_by_value ON trace_metadata ("key", value) WHERE length(value) <= 100;
+CREATE INDEX trace_prompts_by_name ON trace_prompts (name, version);
+CREATE INDEX trace_runs_by_run ON trace_runs (run_id);
+CREATE INDEX trace_tags_by_value ON trace_tags ("key", value) WHERE length(value) <= 100;
+INSERT INTO alembic_version VALUES ('0003');
 PRAGMA application_id = 1718382455;

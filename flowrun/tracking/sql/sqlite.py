@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from flowrun.errors import StoreError
+from flowrun.tracking.safe_regex import regex_matches
 from flowrun.tracking.sql.database import REVISION, Connection, Durability, unfit_value
 from flowrun.tracking.sql.sqlite_joined import JoinedWriter
 
@@ -261,6 +262,7 @@ def _connect(path: Path, busy_timeout_s: float, durability: Durability) -> sqlit
     connection.execute("PRAGMA wal_autocheckpoint = 8000")
     # MLflow's LIKE tells upper from lower case, SQLite's own does not.
     connection.execute("PRAGMA case_sensitive_like = ON")
+    connection.create_function("regexp", 2, regex_matches, deterministic=True)
     return connection
 
 

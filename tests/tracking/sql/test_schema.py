@@ -66,7 +66,11 @@ def test_schema_text_is_what_the_migrations_make(tmp_path: Path) -> None:
 
 
 def test_tables_are_what_the_migrations_make(tmp_path: Path) -> None:
-    for name in ("flowrun.tracking.sql.tables", "flowrun.registry.sql.tables"):
+    for name in (
+        "flowrun.tracking.sql.tables",
+        "flowrun.tracking.sql.trace_tables",
+        "flowrun.registry.sql.tables",
+    ):
         importlib.import_module(name)
     migrate(tmp_path / "migrated.db")
     assert differences(f"sqlite:///{tmp_path / 'migrated.db'}") == []
