@@ -30,6 +30,11 @@ from tests.support.postgres import PostgresServer
 from tests.support.stores import tracking_store
 
 SQL_FOLDER = Path(flowrun.tracking.sql.__file__).parent
+TABLES = (
+    "flowrun.tracking.sql.tables",
+    "flowrun.tracking.sql.trace_tables",
+    "flowrun.registry.sql.tables",
+)
 MODULES = [
     f"{package.__name__}.{module.name}"
     for package in (flowrun.tracking.sql, flowrun.registry.sql)
@@ -66,11 +71,7 @@ def test_schema_text_is_what_the_migrations_make(tmp_path: Path) -> None:
 
 
 def test_tables_are_what_the_migrations_make(tmp_path: Path) -> None:
-    for name in (
-        "flowrun.tracking.sql.tables",
-        "flowrun.tracking.sql.trace_tables",
-        "flowrun.registry.sql.tables",
-    ):
+    for name in TABLES:
         importlib.import_module(name)
     migrate(tmp_path / "migrated.db")
     assert differences(f"sqlite:///{tmp_path / 'migrated.db'}") == []
@@ -78,7 +79,7 @@ def test_tables_are_what_the_migrations_make(tmp_path: Path) -> None:
 
 @pytest.mark.postgres
 def test_tables_are_what_the_migrations_make_on_postgresql(postgres: PostgresServer) -> None:
-    for name in ("flowrun.tracking.sql.tables", "flowrun.registry.sql.tables"):
+    for name in TABLES:
         importlib.import_module(name)
     uri = postgres.new_store()
     assert differences(uri.replace("postgresql:", "postgresql+psycopg:")) == []
