@@ -9,7 +9,10 @@ from flowrun.envs.recipe import EnvBackend, Surroundings
 
 MakeBackend = Callable[[Surroundings], EnvBackend]
 
-_BUILTIN = {"virtualenv": "flowrun.envs.virtualenv:VirtualenvBackend"}
+_BUILTIN = {
+    "conda": "flowrun.envs.conda.backend:CondaBackend",
+    "virtualenv": "flowrun.envs.virtualenv:VirtualenvBackend",
+}
 
 
 def load(name: str) -> MakeBackend:

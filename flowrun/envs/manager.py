@@ -11,6 +11,7 @@ from flowrun.envs.base import EnvRequest
 from flowrun.errors import EnvError, Problem, SpecError
 from flowrun.spec.project import EnvKind, Mark
 
+CONDA = "conda"
 LOCAL = "local"
 VIRTUALENV = "virtualenv"
 _SAME_AS_VIRTUALENV = {"uv", VIRTUALENV}
@@ -41,7 +42,8 @@ def choose_manager(request: EnvRequest, manager: str | None) -> str:
     """Return the name of the manager for this request: `local`, `virtualenv` or a backend's.
 
     Raises:
-        EnvError: it takes conda or Docker, which this version does not have.
+        EnvError: it takes Docker, which this version does not have, or conda for what is described
+            in another way.
     """
     spec = request.spec
     where = f"{spec.mark}: " if spec.mark else ""
@@ -50,13 +52,14 @@ def choose_manager(request: EnvRequest, manager: str | None) -> str:
             f"{where}docker_env is not available in this version of flowrun.",
             "Describe the step's environment with python_env instead.",
         )
-    if manager == "conda" or (manager is None and describe(request).form is Form.CONDA):
+    if manager is None:
+        return CONDA if describe(request).form is Form.CONDA else VIRTUALENV
+    if manager == CONDA and (form := describe(request).form) not in {Form.CONDA, Form.BARE}:
         raise EnvError(
-            f"{where}conda environments are not available in this version of flowrun.",
-            "--env-manager virtualenv installs the Python and the pip packages of a conda.yaml, "
-            "--env-manager local uses the Python that is there.",
+            f"{where}{form.value} can't be made with conda, which takes a conda.yaml.",
+            "Use --env-manager virtualenv or local.",
         )
-    return VIRTUALENV if manager is None or manager in _SAME_AS_VIRTUALENV else manager
+    return VIRTUALENV if manager in _SAME_AS_VIRTUALENV else manager
 
 
 def describe(request: EnvRequest) -> Description:

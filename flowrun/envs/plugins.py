@@ -21,5 +21,5 @@ def find(name: str) -> MakeBackend:
         found: MakeBackend = entry_point.load()
         return found
     raise UsageError(
-        f"There is no environment manager '{name}'.", "Choose local, virtualenv or uv."
+        f"There is no environment manager '{name}'.", "Choose local, virtualenv, uv or conda."
     )

@@ -50,7 +50,7 @@ def read_python_env(file: Path, label: str) -> PythonEnv:
             elif key == "python":
                 python = _python(entry.node, problems)
             else:
-                lines += _lines(entry.node, key, problems)
+                lines += requirement_lines(entry.node, key, problems)
     problems.raise_if_any()
     return PythonEnv(python, tuple(lines))
 
@@ -68,7 +68,7 @@ def read_conda(file: Path, label: str) -> PythonEnv:
     dropped: list[str] = []
     for item in _conda_items(root, problems):
         if isinstance(item, MapNode) and list(item.entries) == ["pip"]:
-            lines += _lines(item.entries["pip"].node, "pip", problems)
+            lines += requirement_lines(item.entries["pip"].node, "pip", problems)
         elif not isinstance(item, ScalarNode) or not item.text:
             problems.add(item.mark, "a dependency is text, or a map with the one key `pip`")
         elif match := _CONDA_PYTHON.fullmatch(item.text.strip()):
@@ -120,7 +120,8 @@ def _checked(text: str, mark: Mark, problems: Problems) -> str | None:
     return version
 
 
-def _lines(node: Node, key: str, problems: Problems) -> list[tuple[str, Mark]]:
+def requirement_lines(node: Node, key: str, problems: Problems) -> list[tuple[str, Mark]]:
+    """Return the texts of a list of requirements with their places."""
     if isinstance(node, ScalarNode) and node.value is None:
         return []
     if not isinstance(node, ListNode):

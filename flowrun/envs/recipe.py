@@ -46,7 +46,7 @@ class Recipe(Protocol):
         """Resolve to exact packages; may begin meanwhile to make what needs no lock.
 
         Returns:
-            a text with no credentials and no index addresses; its sha256 is the environment's key.
+            a text with no credentials in it; its sha256 is the environment's key.
 
         Raises:
             EnvError: no such package or version, a conflict, no network.

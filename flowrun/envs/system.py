@@ -31,7 +31,7 @@ def caller_env(python: Path, variables: Mapping[str, str]) -> PrefixEnv:
     by the names of their metadata folders, which takes a few milliseconds and opens none of them.
     """
     version, tag, places = _facts(python)
-    packages = sorted(_installed(places))
+    packages = sorted(installed_in(places))
     lines = [
         TAG,
         f"# the caller's interpreter, recorded but not pinned: {python}",
@@ -64,7 +64,8 @@ def _facts(python: Path) -> tuple[str, str, list[str]]:
     return version, tag, places
 
 
-def _installed(places: Iterable[str]) -> set[str]:
+def installed_in(places: Iterable[str]) -> set[str]:
+    """Return `name==version` of the distributions whose metadata lies in folders, opening none."""
     found = set()
     for place in dict.fromkeys(places):
         try:

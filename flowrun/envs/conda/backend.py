@@ -1,0 +1,101 @@
+"""The conda backend: py-rattler solves and installs conda packages, uv the `pip:` section."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from pathlib import Path
+
+import uv
+
+from flowrun.envs.base import EnvRequest, PrefixEnv, Progress
+from flowrun.envs.conda.activation import noted_activation, prefix_variables
+from flowrun.envs.conda.channels import Channels
+from flowrun.envs.conda.file import CondaFile, Spec, read_conda_file
+from flowrun.envs.conda.lock import python_version, variables_of
+from flowrun.envs.conda.machine import Machine, overrides_of, subdir_of
+from flowrun.envs.conda.on_use import conda_packages
+from flowrun.envs.conda.recipe import CondaRecipe
+from flowrun.envs.conda.settings import read_settings
+from flowrun.envs.index_settings import forbids_index, uv_variables
+from flowrun.envs.inputs import Inputs
+from flowrun.envs.manager import CONDA, Form, describe
+from flowrun.envs.published import write_whole
+from flowrun.envs.recipe import Surroundings
+from flowrun.envs.requirements import read_requirements
+from flowrun.envs.uv_packages import Tools
+from flowrun.spec.project import Mark
+
+
+class CondaBackend:
+    """Environments of conda packages, with packages from a Python index on top."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._caller = surroundings.variables
+        self._memos = surroundings.memos / "conda"
+
+    def check(self, request: EnvRequest) -> None:
+        """Read everything; dependencies that were never seen before are shown to rattler too."""
+        file, _ = self._read(request)
+        self._channels(file)
+        subdir_of(self._caller)
+        texts = "\n".join(spec.text for spec in file.specs)
+        seen = self._memos / "specs" / hashlib.sha256(texts.encode()).hexdigest()[:32]
+        if not seen.exists():
+            conda_packages().check_specs(file.specs)
+            write_whole(seen, "")
+
+    def recipe(self, request: EnvRequest, progress: Progress) -> CondaRecipe:  # noqa: ARG002
+        """Read everything; nothing is fetched yet."""
+        file, inputs = self._read(request)
+        machine = Machine(subdir_of(self._caller), overrides_of(self._caller), self._memos)
+        tools = Tools(
+            functools.cache(uv.find_uv_bin), uv_variables(self._caller), self._caller, self._memos
+        )
+        return CondaRecipe(file, inputs, self._channels(file), machine, tools)
+
+    def env(self, key: str, lock: str, prefix: Path) -> PrefixEnv:
+        """Describe the environment as `conda activate` would make it, and with its variables."""
+        activation = noted_activation(prefix)
+        return PrefixEnv(
+            backend=CONDA,
+            key=key,
+            prefix=prefix,
+            python=prefix / "bin/python",
+            lock=lock,
+            path_entries=(*activation.path_entries, prefix / "bin"),
+            variables={
+                **prefix_variables(prefix),
+                **activation.variables,
+                **dict(variables_of(lock)),
+            },
+        )
+
+    def unhealthy(self, env: PrefixEnv) -> str | None:
+        """Look for conda's records, and for the Python if its lock has one."""
+        prefix = env.python.parent.parent
+        if not (prefix / "conda-meta/history").exists():
+            return "its records are gone"
+        if python_version(env.lock) and not env.python.exists():
+            return "its interpreter is gone"
+        if python_version(env.lock) and not any((prefix / "lib").glob("python3*/site-packages")):
+            return "its packages are gone"
+        return None
+
+    def _read(self, request: EnvRequest) -> tuple[CondaFile, Inputs]:
+        described = describe(request)
+        directory = request.directory.absolute()
+        if described.form is Form.CONDA:
+            file = read_conda_file(described.path, described.label)
+            folder = described.path.parent
+        else:  # no environment file, and conda asked for on the command line
+            file = CondaFile(specs=(Spec("python", "python", Mark(described.label, 1, 1)),))
+            folder = directory
+        requirements = read_requirements(file.pip_lines, directory, folder)
+        inputs = Inputs(described, directory, None, requirements)
+        if forbids_index(self._caller):
+            inputs = inputs.without_index()
+        return file, inputs
+
+    def _channels(self, file: CondaFile) -> Channels:
+        return Channels.of(file, read_settings(self._caller))
