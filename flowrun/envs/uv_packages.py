@@ -65,7 +65,7 @@ class UvPackages:
 
         Args:
             env: the environment as people know it, for messages.
-            excluded: names that are there already, whatever asks for them.
+            excluded: normalised names that are there already, whatever asks for them.
 
         Raises:
             EnvError: no such package or version, a conflict, no network.
@@ -108,7 +108,7 @@ class UvPackages:
         self, shop: Workshop, python: Path, excluded: Sequence[str]
     ) -> tuple[list[str], list[str]]:
         """Return pins and local trees that uv chooses for the requirements."""
-        wanted = self._inputs.requirements.wanted
+        wanted = [each for each in self._inputs.requirements.wanted if each.name not in excluded]
         local = {self._copied(str(each), shop): each for each in wanted if each.path}
         lines = [each.text for each in wanted if not each.path]
         lines += [copy + _marker(each) for copy, each in local.items()]

@@ -103,16 +103,22 @@ def test_all_mistakes_of_a_file_are_told_at_once_in_its_order(space: Space) -> N
     assert [place.split(":")[1] for place in places] == ["4", "5", "6"]
 
 
-def test_docker_and_conda_are_refused_before_anything_runs(space: Space) -> None:
+def test_docker_is_refused_before_anything_runs(space: Space) -> None:
+    text = "docker_env: {image: python}\nentry_points:\n  main: {command: echo}\n"
+    space.write({"d/MLproject": text})
+    assert "docker" in space.flowrun("run", "d", code=3).err
+    assert space.runs() == []
+
+
+def test_mistake_in_a_conda_file_is_told_before_anything_runs(space: Space) -> None:
     space.write(
         {
-            "d/MLproject": "docker_env: {image: python}\nentry_points:\n  main: {command: echo}\n",
             "c/MLproject": "conda_env: conda.yaml\nentry_points:\n  main: {command: echo}\n",
-            "c/conda.yaml": "dependencies: [python]\n",
+            "c/conda.yaml": "dependencies: [--channel=evil]\n",
         }
     )
-    assert "docker" in space.flowrun("run", "d", code=3).err
-    assert "--env-manager virtualenv" in space.flowrun("run", "c", code=3).err
+    done = space.flowrun("run", "c", code=2)
+    assert "conda.yaml:1:16: '--channel=evil' is no conda package" in done.err
     assert space.runs() == []
 
 

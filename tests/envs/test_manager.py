@@ -8,15 +8,12 @@ from pathlib import Path
 import pytest
 
 from flowrun.envs import backends
+from flowrun.envs.manager import choose_manager
 from flowrun.envs.virtualenv import VirtualenvBackend
 from flowrun.errors import EnvError, FlowrunError, SpecError, UsageError
 from flowrun.spec.project import DockerSpec, EnvKind, EnvSpec, Mark
 from tests.envs.conftest import EnvSpace, conda_env, python_env
 
-CONDA_HINT = (
-    "--env-manager virtualenv installs the Python and the pip packages of a conda.yaml, "
-    "--env-manager local uses the Python that is there."
-)
 DOCKER = EnvSpec(EnvKind.DOCKER, Mark("MLproject", 4, 1), docker=DockerSpec("python:3.12"))
 
 
@@ -29,25 +26,12 @@ class Refused:
 
 
 REFUSED = {
-    "conda_env": Refused(
-        conda_env(),
-        None,
-        EnvError,
-        "MLproject:3:12: conda environments are not available in this version of flowrun.\n"
-        + CONDA_HINT,
-    ),
-    "a conda.yaml without a key": Refused(
-        None,
-        None,
-        EnvError,
-        f"conda environments are not available in this version of flowrun.\n{CONDA_HINT}",
-    ),
-    "conda asked for": Refused(
+    "conda for another description": Refused(
         python_env("p.yaml"),
         "conda",
         EnvError,
-        "MLproject:3:13: conda environments are not available in this version of flowrun.\n"
-        + CONDA_HINT,
+        "MLproject:3:13: python_env.yaml can't be made with conda, which takes a conda.yaml.\n"
+        "Use --env-manager virtualenv or local.",
     ),
     "docker_env": Refused(
         DOCKER,
@@ -60,7 +44,7 @@ REFUSED = {
         None,
         "poetry",
         UsageError,
-        "There is no environment manager 'poetry'.\nChoose local, virtualenv or uv.",
+        "There is no environment manager 'poetry'.\nChoose local, virtualenv, uv or conda.",
     ),
     "python_env without its file": Refused(
         python_env(),
@@ -83,6 +67,21 @@ def test_what_can_not_be_had_is_told_before_anything_runs(case: Refused, space: 
     with pytest.raises(case.error) as error:
         space.check(case.spec, case.manager)
     assert str(error.value) == case.message
+
+
+DEFAULTS = {
+    "conda_env": (conda_env(), "conda"),
+    "a conda.yaml without a key": (None, "conda"),
+    "python_env": (python_env("p.yaml"), "virtualenv"),
+}
+
+
+@pytest.mark.parametrize(("spec", "manager"), DEFAULTS.values(), ids=DEFAULTS)
+def test_project_decides_on_its_manager(
+    spec: EnvSpec | None, manager: str, space: EnvSpace
+) -> None:
+    space.write({"conda.yaml": "dependencies: []", "p.yaml": ""})
+    assert choose_manager(space.request(spec), None) == manager
 
 
 def test_local_manager_takes_any_python_description(space: EnvSpace) -> None:
