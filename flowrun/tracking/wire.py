@@ -90,13 +90,20 @@ def metric_json(metric: Metric) -> JsonObject:
     return value
 
 
+_METRIC_ORIGIN = frozenset({"model_id", "dataset_name", "dataset_digest", "run_id"})
+
+
 def metric_from(fields: Fields) -> Metric:
     """Read MLflow's `Metric`, of a request or an answer."""
+    key, value = fields.text("key"), fields.number("value")
+    timestamp_ms, step = fields.integer("timestamp"), fields.integer_or("step", 0)
+    if fields.has_none_of(_METRIC_ORIGIN):  # as nearly all are: a batch has a thousand
+        return Metric(key, value, timestamp_ms, step)
     return Metric(
-        key=fields.text("key"),
-        value=fields.number("value"),
-        timestamp_ms=fields.integer("timestamp"),
-        step=fields.integer_or("step", 0),
+        key=key,
+        value=value,
+        timestamp_ms=timestamp_ms,
+        step=step,
         model_id=fields.text_or_none("model_id") or None,
         dataset_name=fields.text_or_none("dataset_name") or None,
         dataset_digest=fields.text_or_none("dataset_digest") or None,

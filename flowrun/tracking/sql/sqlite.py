@@ -260,6 +260,9 @@ def _connect(path: Path, busy_timeout_s: float, durability: Durability) -> sqlit
     # Each checkpoint waits for the disk. After 8,000 pages (32 MB) instead of 1,000 there are so
     # few that making 20,000 runs takes half the time.
     connection.execute("PRAGMA wal_autocheckpoint = 8000")
+    # A search that orders by another metric than it filters by looks up each run it finds. With
+    # 12 MB instead of 2 the pages stay here: 20 ms instead of 80 for 10,000 of 100,000 runs.
+    connection.execute("PRAGMA cache_size = -12000")
     # MLflow's LIKE tells upper from lower case, SQLite's own does not.
     connection.execute("PRAGMA case_sensitive_like = ON")
     connection.create_function("regexp", 2, regex_matches, deterministic=True)
