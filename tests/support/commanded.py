@@ -72,6 +72,8 @@ def running_server(space: Space, *flags: str | Path, **variables: str) -> Iterat
     assert process.stderr is not None
     told = process.stderr if "--access-log" in flags else process.stdout
     line = told.readline()
+    while line.startswith("Clients need "):
+        line = told.readline()
     if not line.startswith("flowrun serves at "):
         process.kill()
         raise AssertionError(f"the server did not start: {line}{''.join(process.communicate())}")
