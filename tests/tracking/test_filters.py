@@ -8,13 +8,14 @@ import operator
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypedDict, assert_never
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowrun.errors import InvalidValueError
-from flowrun.tracking.entities import Metric, Run
+from flowrun.tracking.entities import Dataset, DatasetInput, Metric, Run, RunStatus
 from flowrun.tracking.filters import (
     EXPERIMENTS,
     LOGGED_MODELS,
@@ -268,8 +269,13 @@ CONTENTS = st.fixed_dictionaries(
         "metrics": st.dictionaries(st.sampled_from("mn"), NUMBERS),
         "params": st.dictionaries(st.sampled_from("pq"), VALUES),
         "tags": st.dictionaries(st.sampled_from("tu"), VALUES),
+        # Each is digest and context.
+        "datasets": st.dictionaries(
+            st.sampled_from(["wine", "Beer"]), st.tuples(st.sampled_from("de"), VALUES)
+        ),
     },
 )
+NAMES = ["wine", "Beer", "a", "ab", "d", ""]
 COMPARISONS = st.one_of(
     st.builds(
         Comparison,
@@ -295,14 +301,53 @@ COMPARISONS = st.one_of(
         st.sampled_from(["IS NULL", "IS NOT NULL"]),
         st.none(),
     ),
+    st.builds(
+        Comparison,
+        st.just(Entity.ATTRIBUTE),
+        st.sampled_from(["start_time", "end_time"]),
+        st.sampled_from([">", ">=", "!=", "=", "<", "<="]),
+        st.sampled_from([1, 2]),
+    ),
+    st.builds(
+        Comparison,
+        st.just(Entity.ATTRIBUTE),
+        st.sampled_from(["run_name", "status", "user_id"]),
+        st.sampled_from(["=", "!=", "LIKE", "ILIKE"]),
+        st.sampled_from(["a", "A%", "RUNNING", "finished", "%"]),
+    ),
+    st.builds(
+        Comparison,
+        st.just(Entity.DATASET),
+        st.sampled_from(["name", "digest", "context"]),
+        st.sampled_from(["=", "!=", "LIKE", "ILIKE"]),
+        st.sampled_from(["wine", "b%", "d", "a", "%"]),
+    ),
+    st.builds(
+        Comparison,
+        st.just(Entity.DATASET),
+        st.sampled_from(["name", "digest", "context"]),
+        st.sampled_from(["IN", "NOT IN"]),
+        st.lists(st.sampled_from(NAMES), min_size=1, max_size=3).map(tuple),
+    ),
 )
 FILTERS = st.lists(COMPARISONS, max_size=3)
 ORDERS = st.lists(
-    st.sampled_from(["metrics.m", "metrics.n DESC", "params.p DESC", "tags.t", "start_time"]),
+    st.sampled_from(
+        [
+            *("metrics.m", "metrics.n DESC", "params.p DESC", "tags.t"),
+            *("start_time", "end_time DESC", "attributes.status", "run_name DESC"),
+        ]
+    ),
     max_size=2,
     unique=True,
 )
-PREFIX = {Entity.METRIC: "metrics", Entity.PARAM: "params", Entity.TAG: "tags"}
+PREFIX = {
+    Entity.METRIC: "metrics",
+    Entity.PARAM: "params",
+    Entity.TAG: "tags",
+    Entity.ATTRIBUTE: "attributes",
+    Entity.DATASET: "datasets",
+}
 OPERATORS: dict[str, Callable[[float | str, float | str], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
@@ -318,29 +363,47 @@ def written(comparison: Comparison) -> str:
     if comparison.value is None:
         return f"{name} {comparison.operator}"
     value = comparison.value
-    return f"{name} {comparison.operator} {value if isinstance(value, float) else repr(value)}"
+    if isinstance(value, tuple):
+        return f"{name} {comparison.operator} ({', '.join(map(repr, value))})"
+    return f"{name} {comparison.operator} {repr(value) if isinstance(value, str) else value}"
+
+
+def values_of(entity: Entity, key: str, run: Run) -> list[float | str]:
+    """Give what a run has under a name: at most one value, but of several datasets."""
+    match entity:
+        case Entity.METRIC:
+            return [run.metrics[key].value] if key in run.metrics else []
+        case Entity.PARAM:
+            return [run.params[key]] if key in run.params else []
+        case Entity.TAG:
+            return [run.tags[key]] if key in run.tags else []
+        case Entity.ATTRIBUTE:
+            value = getattr(run.info, f"{key}_ms" if key.endswith("_time") else key)
+            return [] if value is None else [value]
+        case Entity.DATASET if key == "context":
+            given = [item.tags.get("mlflow.data.context") for item in run.dataset_inputs]
+            return [value for value in given if value is not None]
+        case Entity.DATASET:
+            return [getattr(item.dataset, key) for item in run.dataset_inputs]
+        case unknown:
+            assert_never(unknown)
 
 
 def holds(comparison: Comparison, run: Run) -> bool:
     """Tell what a naive reader of the language would."""
-    match comparison.entity:
-        case Entity.METRIC:
-            metric = run.metrics.get(comparison.key)
-            found: float | str | None = metric.value if metric else None
-        case Entity.PARAM:
-            found = run.params.get(comparison.key)
-        case _:
-            found = run.tags.get(comparison.key)
-    if comparison.operator in {"IS NULL", "IS NOT NULL"}:
-        return (found is None) == (comparison.operator == "IS NULL")
-    if found is None:
-        return False
-    value = comparison.value
-    assert isinstance(value, str | float)
-    if comparison.operator in OPERATORS:
-        return OPERATORS[comparison.operator](found, value)
+    found = values_of(comparison.entity, comparison.key, run)
+    if comparison.value is None:
+        return (found == []) == (comparison.operator == "IS NULL")
+    return any(fits(comparison.operator, value, comparison.value) for value in found)
+
+
+def fits(name: str, found: float | str, value: float | str | tuple[str, ...]) -> bool:
+    if isinstance(value, tuple):
+        return (found in value) == (name == "IN")
+    if name in OPERATORS:
+        return OPERATORS[name](found, value)
     pattern = re.escape(str(value)).replace("%", ".*").replace("_", ".")
-    flags = re.IGNORECASE if comparison.operator == "ILIKE" else re.NOFLAG
+    flags = re.IGNORECASE if name == "ILIKE" else re.NOFLAG
     return re.fullmatch(pattern, str(found), flags | re.DOTALL) is not None
 
 
@@ -351,10 +414,8 @@ def place(run: Run, ordering: Ordering) -> tuple[int, float | str]:
         if metric is None or math.isnan(metric.value):
             return (2 if metric is None else 1, 0)
         return 0, metric.value if ordering.is_ascending else -metric.value
-    if ordering.entity is Entity.ATTRIBUTE:
-        return 0, run.info.start_time_ms
-    value = (run.params if ordering.entity is Entity.PARAM else run.tags).get(ordering.key)
-    return (1, "") if value is None else (0, value)
+    found = values_of(ordering.entity, ordering.key, run)
+    return (0, found[0]) if found else (1, "")
 
 
 def in_order(runs: list[Run], order_by: list[str]) -> list[str]:
@@ -372,22 +433,49 @@ def in_order(runs: list[Run], order_by: list[str]) -> list[str]:
     return [run.info.run_id for run in runs]
 
 
+class Contents(TypedDict, total=False):
+    """What is logged to a run."""
+
+    metrics: dict[str, float]
+    params: dict[str, str]
+    tags: dict[str, str]
+    datasets: dict[str, tuple[str, str]]
+
+
+def datasets(given: dict[str, tuple[str, str]]) -> list[DatasetInput]:
+    return [
+        DatasetInput(
+            Dataset(name, digest, "local", "{}"),
+            {"mlflow.data.context": context} if context else {},
+        )
+        for name, (digest, context) in given.items()
+    ]
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(CONTENTS, max_size=6), st.lists(st.tuples(FILTERS, ORDERS), min_size=3, max_size=8))
 def test_sql_finds_what_a_naive_reader_finds(
     tmp_path_factory: pytest.TempPathFactory,
-    contents: list[dict[str, dict[str, float]]],
+    contents: list[Contents],
     searches: list[tuple[list[Comparison], list[str]]],
 ) -> None:
     path: Path = tmp_path_factory.mktemp("filters") / "flowrun.db"
     with tracking_store(path) as store:
         ids = []
         for start, content in zip(itertools.cycle([1, 2]), contents, strict=False):
-            params = {key: str(value) for key, value in content.get("params", {}).items()}
-            tags = {key: str(value) for key, value in content.get("tags", {}).items()}
-            run = store.create_run("0", start_time_ms=start, params=params, tags=tags)
+            run = store.create_run(
+                "0",
+                user_id="ada",
+                run_name="ab" if start == 1 else "A",
+                start_time_ms=start,
+                params=content.get("params"),
+                tags=content.get("tags"),
+            )
             points = [Metric(key, value, 1) for key, value in content.get("metrics", {}).items()]
             store.log_batch(run.info.run_id, metrics=points)
+            store.log_inputs(run.info.run_id, datasets=datasets(content.get("datasets", {})))
+            if start == 2:
+                store.update_run(run.info.run_id, status=RunStatus.FINISHED, end_time_ms=2)
             ids.append(run.info.run_id)
         runs = [store.get_run(run_id) for run_id in ids]
         for wanted, order_by in searches:
