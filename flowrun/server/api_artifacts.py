@@ -172,12 +172,12 @@ _MODEL = "/2.0/mlflow/logged-models/{model_id}/artifacts"
 _READ, _WRITE = Permission.READ, Permission.WRITE
 
 ROUTES = (
-    Route("GET", f"{_PROXY}/{{path...}}", _READ, download, is_slow=True),
+    Route("GET", f"{_PROXY}/{{path...}}", _READ, download, is_slow=True, gives_file=True),
     Route("PUT", f"{_PROXY}/{{path...}}", _WRITE, upload, is_slow=True, takes_file=True),
     Route("DELETE", f"{_PROXY}/{{path...}}", _WRITE, delete, is_slow=True),
     Route("GET", _PROXY, _READ, list_proxied, is_slow=True),
     Route("GET", "/api/2.0/mlflow/artifacts/list", _READ, list_run_artifacts, is_slow=True),
-    Route("GET", "/get-artifact", _READ, get_run_artifact, is_slow=True),
+    Route("GET", "/get-artifact", _READ, get_run_artifact, is_slow=True, gives_file=True),
     Route(
         "POST",
         "/ajax-api/2.0/mlflow/upload-artifact",
@@ -187,6 +187,15 @@ ROUTES = (
         takes_file=True,
     ),
     Route("GET", f"/api{_MODEL}/directories", _READ, list_model_artifacts, is_slow=True),
-    Route("GET", f"/ajax-api{_MODEL}/files", _READ, get_model_artifact, is_slow=True),
-    Route("GET", "/model-versions/get-artifact", _READ, get_version_artifact, is_slow=True),
+    Route(
+        "GET", f"/ajax-api{_MODEL}/files", _READ, get_model_artifact, is_slow=True, gives_file=True
+    ),
+    Route(
+        "GET",
+        "/model-versions/get-artifact",
+        _READ,
+        get_version_artifact,
+        is_slow=True,
+        gives_file=True,
+    ),
 )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+
 from flowrun.server.messages import Call, Permission, Response, Route, text_response
 from flowrun.server.meters import CONTENT_TYPE
+from flowrun.server.openapi import openapi
 from flowrun.server.problems import UnknownRouteError
 from flowrun.tracking.artifacts import offers_transfer
 from flowrun.tracking.fields import JsonObject
@@ -47,9 +50,16 @@ def get_metrics(call: Call) -> Response:
     return text_response(meters.text(), CONTENT_TYPE)
 
 
+def get_openapi(_: Call) -> JsonObject:
+    """Describe all routes in OpenAPI's form."""
+    # By name: the table of routes holds this one too.
+    return openapi(importlib.import_module("flowrun.server.routes").all_routes())
+
+
 ROUTES = (
     Route("GET", "/health", Permission.PUBLIC, get_health),
     Route("GET", "/version", Permission.READ, get_version),
+    Route("GET", "/api/flowrun/1.0/openapi.json", Permission.READ, get_openapi),
     Route("GET", "/api/3.0/mlflow/server-info", Permission.PUBLIC, get_server_info),
     Route("GET", "/metrics", Permission.READ, get_metrics, is_slow=True),
 )

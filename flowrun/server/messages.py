@@ -121,6 +121,8 @@ class Route:
     """Runs on a thread, since it reads files or much of the store; others run at once."""
     takes_file: bool = False
     """The body is a file's bytes, not JSON."""
+    gives_file: bool = False
+    """The answer is a file's bytes, or the part of them that was asked for."""
 
     @property
     def summary(self) -> str:

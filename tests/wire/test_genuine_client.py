@@ -89,12 +89,26 @@ def test_a_server_below_a_prefix_is_found(tmp_path: Path) -> None:
         run_script("skinny.py", server, tmp_path, python=skinny_python(tmp_path))
 
 
-def skinny_python(folder: Path) -> str:
-    """Make an environment with mlflow-skinny and nothing else."""
+def test_the_command_line_works_with_the_tracking_uri_set(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        run_script("command_line.py", server, tmp_path)
+
+
+@pytest.mark.parametrize("version", ["2.9.2", "3.1.0"])
+def test_an_older_client_is_understood(version: str, tmp_path: Path) -> None:
+    # Clients before 2.15 read package data by pkg_resources, which setuptools no longer brings.
+    python = skinny_python(tmp_path, f"mlflow-skinny=={version}", "setuptools<81")
+    with serving(tmp_path) as server:
+        expected = {"EXPECTED_VERSION": version}
+        run_script("older_client.py", server, tmp_path, expected, python=python)
+
+
+def skinny_python(folder: Path, *packages: str) -> str:
+    """Make an environment with mlflow-skinny, or with these packages, and nothing else."""
     environment = folder / "skinny"
     uv = Path(sys.executable).with_name("uv")
     subprocess.run([uv, "venv", "-q", "--python", sys.executable, environment], check=True)
     python = environment / "bin" / "python"
-    install: list[str | Path] = [uv, "pip", "install", "-q", "--python", python, "mlflow-skinny"]
-    subprocess.run(install, check=True, timeout=300)
+    install: list[str | Path] = [uv, "pip", "install", "-q", "--python", python]
+    subprocess.run([*install, *(packages or ["mlflow-skinny"])], check=True, timeout=300)
     return str(python)
