@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.genuine import Genuine, genuine_server
 from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.space import Space
 
@@ -47,6 +48,13 @@ def store_uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'flowrun.db'}"
     server: PostgresServer = request.getfixturevalue("postgres")
     return server.new_store()
+
+
+@pytest.fixture(scope="session")
+def genuine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Genuine]:
+    """Give MLflow's own server; slow to start, so that one serves all tests."""
+    with genuine_server(tmp_path_factory.mktemp("genuine")) as server:
+        yield server
 
 
 @pytest.hookimpl(wrapper=True)

@@ -245,7 +245,7 @@ class ModelVersionContract:
         store.create_model_version("wine", "s3://b/one", run_id="r1", tags={"t": "x"})
         store.create_model_version("wine", "s3://b/two", run_id="r2")
         store.create_registered_model("ask", tags=PROMPT)
-        store.create_model_version("ask", "prompt", tags=PROMPT)
+        store.create_model_version("ask", "dummy-source", tags=PROMPT)
         page = store.search_model_versions(filter_text=filter_text, order_by=["version_number"])
         assert numbers(page.items) == found
 

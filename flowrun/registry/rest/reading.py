@@ -27,7 +27,9 @@ def read_version(fields: Fields) -> ModelVersion:
 def version_from(fields: Fields) -> ModelVersion:
     """Read a version."""
     version = model_version_from(fields)
-    return replace(version, user_id=version.user_id or version.tags.get(USER_TAG))
+    tags = dict(version.tags)
+    user_id = version.user_id or tags.pop(USER_TAG, None)
+    return replace(version, user_id=user_id, tags=tags)
 
 
 def located(server: Server, version: ModelVersion) -> ModelVersion:

@@ -9,7 +9,7 @@ import http.client
 import io
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote, unquote, urlsplit
@@ -21,7 +21,7 @@ from flowrun.tracking.entities import ArtifactInfo
 from flowrun.tracking.fields import Fields
 from flowrun.tracking.local_artifacts import files_below, open_regular
 from flowrun.tracking.rest.part import page_from
-from flowrun.tracking.rest.server import Request, Server
+from flowrun.tracking.rest.server import Answer, Request, Server
 
 _API = "/api/2.0/mlflow-artifacts/"
 _CHUNK_BYTES = 1 << 20
@@ -137,8 +137,8 @@ class RestArtifacts:
     def _download(self, path: str) -> _Download:
         request = Request("GET", f"{_API}artifacts/{self._place(path)}", f"fetching '{path}'")
 
-        def take(response: http.client.HTTPResponse, is_read: Callable[[], None]) -> _Download:
-            return _Download(response, is_read, path, self._server.url)
+        def take(answer: Answer) -> _Download:
+            return _Download(answer, f"{self._server.url}: '{path}'")
 
         try:
             return self._server.exchange(request, take)
@@ -150,7 +150,7 @@ class RestArtifacts:
         size = file.seek(0, io.SEEK_END) - start
         file.seek(start)
         self._server.exchange(
-            Request("PUT", f"{_API}artifacts/{place}", f"storing '{path}'", file, size), _drop
+            Request("PUT", f"{_API}artifacts/{place}", f"storing '{path}'", file, size), Answer.read
         )
 
     def _place(self, path: str) -> str:
@@ -167,25 +167,19 @@ class _BrokenOffError(StoreError):
 class _Download(io.RawIOBase):
     """A file that is on its way; the connection is kept if it is read to its end."""
 
-    def __init__(
-        self,
-        response: http.client.HTTPResponse,
-        is_read: Callable[[], None],
-        path: str,
-        url: str,
-    ) -> None:
-        self._response = response
-        self._is_read = is_read
-        self._what = f"{url}: '{path}'"
-        self._expected = response.length
+    def __init__(self, answer: Answer, what: str) -> None:
+        self._answer = answer
+        self._what = what
+        self._expected = answer.response.length
         self._got = 0
+        self._is_done = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override] # no Buffer before 3.12
         try:
-            count = self._response.readinto(buffer)
+            count = self._answer.response.readinto(buffer)
         except (OSError, http.client.HTTPException) as error:
             raise _BrokenOffError(f"{self._what} broke off: {error}") from error
         self._got += count
@@ -194,18 +188,15 @@ class _Download(io.RawIOBase):
                 raise _BrokenOffError(
                     f"{self._what} broke off after {self._got} of {self._expected} bytes"
                 )
-            self._finish()
+            if not self._is_done:
+                self._is_done = True
+                self._answer.done()
         return count
 
     def close(self) -> None:
-        if not self.closed and not self._response.isclosed():
-            self._response.close()
+        if not self.closed and not self._is_done:
+            self._answer.abort()
         super().close()
-
-    def _finish(self) -> None:
-        self._response.close()
-        self._is_read()
-        self._is_read = _no_more
 
 
 def artifact_root(uri: str, server: Server) -> str:
@@ -265,12 +256,3 @@ def _info(fields: Fields) -> ArtifactInfo:
 
 def _missing(path: str) -> NotFoundError:
     return NotFoundError(f"No such artifact: '{path}'")
-
-
-def _drop(response: http.client.HTTPResponse, is_read: Callable[[], None]) -> None:
-    response.read()
-    is_read()
-
-
-def _no_more() -> None:
-    """Stand for a connection that was given back."""

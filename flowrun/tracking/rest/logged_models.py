@@ -50,7 +50,8 @@ class RestLoggedModels(RestPart):
 
     def set_logged_model_tags(self, model_id: str, tags: Mapping[str, str]) -> None:
         """Set or replace tags."""
-        self._server.do("PATCH", f"{_path(model_id)}/tags", {"tags": pairs_json(tags)})
+        body = {"model_id": model_id, "tags": pairs_json(tags)}
+        self._server.do("PATCH", f"{_path(model_id)}/tags", body)
 
     def delete_logged_model_tag(self, model_id: str, key: str) -> None:
         """Remove a tag."""
@@ -59,7 +60,8 @@ class RestLoggedModels(RestPart):
 
     def log_logged_model_params(self, model_id: str, params: Mapping[str, str]) -> None:
         """Add params after creation."""
-        self._server.do("POST", f"{_path(model_id)}/params", {"params": pairs_json(params)})
+        body = {"model_id": model_id, "params": pairs_json(params)}
+        self._server.do("POST", f"{_path(model_id)}/params", body)
 
     def search_logged_models(
         self,

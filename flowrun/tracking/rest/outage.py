@@ -29,12 +29,13 @@ class Outage:
         self._lock = threading.Lock()
         self._since: float | None = None
         self._has_answered = False
+        self._is_given_up = False
 
     def answered(self) -> None:
         """Note that the server is there."""
         if self._since is not None or not self._has_answered:
             with self._lock:
-                self._since, self._has_answered = None, True
+                self._since, self._has_answered, self._is_given_up = None, True, False
 
     def pause_s(self, attempt: int, *, is_reached: bool, wanted_s: float | None) -> float | None:
         """Give how long to wait before the next attempt; None if that would be too long.
@@ -46,13 +47,14 @@ class Outage:
         """
         with self._lock:
             self._has_answered |= is_reached
-            if not self._has_answered:
+            if not self._has_answered or self._is_given_up:
                 return None
             now = self._clock()
             self._since = now if self._since is None else self._since
             pause = min(_FIRST_PAUSE_S * 2 ** min(attempt - 1, 10), _LONGEST_PAUSE_S)
             pause = max(pause, wanted_s or 0.0)
-            return pause if now + pause - self._since <= self._patience_s else None
+            self._is_given_up = now + pause - self._since > self._patience_s
+            return None if self._is_given_up else pause
 
     @property
     def patience_s(self) -> float:

@@ -68,6 +68,30 @@ class _Missed:
     wanted_s: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A good answer whose body is still on its way; ended by `done` or `abort`."""
+
+    response: http.client.HTTPResponse
+    connection: http.client.HTTPConnection
+    connections: Connections
+
+    def read(self) -> bytes:
+        """Read all of it."""
+        body = self.response.read()
+        self.done()
+        return body
+
+    def done(self) -> None:
+        """Say that all was read: the connection serves the next call."""
+        self.connections.give_back(self.connection)
+
+    def abort(self) -> None:
+        """Say that no more is wanted."""
+        self.response.close()
+        self.connection.close()
+
+
 class Server:
     """A tracking server; may be called from any thread."""
 
@@ -145,10 +169,8 @@ class Server:
         """Make a call whose answer says nothing."""
         self.send(method, path, body, _nothing, api=api, is_repeatable=is_repeatable)
 
-    def exchange(
-        self, request: Request, take: Callable[[http.client.HTTPResponse, Callable[[], None]], T]
-    ) -> T:
-        """Make any call; `take` gets a good answer, and what to call once it has read it all."""
+    def exchange(self, request: Request, take: Callable[[Answer], T]) -> T:
+        """Make any call; `take` makes the result of a good answer."""
         attempt = 0
         while True:
             attempt += 1
@@ -180,12 +202,7 @@ class Server:
         self._connections.close()
 
     def _json_call(self, request: Request, read: Callable[[Fields], T]) -> T:
-        def take(response: http.client.HTTPResponse, is_read: Callable[[], None]) -> bytes:
-            body = response.read()
-            is_read()
-            return body
-
-        fields = read_json(self.exchange(request, take), request.what, self.url)
+        fields = read_json(self.exchange(request, Answer.read), request.what, self.url)
         try:
             return read(fields)
         except InvalidValueError as error:
@@ -197,7 +214,7 @@ class Server:
     def _try(
         self,
         request: Request,
-        take: Callable[[http.client.HTTPResponse, Callable[[], None]], T],
+        take: Callable[[Answer], T],
     ) -> tuple[T] | _Missed | FlowrunError:
         try:
             connection = self._connections.take()
@@ -219,7 +236,7 @@ class Server:
         self,
         connection: http.client.HTTPConnection,
         request: Request,
-        take: Callable[[http.client.HTTPResponse, Callable[[], None]], T],
+        take: Callable[[Answer], T],
     ) -> tuple[T] | _Missed | FlowrunError:
         headers = {**self._headers, **request.headers}
         if request.content is not None:
@@ -234,7 +251,7 @@ class Server:
         response = connection.getresponse()
         if response.status in {200, 206}:
             self._outage.answered()
-            return (take(response, lambda: self._connections.give_back(connection)),)
+            return (take(Answer(response, connection, self._connections)),)
         body = response.read()
         self._connections.give_back(connection)
         if response.status in _BUSY | _UNCERTAIN:
