@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flowrun.models.uri import is_model_uri
+from flowrun.models.uri import LoggedModelUri, is_model_uri, parse_model_uri
 from flowrun.registry.entities import ModelVersion, RegisteredModel
 from flowrun.registry.wire import model_version_from, registered_model_from
 from flowrun.tracking.fields import Fields
@@ -29,7 +29,8 @@ def version_from(fields: Fields) -> ModelVersion:
     version = model_version_from(fields)
     tags = dict(version.tags)
     user_id = version.user_id or tags.pop(USER_TAG, None)
-    return replace(version, user_id=user_id, tags=tags)
+    model_id = version.model_id or _model_id(version.source)
+    return replace(version, user_id=user_id, model_id=model_id, tags=tags)
 
 
 def located(server: Server, version: ModelVersion) -> ModelVersion:
@@ -39,6 +40,12 @@ def located(server: Server, version: ModelVersion) -> ModelVersion:
     query = {"name": version.name, "version": version.version}
     uri = server.get("model-versions/get-download-uri", query, _artifact_uri)
     return replace(version, download_uri=uri)
+
+
+def _model_id(source: str) -> str | None:
+    """Give the logged model that a source names: MLflow's server says it nowhere else."""
+    uri = parse_model_uri(source) if is_model_uri(source) else None
+    return uri.model_id if isinstance(uri, LoggedModelUri) else None
 
 
 def _artifact_uri(fields: Fields) -> str:

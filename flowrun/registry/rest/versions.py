@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from flowrun.models.uri import LoggedModelUri, is_model_uri, parse_model_uri
 from flowrun.registry.entities import ModelVersion, Stage, Transition
 from flowrun.registry.origin import Origin, VersionLookup, find_origin
 from flowrun.registry.rest.models import RestRegisteredModels
@@ -158,11 +157,12 @@ class RestRegistryStore(RestRegisteredModels):
         """Do nothing: the connections are the tracking store's."""
 
     def _origin(self, source: str, run_id: str | None, model_id: str | None) -> Origin:
-        """Resolve a source for MLflow's server, which understands `models:/m-...` by itself."""
+        """Resolve a source for MLflow's server, which leaves that to its clients."""
         lookup = VersionLookup(
             self.get_model_version, self.get_version_by_alias, self.get_latest_versions
         )
         found = find_origin(lookup, self._tracking, source, run_id, model_id)
-        if is_model_uri(source) and isinstance(parse_model_uri(source), LoggedModelUri):
-            return Origin(source, found.run_id, found.model_id)
-        return found
+        if found.model_id is None:
+            return found
+        # MLflow's server resolves this by itself, and it is all it keeps of the model's id.
+        return Origin(f"models:/{found.model_id}", found.run_id, found.model_id)

@@ -19,7 +19,15 @@ from tests.support.genuine import Genuine
 
 pytestmark = pytest.mark.slow
 
-DIFFERS: dict[str, str] = {}
+DIFFERS = {
+    "bad_values_are_refused[new name]": "other words, in the same error",
+    "bad_values_are_refused[archiving the archived]": "an internal error (500), in the same words",
+    "bad_values_are_refused[empty alias]": "other words: a required parameter is missing",
+    "bad_values_are_refused[order]": "other words, and fewer orders",
+    "bad_values_are_refused[too many results]": "other words, in the same error",
+    "a_deleted_version_takes_its_aliases_along": "the history goes with the version",
+}
+"""Name of a test -> what MLflow 3.17 does instead. Strict: what is mended there fails here."""
 
 
 def _now_ms() -> int:

@@ -20,7 +20,22 @@ from tests.support.stores import counting_ids
 
 pytestmark = pytest.mark.slow
 
-DIFFERS: dict[str, str] = {}
+DIFFERS = {
+    "what_is_missing_is_not_found[history]": "an unknown run has an empty history",
+    "bad_values_are_refused[no experiment name]": "other words: a required parameter is missing",
+    "bad_values_are_refused[climbing location]": "a location on S3 may climb",
+    "bad_values_are_refused[huge step]": "the run is looked for before the step is looked at",
+    "bad_values_are_refused[page token]": "other words, in the same error",
+    "bad_values_are_refused[order twice]": "an internal error (500), in the same words",
+    "bad_values_are_refused[half a surrogate pair]": "the text is read as an empty one",
+    "a_metric_of_an_unknown_model_is_refused_whole": "the database's own error, as a bad value",
+    "datasets_narrow_a_search": "a dataset without a digest narrows nothing",
+    "a_param_never_changes": "the words of a batch, also for a batch of one",
+    "datasets_of_experiments_are_told_once_for_each_context": "an id that is no number is refused",
+    "renaming_keeps_names_unique": "the database's own error, as a bad value",
+    "names_are_kept_as_they_are[a%20b]": "a percent sign in a name is decoded once more",
+}
+"""Name of a test -> what MLflow 3.17 does instead. Strict: what is mended there fails here."""
 
 
 @pytest.fixture(autouse=True)
