@@ -106,6 +106,7 @@ def transition_to_json(transition: Transition) -> dict[str, object]:
         "time_ms": transition.time_ms,
         "version": transition.version,
         "kind": transition.kind,
+        "alias": transition.alias,
         "from": transition.before,
         "to": transition.after,
         "user": transition.user_id,
@@ -152,7 +153,7 @@ def _show_registered(registry: RegistryStore, name: str, *, as_json: bool) -> No
         {
             "version": version.version,
             "stage": version.stage.value,
-            "aliases": [f"@{alias}" for alias in version.aliases],
+            "aliases": [f"@{alias}" for alias, n in model.aliases.items() if n == version.version],
             "created": time_text(version.creation_time_ms),
             "user": version.user_id,
             "run": version.run_id,
@@ -232,5 +233,5 @@ def _change(line: Transition) -> str:
     if line.kind == "stage":
         return f"{line.before} -> {line.after}"
     if not line.after:
-        return "alias removed"
-    return f"@{line.after}" + (f" (was {line.before})" if line.before else "")
+        return f"@{line.alias} removed"
+    return f"@{line.alias} = {line.after}" + (f" (was {line.before})" if line.before else "")

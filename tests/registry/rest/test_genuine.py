@@ -29,6 +29,10 @@ DIFFERS = {
 }
 """Name of a test -> what MLflow 3.17 does instead. Strict: what is mended there fails here."""
 
+DIFFERS_AT_TIMES = {
+    "promotions_at_once_leave_one_in_production": "two transitions at once are both let in",
+}
+
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
@@ -39,6 +43,9 @@ def _differs(request: pytest.FixtureRequest) -> None:
     reason = DIFFERS.get(request.node.name.removeprefix("test_"))
     if reason:
         request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+    reason = DIFFERS_AT_TIMES.get(request.node.name.removeprefix("test_"))
+    if reason:
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=False))
 
 
 @pytest.fixture
