@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from flowrun.spec.project import EnvSpec
+from flowrun.spec.project import DockerSpec, EnvSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,27 @@ class PrefixEnv:
     """Set for the step (VIRTUAL_ENV, CONDA_PREFIX, ...)."""
 
 
-Env = PrefixEnv
+@dataclass(frozen=True, slots=True)
+class ImageEnv:
+    """An image of a container engine, as exactly as it can be named."""
+
+    backend: str
+    """`docker`, as in the tag `mlflow.project.env`."""
+    key: str
+    """sha256 hex of the lock."""
+    lock: str
+    """The image with its digest (its id, if no registry knows it), a text."""
+    name: str
+    """As people know it: `python:3.12`."""
+    image_id: str
+    """What containers are made of: a tag may move at any moment, this can't."""
+    docker: DockerSpec
+    """What its containers are given."""
+    python_path: str = ""
+    """The image's own PYTHONPATH."""
+
+
+Env = PrefixEnv | ImageEnv
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +59,8 @@ class EnvRequest:
     spec: EnvSpec
     directory: Path
     """The project's directory: read only, nothing in it is executed."""
+    baked_as: str | None = None
+    """Of an image: make one of this name that has the project's files in it as well."""
 
 
 def never() -> bool:

@@ -12,6 +12,7 @@ from flowrun.errors import EnvError, Problem, SpecError
 from flowrun.spec.project import EnvKind, Mark
 
 CONDA = "conda"
+DOCKER = "docker"
 LOCAL = "local"
 VIRTUALENV = "virtualenv"
 _SAME_AS_VIRTUALENV = {"uv", VIRTUALENV}
@@ -39,19 +40,17 @@ class Description:
 
 
 def choose_manager(request: EnvRequest, manager: str | None) -> str:
-    """Return the name of the manager for this request: `local`, `virtualenv` or a backend's.
+    """Return the name of the manager: `docker`, `local`, `virtualenv` or a backend's.
+
+    A `docker_env` is always Docker's, whatever manager is asked for: that is about Python.
 
     Raises:
-        EnvError: it takes Docker, which this version does not have, or conda for what is described
-            in another way.
+        EnvError: it takes conda for what is described in another way.
     """
     spec = request.spec
     where = f"{spec.mark}: " if spec.mark else ""
     if spec.kind is EnvKind.DOCKER:
-        raise EnvError(
-            f"{where}docker_env is not available in this version of flowrun.",
-            "Describe the step's environment with python_env instead.",
-        )
+        return DOCKER
     if manager is None:
         return CONDA if describe(request).form is Form.CONDA else VIRTUALENV
     if manager == CONDA and (form := describe(request).form) not in {Form.CONDA, Form.BARE}:

@@ -21,6 +21,14 @@ NOT_YET: Mapping[str, str] = {
 }
 """Keys of the grammar that are not built yet, each with what works instead."""
 
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT]i?B|B)?")
+_UNITS = {"": 1, "B": 1} | {
+    f"{letter}{suffix}": base**power
+    for power, letter in enumerate("KMGT", start=1)
+    for suffix, base in (("B", 1000), ("iB", 1024))
+}
+
+
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
 
@@ -155,6 +163,24 @@ class Fields:
         if entry is None or text is None:
             return None
         return checked_path(text, entry.node.mark, f"'{key}' of {self.what}", self.problems)
+
+    def directory(self, key: str) -> str | None:
+        """Return a relative path as `path` does, where `.` is the directory itself."""
+        return "." if self.text(key) in {".", "./"} else self.path(key)
+
+    def size_bytes(self, key: str) -> int:
+        """Return a size such as 512MiB as a number of bytes, 0 if it is absent or wrong."""
+        size = self.name(key)
+        if size is None:
+            return 0
+        found = _SIZE.fullmatch(size.text)
+        if found:
+            return int(float(found[1]) * _UNITS[found[2] or ""])
+        self.problems.add(
+            size.mark,
+            f"'{key}' of {self.what} must be a size such as 512MiB or 2GB, not '{size.text}'",
+        )
+        return 0
 
     def refuse(self, key: str, text: str) -> None:
         """Note that the key can't be used, if it is there."""

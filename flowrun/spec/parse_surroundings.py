@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import math
-import re
 
 from flowrun.spec.fields import Fields, checked_path, not_available, scalar_text
+from flowrun.spec.parse_docker import parse_docker
 from flowrun.spec.problems import Problems
 from flowrun.spec.project import (
-    DockerSpec,
     EnvKind,
     EnvSpec,
-    Mark,
     OutputSpec,
     OutputType,
     Resources,
 )
-from flowrun.spec.yaml_nodes import Entry, ListNode, MapNode, Node, ScalarNode
+from flowrun.spec.yaml_nodes import Entry, MapNode, Node
 
 ENV_KEYS = (EnvKind.PYTHON.value, EnvKind.CONDA.value, EnvKind.DOCKER.value)
-
-_DOCKER_NOT_YET = dict.fromkeys(
-    ("build", "user", "gpus", "network", "platform", "shm_size", "args"),
-    "build an image that has it, and name that in 'image'",
-)
-_MEMORY = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT]i?B|B)?")
-_UNITS = {"": 1, "B": 1} | {
-    f"{letter}{suffix}": base**power
-    for power, letter in enumerate("KMGT", start=1)
-    for suffix, base in (("B", 1000), ("iB", 1024))
-}
 
 
 def parse_env(fields: Fields) -> EnvSpec | None:
@@ -44,43 +31,8 @@ def parse_env(fields: Fields) -> EnvSpec | None:
         )
     key, entry = entries[0]
     if key == EnvKind.DOCKER:
-        return EnvSpec(EnvKind.DOCKER, entry.mark, docker=_docker(fields))
+        return EnvSpec(EnvKind.DOCKER, entry.mark, docker=parse_docker(fields))
     return EnvSpec(EnvKind(key), entry.mark, path=fields.path(key))
-
-
-def _docker(around: Fields) -> DockerSpec:
-    fields = around.fields("docker_env", f"docker_env of {around.what}")
-    if fields is None:
-        return DockerSpec("")
-    image = fields.text("image")
-    if image is None:
-        fields.problems.add(fields.node.mark, f"{fields.what} has no 'image'")
-    volumes = tuple(name.text for name in fields.names("volumes"))
-    environment = _docker_environment(fields)
-    fields.end(unknown_is_error=False, not_yet=_DOCKER_NOT_YET)
-    return DockerSpec(image or "", volumes, environment)
-
-
-def _docker_environment(fields: Fields) -> tuple[tuple[str, str] | str, ...]:
-    entry = fields.entry("environment")
-    if entry is None:
-        return ()
-    if not isinstance(entry.node, ListNode):
-        fields.problems.add(entry.node.mark, f"'environment' of {fields.what} must be a list")
-        return ()
-    found: list[tuple[str, str] | str] = []
-    for item in entry.node.items:
-        match item:
-            case ListNode(items=[ScalarNode(text=name), ScalarNode(value=value)]):
-                found.append((name, str(value)))
-            case ScalarNode(value=str(name)):
-                found.append(name)
-            case _:
-                fields.problems.add(
-                    item.mark,
-                    f"'environment' of {fields.what} lists names to copy and [NAME, value] pairs",
-                )
-    return tuple(found)
 
 
 def parse_resources(fields: Fields) -> Resources | None:
@@ -91,20 +43,11 @@ def parse_resources(fields: Fields) -> Resources | None:
     cpus = inner.number("cpus")
     if cpus is not None and not (0 < cpus < math.inf):
         inner.refuse("cpus", f"'cpus' of {inner.what} must be more than 0")
-    memory = inner.name("memory")
-    size = 0 if memory is None else _bytes(memory.text, memory.mark, inner)
+    size = inner.size_bytes("memory")
     inner.end(unknown_is_error=True)
-    return Resources(1.0 if cpus is None else float(cpus), size)
-
-
-def _bytes(text: str, mark: Mark, fields: Fields) -> int:
-    found = _MEMORY.fullmatch(text)
-    if found:
-        return int(float(found[1]) * _UNITS[found[2] or ""])
-    fields.problems.add(
-        mark, f"'memory' of {fields.what} must be a size such as 512MiB or 2GB, not '{text}'"
-    )
-    return 0
+    if cpus is None:
+        return Resources(memory_bytes=size)
+    return Resources(float(cpus), size, cpu_limit=float(cpus))
 
 
 def parse_outputs(fields: Fields) -> dict[str, OutputSpec]:

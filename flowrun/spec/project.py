@@ -91,12 +91,55 @@ class EnvKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class BuildSpec:
+    """How to build an image; `context` is relative to the project, `dockerfile` to the context."""
+
+    context: str = "."
+    dockerfile: str = "Dockerfile"
+    args: tuple[tuple[str, str], ...] = ()
+    target: str | None = None
+
+
+class MountType(StrEnum):
+    """What is mounted: a path of the host, a volume of the engine's, or memory."""
+
+    BIND = "bind"
+    VOLUME = "volume"
+    TMPFS = "tmpfs"
+
+
+@dataclass(frozen=True, slots=True)
+class MountSpec:
+    """One of a `docker_env`'s `mounts`; `target` is absolute in the container."""
+
+    type: MountType
+    target: str
+    source: str | None = None
+    """A path of the host (it may hold `~` and `$NAME`), or a volume's name; None for memory."""
+    is_read_only: bool = False
+    size_bytes: int = 0
+    """Of memory, at most; 0 is the engine's own limit."""
+
+
+@dataclass(frozen=True, slots=True)
 class DockerSpec:
-    """A `docker_env`: `environment` pairs define a variable; a name alone copies the caller's."""
+    """A `docker_env`: `environment` pairs define a variable; a name alone copies the caller's.
+
+    With `build`, the image is built, and `image` (which may be '') is for MLflow alone.
+    """
 
     image: str
     volumes: tuple[str, ...] = ()
     environment: tuple[tuple[str, str] | str, ...] = ()
+    build: BuildSpec | None = None
+    user: str | None = None
+    """`uid[:gid]` or a name in the image; None: the caller's ids."""
+    gpus: str | None = None
+    """In the words of `docker run --gpus`: `all`, a count, or `device=0,1`."""
+    network: str | None = None
+    platform: str | None = None
+    shm_size_bytes: int = 0
+    mounts: tuple[MountSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +178,8 @@ class Resources:
 
     cpus: float = 1.0
     memory_bytes: int = 0
+    cpu_limit: float | None = None
+    """`cpus` as written: a container gets no more; None if the file does not say."""
 
 
 @dataclass(frozen=True, slots=True)

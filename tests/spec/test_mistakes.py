@@ -90,11 +90,47 @@ COMMANDS = {
     ),
     "docker without image": (
         "docker_env: {volumes: [a]}",
-        "MLproject:1:13: docker_env of the project has no 'image'",
+        "MLproject:1:13: docker_env of the project has no 'image' and no 'build'",
     ),
-    "docker key that is not there yet": (
-        "docker_env: {image: a, gpus: all}",
-        "MLproject:1:24: 'gpus' of docker_env of the project is not available in this version of flowrun; build an image that has it, and name that in 'image'",
+    "docker args": (
+        "docker_env: {image: a, args: {privileged: true}}",
+        "MLproject:1:24: 'args' of docker_env of the project is not available in this version of flowrun; give them on the command line: --docker-args NAME=VALUE",
+    ),
+    "docker build outside": (
+        "docker_env: {build: ../images}",
+        "MLproject:1:21: 'build' of docker_env of the project must be a relative path without '..', not '../images'",
+    ),
+    "docker build key": (
+        "docker_env: {build: {contxt: a}}",
+        "MLproject:1:22: build of docker_env of the project has no key 'contxt'. Did you mean 'context'?",
+    ),
+    "docker gpus": (
+        "docker_env: {image: a, gpus: some}",
+        "MLproject:1:30: 'gpus' of docker_env of the project must be all, a count, or a list of devices",
+    ),
+    "docker platform": (
+        "docker_env: {image: a, platform: arm}",
+        "MLproject:1:34: 'platform' of docker_env of the project must be like linux/amd64, not 'arm'",
+    ),
+    "docker shm_size": (
+        "docker_env: {image: a, shm_size: much}",
+        "MLproject:1:34: 'shm_size' of docker_env of the project must be a size such as 512MiB or 2GB, not 'much'",
+    ),
+    "docker mount without target": (
+        "docker_env: {image: a, mounts: [{source: /a}]}",
+        "MLproject:1:33: mount of docker_env of the project needs a 'target', an absolute path in it",
+    ),
+    "docker mount of nothing": (
+        "docker_env: {image: a, mounts: [{target: /a}]}",
+        "MLproject:1:33: mount of docker_env of the project, of type bind, needs a 'source'",
+    ),
+    "docker mount type": (
+        "docker_env: {image: a, mounts: [{type: nfs, source: /a, target: /a}]}",
+        "MLproject:1:40: 'type' of mount of docker_env of the project must be bind, volume or tmpfs, not 'nfs'",
+    ),
+    "docker mounts that are no maps": (
+        "docker_env: {image: a, mounts: ['/a:/b']}",
+        "MLproject:1:33: 'mounts' of docker_env of the project lists maps with 'source' and 'target'",
     ),
     "databricks": (
         "databricks_spark_job: {python_file: a.py}",

@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 
 from flowrun.spec.project import (
+    BuildSpec,
     DockerSpec,
     EntryPointCall,
     EnvKind,
     InlineCommand,
+    MountSpec,
+    MountType,
     OutputType,
     ParameterType,
     ProjectCall,
@@ -96,6 +99,62 @@ def test_docker_environment_forms() -> None:
     )
 
 
+DOCKER = """
+docker_env:
+  build: {context: docker, dockerfile: gpu.Dockerfile, args: {BASE: "python:3.12", N: 1}, target: run}
+  user: 1000
+  gpus: [0, 1]
+  network: bridge
+  platform: linux/arm64/v8
+  shm_size: 2GiB
+  mounts:
+    - {source: ~/data, target: /data, read_only: true}
+    - {type: volume, source: cache, target: /cache}
+    - {type: tmpfs, target: /fast, size: 64MiB}
+"""
+
+
+def test_what_a_container_is_built_from_and_given() -> None:
+    assert read(DOCKER).env.docker == DockerSpec(
+        "",
+        build=BuildSpec(
+            "docker", "gpu.Dockerfile", (("BASE", "python:3.12"), ("N", "1")), target="run"
+        ),
+        user="1000",
+        gpus="device=0,1",
+        network="bridge",
+        platform="linux/arm64/v8",
+        shm_size_bytes=2 << 30,
+        mounts=(
+            MountSpec(MountType.BIND, "/data", "~/data", is_read_only=True),
+            MountSpec(MountType.VOLUME, "/cache", "cache"),
+            MountSpec(MountType.TMPFS, "/fast", size_bytes=64 << 20),
+        ),
+    )
+
+
+BUILDS = {
+    "a directory": ("docker", BuildSpec("docker")),
+    "the project": (".", BuildSpec()),
+    "the project, as a key": ("{context: .}", BuildSpec()),
+    "nothing but the stage": ("{target: run}", BuildSpec(target="run")),
+}
+
+
+@pytest.mark.parametrize(("text", "build"), BUILDS.values(), ids=BUILDS.keys())
+def test_an_image_is_built_from_a_directory(text: str, build: BuildSpec) -> None:
+    docker = read(f"docker_env: {{build: {text}}}").env.docker
+    assert docker is not None
+    assert docker.build == build
+
+
+@pytest.mark.parametrize("gpus", ["all", "2", "device=0"])
+def test_gpus_may_be_written_as_on_dockers_command_line(gpus: str) -> None:
+    docker = read(f"docker_env: {{image: a, gpus: {gpus}}}").env.docker
+    assert docker is not None
+    assert docker.gpus == gpus
+
+
 def test_an_entry_point_says_what_it_runs_in_and_leaves() -> None:
     entry_point = read(
         """
@@ -120,7 +179,7 @@ def test_an_entry_point_says_what_it_runs_in_and_leaves() -> None:
         ("model", "model", OutputType.MODEL),
         ("report", "report.html", OutputType.PATH),
     ]
-    assert entry_point.resources == Resources(0.5, 3 * 2**29)
+    assert entry_point.resources == Resources(0.5, 3 * 2**29, cpu_limit=0.5)
     assert entry_point.variables["LEVEL"].raw == 3
     assert entry_point.secrets == ("TOKEN",)
 
@@ -139,7 +198,7 @@ SIZES = {
 @pytest.mark.parametrize(("text", "size"), SIZES.items(), ids=SIZES.keys())
 def test_memory_has_binary_and_decimal_units(text: str, size: int) -> None:
     project = read(f"entry_points: {{main: {{command: ls, resources: {{memory: {text}}}}}}}")
-    assert project.entry_points["main"].resources == Resources(1.0, size)
+    assert project.entry_points["main"].resources == Resources(memory_bytes=size)
 
 
 def test_each_kind_of_step() -> None:
@@ -222,5 +281,5 @@ def test_steps_may_come_from_an_anchor() -> None:
         .entry_points["main"]
         .steps
     )
-    assert steps["b"].resources == Resources(2.0, 0)
+    assert steps["b"].resources == Resources(2.0, 0, cpu_limit=2.0)
     assert steps["b"].arguments["v"].raw == 2

@@ -11,6 +11,7 @@ import yaml
 from flowrun.spec.schema import json_schema
 from tests.spec.reading import mistakes_of
 from tests.spec.test_mistakes import COMMANDS, PRELUDE, STEPS
+from tests.spec.test_parse import DOCKER
 
 _VALIDATOR = jsonschema.Draft202012Validator(json.loads(json_schema()))
 
@@ -24,6 +25,14 @@ SHAPES = [
             "parameter that is a default",
             "environment outside",
             "docker without image",
+            "docker build outside",
+            "docker build key",
+            "docker gpus",
+            "docker platform",
+            "docker shm_size",
+            "docker mount without target",
+            "docker mount type",
+            "docker mounts that are no maps",
             "output outside",
             "sizes",
             "variables",
@@ -62,5 +71,6 @@ def test_refuses_what_the_parser_refuses_for_its_shape(text: str) -> None:
 
 def test_accepts_what_the_parser_accepts() -> None:
     _VALIDATOR.validate(yaml.safe_load(PRELUDE + "      prepare: {with: {source: a.csv}}\n"))
+    _VALIDATOR.validate(yaml.safe_load(DOCKER))
     _VALIDATOR.validate(None)
     _VALIDATOR.validate({"name": "x", "unknown": 1, "entry_points": {"main": {"command": "ls"}}})

@@ -1,0 +1,98 @@
+"""The one way to a container engine: Docker's, or another that speaks its protocol (Podman)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from docker import APIClient
+from docker.errors import APIError, DockerException
+from docker.utils import kwargs_from_env
+from requests.exceptions import RequestException
+
+from flowrun.errors import EnvError
+
+DEFAULT_HOST = "unix:///var/run/docker.sock"
+UNIX = "unix://"
+CONNECT_TIMEOUT_S = 10
+REQUEST_TIMEOUT_S = 120
+"""To make, start or remove one container takes this long only on a machine in trouble."""
+UNREACHABLE = (DockerException, RequestException, OSError)
+"""All that the SDK raises: the engine's own refusals, and whatever stands between."""
+
+_HINT = "Start it, or say with DOCKER_HOST where it is (Podman's socket will do)."
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A connection to an engine that has answered; used from any thread."""
+
+    api: APIClient
+    host: str
+    """As in DOCKER_HOST."""
+    is_rootless: bool
+    """Its root is the user who runs it."""
+
+    @property
+    def socket(self) -> Path | None:
+        """Its unix socket; None if it is reached over a network."""
+        return Path(self.host.removeprefix(UNIX)) if self.host.startswith(UNIX) else None
+
+    def gateway(self, network: str) -> str | None:
+        """Give this machine's address in one of the engine's networks, if it has one there."""
+        try:
+            found = self.api.inspect_network(network)
+        except UNREACHABLE:
+            return None  # what is wrong with the network is told when a container is to join it
+        for config in (found.get("IPAM") or {}).get("Config") or []:
+            if gateway := config.get("Gateway"):
+                return str(gateway)
+        return None
+
+
+def connect(variables: Mapping[str, str]) -> Engine:
+    """Connect to the engine that the caller's variables name, and hear that it answers.
+
+    Args:
+        variables: DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, as Docker's own client.
+
+    Raises:
+        EnvError: there is none, or it lets nobody in.
+    """
+    host = variables.get("DOCKER_HOST") or DEFAULT_HOST
+    # The SDK tells every request to the log; a program that logs DEBUG need not hear of them.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
+    try:
+        settings = kwargs_from_env(environment=dict(variables))
+        settings.setdefault("base_url", host)
+        api = APIClient(version="auto", timeout=CONNECT_TIMEOUT_S, **settings)
+        options = api.info().get("SecurityOptions") or []
+    except UNREACHABLE as error:
+        raise EnvError(
+            f"No Docker engine answers at {host}: {reason(error)}.", _HINT
+        ) from error
+    api.timeout = REQUEST_TIMEOUT_S
+    return Engine(api, host, any("rootless" in option for option in options))
+
+
+def reason(error: BaseException) -> str:
+    """Say in one line what an error of the SDK's is about: the engine's words, or the system's."""
+    for each in _chain(error):
+        if isinstance(each, APIError) and each.explanation:
+            return str(each.explanation).strip()
+        if isinstance(each, OSError) and each.errno and each.strerror:
+            return each.strerror
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what lies below it: requests and urllib3 wrap it four times."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        inner = next((each for each in current.args if isinstance(each, OSError)), None)
+        current = inner or current.__cause__ or current.__context__

@@ -1,0 +1,274 @@
+"""Images: found, pulled or built, and named so exactly that nothing can move below them."""
+
+from __future__ import annotations
+
+import queue
+import re
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from docker.errors import ImageNotFound, NotFound
+
+from flowrun.envs.base import EnvRequest, ImageEnv, Progress
+from flowrun.envs.docker_build import BuildContext, baked_context, read_context
+from flowrun.envs.docker_engine import UNREACHABLE, Engine, reason
+from flowrun.envs.exclusive import exclusive
+from flowrun.envs.manager import DOCKER
+from flowrun.envs.masking import mask
+from flowrun.envs.process import LAST_LINES, LOOK_EVERY_S
+from flowrun.envs.published import key_of
+from flowrun.errors import CancelledError, EnvError
+from flowrun.spec.project import DockerSpec
+
+LOCK_TAG = "# flowrun image lock 1"
+BUILT = "flowrun-env"
+"""The repository name of images built here; the tag is the digest of what they were built from."""
+BUILT_LABEL = "flowrun.env"
+_DIGITS_IN_TAG = 16
+_DIGEST = re.compile(r".+@sha256:[0-9a-f]{64}")
+
+
+class Images:
+    """The images of one engine. Safe for any number of threads and processes."""
+
+    def __init__(self, engine: Engine, variables: Mapping[str, str], root: Path) -> None:
+        """Make it.
+
+        Args:
+            root: the environment store's folder, for locks and logs.
+        """
+        self._engine = engine
+        self._variables = variables
+        self._root = root
+
+    def check(self, request: EnvRequest) -> None:
+        """Find what can be seen to be wrong without pulling or building; see `EnvStore.check`."""
+        docker, where = _docker(request), _where(request)
+        for entry in docker.environment:
+            if isinstance(entry, str) and entry not in self._variables:
+                raise EnvError(
+                    f"{where}docker_env copies the environment variable {entry}, which is not set.",
+                    f"Set it, or give it a value in the file: [{entry}, value].",
+                )
+        if docker.build is not None:
+            read_context(request.directory, docker.build, docker.platform, where)
+        else:
+            self._find(docker.image, docker.platform, where)
+
+    def ensure(
+        self, request: EnvRequest, progress: Progress, is_cancelled: Callable[[], bool]
+    ) -> ImageEnv:
+        """Give the image, pulled or built first if this engine does not have it.
+
+        Raises:
+            EnvError: it can't be had. CancelledError: `is_cancelled` said yes.
+        """
+        docker, where = _docker(request), _where(request)
+        if docker.build is not None:
+            context = read_context(request.directory, docker.build, docker.platform, where)
+            found = self._built(context, docker.image or "the Dockerfile", progress, is_cancelled)
+            name = docker.image or _tag(context)
+        else:
+            name = docker.image
+            found = self._find(name, docker.platform, where)
+            if found is None:
+                self._pull(name, docker.platform, progress, is_cancelled)
+                found = self._find(name, docker.platform, where)
+            if found is None:
+                raise EnvError(f"{where}image '{name}' was pulled, but is not there.")
+        if request.baked_as is not None:
+            context = baked_context(request.directory, str(found["Id"]), docker.platform)
+            found = self._built(context, name, progress, is_cancelled)
+            name = request.baked_as
+            self._engine.api.tag(str(found["Id"]), *_parts(name))
+        return _env(docker, name, found)
+
+    def _find(self, name: str, platform: str | None, where: str) -> Mapping[str, object] | None:
+        """Look for an image on this engine, of the platform if one is asked for."""
+        try:
+            found: Mapping[str, object] = self._engine.api.inspect_image(name)
+        except (ImageNotFound, NotFound):
+            return None
+        except UNREACHABLE as error:
+            raise EnvError(f"{where}image '{name}': {reason(error)}.") from error
+        return found if platform is None or _is_of(found, platform) else None
+
+    def _pull(
+        self, name: str, platform: str | None, progress: Progress, is_cancelled: Callable[[], bool]
+    ) -> None:
+        progress(f"pulling image {name}")
+        repository, tag = (name, None) if _DIGEST.fullmatch(name) else _parts(name)
+        what = f"image '{name}' can't be pulled"
+        layers: dict[str, bool] = {}
+        done = 0
+        events = _Events(
+            lambda: self._engine.api.pull(
+                repository, tag=tag, platform=platform, stream=True, decode=True
+            ),
+            f"pulling image {name}",
+            is_cancelled,
+        )
+        for event in events.until_end(what):
+            layer, status = str(event.get("id", "")), str(event.get("status", ""))
+            if status == "Pulling fs layer":
+                layers[layer] = False
+            elif status in {"Pull complete", "Already exists"}:
+                layers[layer] = True
+            if sum(layers.values()) > done:
+                done = sum(layers.values())
+                progress(f"pulling image {name}: {done} of {len(layers)} layers")
+
+    def _built(
+        self,
+        context: BuildContext,
+        label: str,
+        progress: Progress,
+        is_cancelled: Callable[[], bool],
+    ) -> Mapping[str, object]:
+        """Build a context, unless this engine has built the very same one before."""
+        tag = _tag(context)
+        if found := self._find(tag, context.platform, ""):
+            return found
+        waiting = f"waiting for another flowrun that is building image {tag}"
+        lock = self._root / "locks" / tag.replace(":", "-")
+        with exclusive(lock, lambda: progress(waiting), is_cancelled):
+            if found := self._find(tag, context.platform, ""):
+                return found
+            progress(f"building image {tag} ({label})")
+            self._build(context, tag, is_cancelled)
+        if found := self._find(tag, None, ""):
+            return found
+        raise EnvError(f"image {tag} was built, but is not there.")
+
+    def _build(self, context: BuildContext, tag: str, is_cancelled: Callable[[], bool]) -> None:
+        log = self._root / "logs" / f"{tag.replace(':', '-')}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        tail: deque[str] = deque(maxlen=LAST_LINES)
+        with context.tar() as packed, log.open("w", encoding="utf-8") as file:
+            events = _Events(
+                lambda: self._engine.api.build(
+                    fileobj=packed,
+                    custom_context=True,
+                    dockerfile=context.dockerfile,
+                    tag=tag,
+                    buildargs=dict(context.args),
+                    target=context.target,
+                    platform=context.platform,
+                    labels={BUILT_LABEL: tag},
+                    rm=True,
+                    forcerm=True,
+                    decode=True,
+                ),
+                f"building image {tag}",
+                is_cancelled,
+            )
+            try:
+                for event in events.until_end(f"image {tag} can't be built"):
+                    lines = mask(str(event.get("stream", ""))).splitlines()
+                    tail += [line for line in lines if line.strip()]
+                    file.writelines(f"{line}\n" for line in lines)
+            except EnvError as error:
+                file.write(f"{error.message}\n")
+                shown = "".join(f"\n{line}" for line in tail)
+                raise EnvError(f"{error.message}{shown}", f"Log: {log}") from error
+
+
+class _Events:
+    """What the engine tells of long work, read by a thread so that it can be given up."""
+
+    def __init__(
+        self,
+        begin: Callable[[], Iterator[Mapping[str, object]]],
+        what: str,
+        is_cancelled: Callable[[], bool],
+    ) -> None:
+        self._begin = begin
+        self._what = what
+        self._is_cancelled = is_cancelled
+        self._queue: queue.SimpleQueue[Mapping[str, object] | Exception | None] = (
+            queue.SimpleQueue()
+        )
+        # The engine gives up work whose caller goes away, so nothing is left when flowrun ends.
+        threading.Thread(target=self._read, name="flowrun-image", daemon=True).start()
+
+    def until_end(self, failed: str) -> Iterator[Mapping[str, object]]:
+        """Yield event after event.
+
+        Args:
+            failed: how a message of failure begins.
+
+        Raises:
+            EnvError: the engine says that it failed. CancelledError: nobody wants it any more.
+        """
+        while True:
+            try:
+                event = self._queue.get(timeout=LOOK_EVERY_S)
+            except queue.Empty:
+                if self._is_cancelled():
+                    raise CancelledError(f"cancelled during {self._what}") from None
+                continue
+            if event is None:
+                return
+            if isinstance(event, Exception):
+                raise EnvError(f"{failed}: {mask(reason(event))}.") from event
+            if problem := event.get("error"):
+                raise EnvError(f"{failed}: {mask(str(problem)).strip()}")
+            yield event
+
+    def _read(self) -> None:
+        try:
+            for event in self._begin():
+                self._queue.put(event)
+        except (*UNREACHABLE, ValueError) as error:  # ValueError: the file was closed meanwhile
+            self._queue.put(error)
+        self._queue.put(None)
+
+
+def _env(docker: DockerSpec, name: str, found: Mapping[str, object]) -> ImageEnv:
+    digests = found.get("RepoDigests")
+    image_id = str(found["Id"])
+    lines = [LOCK_TAG, f"image: {name}", f"platform: {found.get('Os')}/{found.get('Architecture')}"]
+    if isinstance(digests, list) and digests:
+        # The digest of a registry says more than the id: another machine can pull it.
+        lines += [f"digest: {digest}" for digest in sorted(map(str, digests))]
+    else:
+        lines.append(f"id: {image_id}")
+    lock = "\n".join(lines) + "\n"
+    return ImageEnv(DOCKER, key_of(lock), lock, name, image_id, docker, _python_path(found))
+
+
+def _python_path(found: Mapping[str, object]) -> str:
+    config = found.get("Config")
+    variables = config.get("Env") if isinstance(config, dict) else None
+    for variable in variables or []:
+        name, _, value = str(variable).partition("=")
+        if name == "PYTHONPATH":
+            return value
+    return ""
+
+
+def _is_of(found: Mapping[str, object], platform: str) -> bool:
+    system, architecture, *variant = platform.split("/")
+    is_same = (found.get("Os"), found.get("Architecture")) == (system, architecture)
+    return is_same and (not variant or found.get("Variant", "") in {variant[0], ""})
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """Give repository and tag of an image's name: the port of a registry is no tag."""
+    repository, colon, tag = name.rpartition(":")
+    return (repository, tag) if colon and "/" not in tag else (name, "latest")
+
+
+def _tag(context: BuildContext) -> str:
+    return f"{BUILT}:{context.digest()[:_DIGITS_IN_TAG]}"
+
+
+def _docker(request: EnvRequest) -> DockerSpec:
+    assert request.spec.docker is not None  # noqa: S101 - a promise of the spec
+    return request.spec.docker
+
+
+def _where(request: EnvRequest) -> str:
+    return f"{request.spec.mark}: " if request.spec.mark else ""
