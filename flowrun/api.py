@@ -14,27 +14,37 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
-from functools import lru_cache
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from flowrun.engine.check import check_before_run
+from flowrun.engine.container import SESSION_LABEL
 from flowrun.engine.events import Event, Observer
-from flowrun.engine.live import close_abandoned
+from flowrun.engine.live import Session, close_abandoned
 from flowrun.engine.planning import PlannedProject, Planner
 from flowrun.engine.request import RunOptions, RunRequest
 from flowrun.engine.run import PlanRun, RunOutcome
 from flowrun.engine.services import Endpoint, Home, ServerEndpoint, Services
 from flowrun.envs.store import EnvStore
-from flowrun.errors import AlreadyExistsError, InvalidStateError, UnsupportedError, UsageError
+from flowrun.errors import (
+    AlreadyExistsError,
+    EnvError,
+    InvalidStateError,
+    UnsupportedError,
+    UsageError,
+)
+from flowrun.executors.base import Executor, OnLine
+from flowrun.executors.by_place import ExecutorsByPlace
 from flowrun.executors.local import LocalExecutor, SupervisorProcess
 from flowrun.server.loopback import LoopbackServer
 from flowrun.settings import Settings, load_settings
 from flowrun.sources.cache import SourceCache
 from flowrun.sources.credentials import without_credentials
+from flowrun.spec.project import EnvKind
 from flowrun.stores import Stores, new_id, now_ms, open_stores
 from flowrun.tracking.entities import Experiment, LifecycleStage
 from flowrun.tracking.store import TrackingStore
@@ -44,6 +54,8 @@ if TYPE_CHECKING:
     from flowrun.server.asgi import ASGIApp
 
 DEFAULT_EXPERIMENT_ID = "0"
+_DOCKER_EXECUTOR = "flowrun.executors.docker"
+"""By name: to import what it needs takes as long as a short step."""
 
 
 class SilentObserver:
@@ -68,6 +80,8 @@ def run(
     fail_fast: bool = False,
     in_place: bool = False,
     storage_dir: Path | None = None,
+    docker_args: Mapping[str, str] | None = None,
+    build_image: bool = False,
     observer: Observer | None = None,
     settings: Settings | None = None,
     progress: Callable[[str], None] | None = None,
@@ -88,6 +102,8 @@ def run(
         fail_fast: stop at the first failed step.
         in_place: run in the project's own directory (local directories only).
         storage_dir: where downloaded `path` parameters go.
+        docker_args: what containers are given beside the project's word, as in `docker run`.
+        build_image: run containers of an image that has the project's files in it.
         observer: told what happens while it happens.
         settings: the surroundings; by default those of this process.
         progress: told what takes time before the run begins (fetching).
@@ -105,13 +121,16 @@ def run(
         )
         if in_place and planned.projects[""].source.directory is None:
             raise UsageError(f"--in-place needs a local directory, not {uri}")
+        if docker_args or build_image:
+            _check_docker(planned, docker_args or {})
         envs = EnvStore(home.envs, variables=settings.variables, caller_python=Path(sys.executable))
         check_before_run(
             planned.plan, planned.projects, envs, env_manager, settings.variables, settings.cwd
         )
         stores = stack.enter_context(open_default_stores(settings))
         endpoint = stack.enter_context(_endpoint(stores))
-        close_abandoned(home.live, stores.uri, stores.tracking, now_ms)
+        remove_containers = partial(_remove_containers, settings.variables)
+        close_abandoned(home.live, stores.uri, stores.tracking, now_ms, remove_containers)
         if run_id is None:
             experiment = _experiment(stores.tracking, settings, experiment_name, experiment_id)
         else:
@@ -129,6 +148,8 @@ def run(
             fail_fast=fail_fast,
             in_place=in_place,
             storage_dir=storage_dir,
+            docker_args=docker_args or {},
+            build_image=build_image,
             project_file=planned.project_file,
         )
         request = RunRequest(planned.plan, planned.projects, options, planned.shown_params)
@@ -205,6 +226,10 @@ class _LoopbackEndpoint:
 
     server: LoopbackServer
     token: str
+    serve_at: Callable[[str], LoopbackServer]
+    """Makes a server at another of this machine's addresses."""
+    others: dict[str, LoopbackServer] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     secrets: Sequence[str] = ()
     """None: the token is good for nothing once the run is over."""
@@ -213,9 +238,20 @@ class _LoopbackEndpoint:
     def variables(self) -> Mapping[str, str]:
         return {"MLFLOW_TRACKING_URI": self.server.url, "MLFLOW_TRACKING_TOKEN": self.token}
 
+    def variables_at(self, address: str) -> Mapping[str, str]:
+        with self.lock:
+            server = self.others.get(address)
+            if server is None:
+                server = self.others[address] = self.serve_at(address)
+        return {**self.variables, "MLFLOW_TRACKING_URI": server.url}
+
     @property
     def was_used(self) -> bool:
-        return self.server.was_used
+        return self.server.was_used or any(other.was_used for other in self.others.values())
+
+    def close(self) -> None:
+        for server in (self.server, *self.others.values()):
+            server.close()
 
 
 @contextmanager
@@ -225,24 +261,28 @@ def _endpoint(stores: Stores) -> Iterator[Endpoint]:
         return
     token = new_id()
 
-    def make_app() -> ASGIApp:
+    def make_app(address: str | None = None) -> ASGIApp:
         # by name: loaded when a step connects, which most never do
         app = importlib.import_module("flowrun.server.app")
         access = importlib.import_module("flowrun.server.access")
+        hosts = access.LOOPBACK_HOSTS | ({address} if address else set())
         made: ASGIApp = app.create_app(
             tracking=stores.tracking,
             registry=stores.registry,
             artifacts_destination=stores.artifacts_destination,
             traces=stores.open_traces(),
-            access=access.Access(token=token),
+            access=access.Access(token=token, hosts=hosts),
         )
         return made
 
-    server = LoopbackServer(make_app)
+    def serve_at(address: str) -> LoopbackServer:
+        return LoopbackServer(partial(make_app, address), address)
+
+    endpoint = _LoopbackEndpoint(LoopbackServer(make_app), token, serve_at)
     try:
-        yield _LoopbackEndpoint(server, token)
+        yield endpoint
     finally:
-        server.close()
+        endpoint.close()
 
 
 def _services(
@@ -258,7 +298,10 @@ def _services(
         tracking=stores.tracking,
         registry=stores.registry,
         open_artifacts=stores.open_artifacts,
-        make_executor=lambda on_line: LocalExecutor(on_line, process=supervisor),
+        make_executor=lambda on_line: ExecutorsByPlace(
+            LocalExecutor(on_line, process=supervisor),
+            lambda: _docker_executor(on_line, envs, supervisor),
+        ),
         envs=envs,
         sources=_source_cache(settings),
         endpoint=endpoint,
@@ -268,6 +311,31 @@ def _services(
         now=now_ms,
         new_id=new_id,
     )
+
+
+def _docker_executor(on_line: OnLine, envs: EnvStore, supervisor: SupervisorProcess) -> Executor:
+    module = importlib.import_module(_DOCKER_EXECUTOR)
+    made: Executor = module.DockerExecutor(on_line, envs.engine(), supervisor)
+    return made
+
+
+def _remove_containers(variables: Mapping[str, str], session: Session) -> None:
+    """Remove what runs in containers of a flowrun that was killed together with its supervisor."""
+    connect = importlib.import_module("flowrun.envs.docker_engine").connect
+    remove_labelled = importlib.import_module(_DOCKER_EXECUTOR).remove_labelled
+    with suppress(EnvError):  # with the engine its containers have ended
+        engine = connect({**variables, "DOCKER_HOST": session.docker_host or ""})
+        remove_labelled(engine, SESSION_LABEL, session.id)
+
+
+def _check_docker(planned: PlannedProject, docker_args: Mapping[str, str]) -> None:
+    docker_args_module = importlib.import_module("flowrun.executors.docker_args")
+    docker_args_module.check_arguments(docker_args)
+    if not any(step.env and step.env.kind is EnvKind.DOCKER for step in planned.plan.steps):
+        raise UsageError(
+            "--docker-args and --build-image are for docker_env, and no step here has one",
+            "Leave them out, or give the project a docker_env.",
+        )
 
 
 def _experiment(

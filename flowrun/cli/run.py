@@ -85,7 +85,7 @@ def run_command(
     run_id: Annotated[str | None, typer.Option(help="Record into this existing run.")] = None,
     run_name: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
     build_image: Annotated[
-        bool, typer.Option("--build-image", help="Build the docker image from the project.")
+        bool, typer.Option("--build-image", help="Run in an image with the project's files in it.")
     ] = False,
     jobs: Annotated[
         int | None,
@@ -108,12 +108,6 @@ def run_command(
     """Run an entry point of a project and record it."""
     settings = settings_of(ctx, tracking_uri)
     check_backend(backend, backend_config)
-    if docker_args or build_image:
-        raise UsageError(
-            "--docker-args and --build-image are for docker_env, which this version of flowrun "
-            "does not run yet",
-            "Leave them out, or use --env-manager virtualenv or local.",
-        )
     params = parse_params(param_list or [])
     with _observer(settings, shows_output=not quiet, is_silent=as_json) as observer:
         outcome = api.run(
@@ -130,6 +124,8 @@ def run_command(
             fail_fast=fail_fast,
             in_place=in_place,
             storage_dir=storage_dir,
+            docker_args=parse_docker_args(docker_args or []),
+            build_image=build_image,
             observer=observer,
             settings=settings,
             progress=_progress(is_silent=as_json),
@@ -198,6 +194,17 @@ def parse_params(texts: list[str]) -> dict[str, str]:
             raise UsageError(f"-P {name}=...: parameter '{name}' is given twice")
         params[name] = value
     return params
+
+
+def parse_docker_args(texts: list[str]) -> dict[str, str]:
+    """Read `NAME=VALUE` texts, or names alone, which are flags; a name given twice is refused."""
+    arguments: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if name in arguments:
+            raise UsageError(f"--docker-args {text}: '{name}' is given twice")
+        arguments[name] = value if equals else "true"
+    return arguments
 
 
 def check_backend(backend: str, config: str | None) -> None:

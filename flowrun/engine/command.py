@@ -2,52 +2,41 @@
 
 from __future__ import annotations
 
-import os
+import re
 import signal
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import assert_never
 
+from flowrun.engine.container import ContainerMaker
 from flowrun.engine.events import Event, StepProgress, StepStatus
 from flowrun.engine.fetch import Fetcher
 from flowrun.engine.inputs import Digester, Inputs
-from flowrun.engine.light_client import python_path
 from flowrun.engine.masking import Masker
 from flowrun.engine.outputs import OutputError, OutputTaker, read_metrics, read_values
 from flowrun.engine.recorder import Recorder, StepRecord
-from flowrun.engine.request import RunRequest
+from flowrun.engine.request import ProjectCode, RunRequest
 from flowrun.engine.services import Services
 from flowrun.engine.values import OutputValue, as_text
-from flowrun.envs.base import EnvRequest, PrefixEnv
+from flowrun.engine.variables import container_variables, process_variables
+from flowrun.envs.base import Env, EnvRequest, ImageEnv, PrefixEnv
 from flowrun.errors import CancelledError
 from flowrun.executors.base import Executor, Job, JobEnded
 from flowrun.plan.command import command_line
 from flowrun.plan.params import check_value
-from flowrun.plan.plan import CommandAction, PlannedStep
+from flowrun.plan.plan import CommandAction, Plan, PlannedStep
 from flowrun.sources.copies import remove
 from flowrun.spec.project import ParameterType
 
 SIGNAL_BASE = 128
 SHELL = "bash"
 """MLflow's: the entry point's command is bash's. Source: mlflow/projects/backend/local.py."""
-LEFT_OUT = frozenset(
-    {
-        "MLFLOW_EXPERIMENT_NAME",
-        "MLFLOW_REGISTRY_URI",
-        "MLFLOW_TRACKING_TOKEN",
-        "MLFLOW_TRACKING_USERNAME",
-        "MLFLOW_TRACKING_PASSWORD",
-        "MLFLOW_RUN_NAME",
-        "PYTHONHOME",
-        "__PYVENV_LAUNCHER__",
-    }
-)
-"""Of the caller's variables, what would mislead the step's client or interpreter."""
-LEFT_OUT_OF_ENVS = frozenset(
-    {"CONDA_PREFIX", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "VIRTUAL_ENV"}
-)
-"""What would reach into an environment of flowrun's own, or keep its packages uncompiled."""
+CONTAINER_SHELL = "sh"
+"""Every image with a shell has this one."""
+TRAP = "trap 'exit 143' TERM\n"
+"""A container ends with its shell: so the shell waits for the program that is asked to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +63,7 @@ class CommandRunner:
     mask: Masker
     tell: Callable[[Event], None]
     is_cancelled: Callable[[], bool]
+    containers: ContainerMaker
 
     def run(
         self,
@@ -119,15 +109,7 @@ class CommandRunner:
         fetcher = Fetcher(self.services, lambda text: self.tell(StepProgress(step.id, text)))
         inputs = Inputs(project, self._inputs_folder(work), self.services.cwd, fetcher)
         command = command_line(action, self._placed(action, values, inputs))
-        job = Job(
-            id=record.run_id,
-            argv=(SHELL, "-c", command),
-            directory=project,
-            variables=self._variables(step, env, variables, record, work),
-            stdout=logs / "stdout.log",
-            stderr=logs / "stderr.log",
-            masked=self.mask.words,
-        )
+        job = self._job(step, env, command, variables, inputs, work, record)
         digester = Digester(inputs)
         ended = self._wait_for(job)
         self.recorder.note_command(record, command, ended, logs)
@@ -136,6 +118,44 @@ class CommandRunner:
         if failure is not None:
             return failure
         return self._take_outputs(step, record, project, work)
+
+    def _job(
+        self,
+        step: PlannedStep,
+        env: Env,
+        command: str,
+        own: Mapping[str, object],
+        inputs: Inputs,
+        work: Path,
+        record: StepRecord,
+    ) -> Job:
+        logs = work / "logs"
+        job = Job(
+            id=record.run_id,
+            argv=(SHELL, "-c", command),
+            directory=inputs.project,
+            variables={},
+            stdout=logs / "stdout.log",
+            stderr=logs / "stderr.log",
+            masked=self.mask.words,
+        )
+        services = self.services
+        match env:
+            case PrefixEnv():
+                variables = process_variables(services, step, env, own, self.secrets, record, work)
+                return replace(job, variables=variables)
+            case ImageEnv():
+                home = self.containers.home(env.docker.user, work)
+                container, address = self.containers.make(step, env, inputs, work)
+                variables = container_variables(services, step, env, own, address, record, work)
+                return replace(
+                    job,
+                    argv=(CONTAINER_SHELL, "-c", TRAP + command),
+                    variables={**home, **variables},
+                    container=container,
+                )
+            case _:
+                assert_never(env)
 
     def _take_outputs(
         self, step: PlannedStep, record: StepRecord, project: Path, work: Path
@@ -150,11 +170,12 @@ class CommandRunner:
         self.recorder.note_outputs(record, digests, metrics, values)
         return CommandEnded(StepStatus.SUCCEEDED, outputs={**values, **outputs})
 
-    def _env(self, step: PlannedStep) -> PrefixEnv:
+    def _env(self, step: PlannedStep) -> Env:
         assert step.env is not None  # noqa: S101 - build_plan gives every command one
-        directory = self.request.projects[step.project].directory
+        code = self.request.projects[step.project]
+        baked_as = image_name(self.request.plan, code) if self.request.options.build_image else None
         return self.services.envs.ensure(
-            EnvRequest(step.env, directory),
+            EnvRequest(step.env, code.directory, baked_as),
             self.request.options.env_manager,
             lambda text: self.tell(StepProgress(step.id, text)),
             is_cancelled=self.is_cancelled,
@@ -207,44 +228,6 @@ class CommandRunner:
         over.wait()
         return ended[0]
 
-    def _variables(
-        self,
-        step: PlannedStep,
-        env: PrefixEnv,
-        own: Mapping[str, object],
-        record: StepRecord,
-        work: Path,
-    ) -> dict[str, str]:
-        """Give the complete environment of the step's process."""
-        left_out = LEFT_OUT | (self.secrets - set(step.secrets))
-        if env.prefix is not None:
-            left_out |= LEFT_OUT_OF_ENVS
-        variables = {k: v for k, v in self.services.variables.items() if k not in left_out}
-        variables |= {
-            **self.services.endpoint.variables,
-            "MLFLOW_RUN_ID": record.run_id,
-            "MLFLOW_EXPERIMENT_ID": record.run.info.experiment_id,
-            "FLOWRUN_OUTPUT": str(work / "output"),
-            "FLOWRUN_RUN_ID": record.run_id,
-            "FLOWRUN_STEP": step.id,
-            "PYTHONUNBUFFERED": "1",
-            # mlflow would print links to the step's own endpoint, which is gone after the run
-            "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-        }
-        # The step's endpoint is on this machine: a proxy must not be asked for it.
-        for name in ("no_proxy", "NO_PROXY"):
-            before = variables.get(name, "")
-            variables[name] = ",".join(filter(None, [before, "127.0.0.1", "localhost"]))
-        entries = [*map(str, env.path_entries), variables.get("PATH", os.defpath)]
-        variables["PATH"] = os.pathsep.join(entries)
-        client = str(python_path(self.services.home.client))
-        variables["PYTHONPATH"] = os.pathsep.join(
-            filter(None, [variables.get("PYTHONPATH"), client])
-        )
-        variables |= env.variables
-        variables |= {name: as_text(value) for name, value in own.items()}
-        return variables
-
 
 def with_defaults(action: CommandAction, arguments: Mapping[str, object]) -> dict[str, object]:
     """Give the declared parameters in their order, with defaults, then the undeclared ones."""
@@ -255,6 +238,13 @@ def with_defaults(action: CommandAction, arguments: Mapping[str, object]) -> dic
     return values | {k: v for k, v in arguments.items() if k not in values}
 
 
+def image_name(plan: Plan, code: ProjectCode) -> str:
+    """Give the name of the image with a project's files in it, as MLflow makes it."""
+    name = re.sub(r"[^a-z0-9]+", "-", (plan.project_name or "").lower()).strip("-")
+    source = code.source
+    return f"{name or 'docker-project'}:{(source.commit or source.tree)[:7]}"
+
+
 def failure_of(ended: JobEnded) -> CommandEnded | None:
     """Say in words what was wrong with a job; None if nothing was."""
     if ended.was_cancelled:
@@ -262,6 +252,9 @@ def failure_of(ended: JobEnded) -> CommandEnded | None:
     if ended.lost is not None:
         why = f"its command could not run: {ended.lost}"
         return CommandEnded(StepStatus.FAILED, why, is_surroundings=True)
+    if ended.ran_out_of_memory:
+        why = "its command was killed: it used all the memory that its 'resources' give it"
+        return CommandEnded(StepStatus.FAILED, why)
     number = ended.signal
     if number is None and ended.exit_code is not None and ended.exit_code > SIGNAL_BASE:
         number = ended.exit_code - SIGNAL_BASE  # the shell's word for a signal

@@ -38,6 +38,8 @@ class Session:
     work: str
     """Its folder for steps' working directories."""
     host: str
+    docker_host: str | None = None
+    """Where its containers are, as in DOCKER_HOST; '' is the engine's usual place."""
 
 
 class SessionFile:
@@ -70,15 +72,22 @@ def this_host() -> str:
 
 
 def close_abandoned(
-    folder: Path, tracking_uri: str, store: TrackingStore, now: Callable[[], int]
+    folder: Path,
+    tracking_uri: str,
+    store: TrackingStore,
+    now: Callable[[], int],
+    remove_containers: Callable[[Session], None],
 ) -> list[str]:
     """Close as KILLED what killed flowruns left RUNNING, remove their work; give the runs' ids.
 
-    A session that recorded elsewhere is left for the next flowrun that does so.
+    A session that recorded elsewhere is left for the next flowrun that does so, but for its
+    containers, which run and cost.
     """
     closed: list[str] = []
     for path, file, session in _without_holder(folder):
         with file:
+            if session.docker_host is not None:
+                remove_containers(session)
             if session.tracking_uri != tracking_uri:
                 continue
             closed += close_left_running(store, session, ABANDONED, now())

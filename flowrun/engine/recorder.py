@@ -18,7 +18,7 @@ from flowrun.engine.live import ERROR_TAG, PARENT_TAG, SESSION_TAG, Session
 from flowrun.engine.masking import Masker
 from flowrun.engine.request import ProjectCode, RunRequest
 from flowrun.engine.services import Services
-from flowrun.envs.base import Env
+from flowrun.envs.base import Env, ImageEnv
 from flowrun.executors.base import JobEnded
 from flowrun.plan.draw import plan_to_json
 from flowrun.plan.plan import PlannedStep
@@ -116,6 +116,9 @@ class Recorder:
             tags["flowrun.env.key"] = env.key
         if env.backend != "local":
             tags["mlflow.project.env"] = env.backend
+        if isinstance(env, ImageEnv):
+            tags["mlflow.docker.image.uri"] = env.name
+            tags["mlflow.docker.image.id"] = env.image_id
         self._put_text(record.artifacts, "flowrun/environment.lock", env.lock)
         self._log(record.run_id, tags=tags)
 

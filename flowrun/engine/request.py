@@ -37,6 +37,10 @@ class RunOptions:
     """Run in the user's own directory, for development: not reproducible."""
     storage_dir: Path | None = None
     """Where downloaded `path` parameters go; they stay there."""
+    docker_args: Mapping[str, str] = field(default_factory=dict)
+    """More about containers, in the words of `docker run`."""
+    build_image: bool = False
+    """Make an image with the project's files in it, as MLflow does when asked."""
     project_file: str | None = None
     """The text of the project file, for the record."""
 

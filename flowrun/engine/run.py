@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from flowrun.engine.command import CommandRunner
+from flowrun.engine.container import ContainerMaker
 from flowrun.engine.events import (
     CancelBegan,
     Event,
@@ -51,7 +52,7 @@ from flowrun.plan.schedule import (
     StepSucceeded,
 )
 from flowrun.sources.copies import remove
-from flowrun.spec.project import Register
+from flowrun.spec.project import EnvKind, Register
 from flowrun.tracking.entities import Run, RunStatus
 
 
@@ -112,11 +113,15 @@ class PlanRun:
         self._has_failed_surroundings = False
         session_id = services.new_id()
         self._work = services.home.work / session_id
+        has_containers = any(
+            step.env is not None and step.env.kind is EnvKind.DOCKER for step in request.plan.steps
+        )
         self._session = Session(
             id=session_id,
             tracking_uri=services.tracking_uri,
             work=str(self._work),
             host=this_host(),
+            docker_host=services.variables.get("DOCKER_HOST", "") if has_containers else None,
         )
         self._secrets = frozenset(name for step in request.plan.steps for name in step.secrets)
         secrets = [services.variables[name] for name in self._secrets]
@@ -221,6 +226,7 @@ class PlanRun:
             self._mask,
             self._tell,
             lambda: self._cancels > 0,
+            ContainerMaker(self._services, self._session.id, self._request.options.docker_args),
         )
         visible = {key: value for key, value in variables.items() if key not in secrets}
         return StepRunner(self._services, self._recorder, commands, self._tell, self._mask, visible)

@@ -24,6 +24,9 @@ class Endpoint(Protocol):
     def variables(self) -> Mapping[str, str]:
         """What a step's process is told: where the server is, and how to be let in."""
 
+    def variables_at(self, address: str) -> Mapping[str, str]:
+        """What a container is told that reaches this machine at another address than it itself."""
+
     @property
     def secrets(self) -> Sequence[str]:
         """Which of these must not be seen in what a step prints."""
@@ -45,6 +48,11 @@ class ServerEndpoint:
     def variables(self) -> Mapping[str, str]:
         """Its address and credentials."""
         return {"MLFLOW_TRACKING_URI": self.url, **self.credentials}
+
+    def variables_at(self, address: str) -> Mapping[str, str]:
+        """The same: the server's address is what its name says."""
+        del address
+        return self.variables
 
     @property
     def secrets(self) -> Sequence[str]:

@@ -48,7 +48,7 @@ class BuildContext:
             path = self.directory / name
             mode = path.lstat().st_mode
             if stat.S_ISLNK(mode):
-                kind, content = "link", os.readlink(path).encode("utf-8", "surrogateescape")
+                kind, content = "link", os.fsencode(path.readlink())
             elif stat.S_ISREG(mode):
                 with path.open("rb") as file:
                     content = hashlib.file_digest(file, "sha256").digest()

@@ -11,6 +11,7 @@ from docker import APIClient
 from docker.errors import APIError, DockerException
 from docker.utils import kwargs_from_env
 from requests.exceptions import RequestException
+from urllib3.exceptions import HTTPError
 
 from flowrun.errors import EnvError
 
@@ -19,7 +20,7 @@ UNIX = "unix://"
 CONNECT_TIMEOUT_S = 10
 REQUEST_TIMEOUT_S = 120
 """To make, start or remove one container takes this long only on a machine in trouble."""
-UNREACHABLE = (DockerException, RequestException, OSError)
+UNREACHABLE = (DockerException, RequestException, HTTPError, OSError)
 """All that the SDK raises: the engine's own refusals, and whatever stands between."""
 
 _HINT = "Start it, or say with DOCKER_HOST where it is (Podman's socket will do)."
@@ -70,9 +71,7 @@ def connect(variables: Mapping[str, str]) -> Engine:
         api = APIClient(version="auto", timeout=CONNECT_TIMEOUT_S, **settings)
         options = api.info().get("SecurityOptions") or []
     except UNREACHABLE as error:
-        raise EnvError(
-            f"No Docker engine answers at {host}: {reason(error)}.", _HINT
-        ) from error
+        raise EnvError(f"No Docker engine answers at {host}: {reason(error)}.", _HINT) from error
     api.timeout = REQUEST_TIMEOUT_S
     return Engine(api, host, any("rootless" in option for option in options))
 

@@ -14,6 +14,7 @@ from docker.errors import ImageNotFound, NotFound
 from flowrun.envs.base import EnvRequest, ImageEnv, Progress
 from flowrun.envs.docker_build import BuildContext, baked_context, read_context
 from flowrun.envs.docker_engine import UNREACHABLE, Engine, reason
+from flowrun.envs.docker_paths import sources_of, volumes_of
 from flowrun.envs.exclusive import exclusive
 from flowrun.envs.manager import DOCKER
 from flowrun.envs.masking import mask
@@ -52,6 +53,8 @@ class Images:
                     f"{where}docker_env copies the environment variable {entry}, which is not set.",
                     f"Set it, or give it a value in the file: [{entry}, value].",
                 )
+        for _ in (*volumes_of(docker, self._variables), *sources_of(docker, self._variables)):
+            pass  # each is complete and absolute, else an error says so
         if docker.build is not None:
             read_context(request.directory, docker.build, docker.platform, where)
         else:
@@ -68,16 +71,13 @@ class Images:
         docker, where = _docker(request), _where(request)
         if docker.build is not None:
             context = read_context(request.directory, docker.build, docker.platform, where)
-            found = self._built(context, docker.image or "the Dockerfile", progress, is_cancelled)
-            name = docker.image or _tag(context)
+            found = self._built(context, context.dockerfile, progress, is_cancelled)
+            name = _tag(context)
         else:
             name = docker.image
-            found = self._find(name, docker.platform, where)
-            if found is None:
-                self._pull(name, docker.platform, progress, is_cancelled)
-                found = self._find(name, docker.platform, where)
-            if found is None:
-                raise EnvError(f"{where}image '{name}' was pulled, but is not there.")
+            found = self._find(name, docker.platform, where) or self._pulled(
+                name, docker.platform, where, progress, is_cancelled
+            )
         if request.baked_as is not None:
             context = baked_context(request.directory, str(found["Id"]), docker.platform)
             found = self._built(context, name, progress, is_cancelled)
@@ -88,19 +88,24 @@ class Images:
     def _find(self, name: str, platform: str | None, where: str) -> Mapping[str, object] | None:
         """Look for an image on this engine, of the platform if one is asked for."""
         try:
-            found: Mapping[str, object] = self._engine.api.inspect_image(name)
+            found: Mapping[str, object] = self._engine.api.inspect_image(name)  # type: ignore[no-untyped-call]  # the stubs say nothing of it
         except (ImageNotFound, NotFound):
             return None
         except UNREACHABLE as error:
             raise EnvError(f"{where}image '{name}': {reason(error)}.") from error
         return found if platform is None or _is_of(found, platform) else None
 
-    def _pull(
-        self, name: str, platform: str | None, progress: Progress, is_cancelled: Callable[[], bool]
-    ) -> None:
+    def _pulled(
+        self,
+        name: str,
+        platform: str | None,
+        where: str,
+        progress: Progress,
+        is_cancelled: Callable[[], bool],
+    ) -> Mapping[str, object]:
         progress(f"pulling image {name}")
         repository, tag = (name, None) if _DIGEST.fullmatch(name) else _parts(name)
-        what = f"image '{name}' can't be pulled"
+        what = f"{where}image '{name}' is not on this machine and can't be pulled"
         layers: dict[str, bool] = {}
         done = 0
         events = _Events(
@@ -119,6 +124,9 @@ class Images:
             if sum(layers.values()) > done:
                 done = sum(layers.values())
                 progress(f"pulling image {name}: {done} of {len(layers)} layers")
+        if found := self._find(name, platform, where):
+            return found
+        raise EnvError(f"{where}image '{name}' was pulled, but is not there for {platform}.")
 
     def _built(
         self,

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flowrun.envs import backends, workshop
-from flowrun.envs.base import EnvRequest, PrefixEnv, Progress, never
+from flowrun.envs.base import Env, EnvRequest, PrefixEnv, Progress, never
 from flowrun.envs.exclusive import exclusive
 from flowrun.envs.folders import make_private, remove, seal
-from flowrun.envs.manager import LOCAL, choose_manager
+from flowrun.envs.manager import DOCKER, LOCAL, choose_manager
 from flowrun.envs.published import Published, key_of, write_whole
 from flowrun.envs.recipe import EnvBackend, Recipe, Surroundings
 from flowrun.envs.system import caller_env
 from flowrun.errors import EnvError
+
+if TYPE_CHECKING:
+    from flowrun.envs.docker_engine import Engine
+    from flowrun.envs.docker_images import Images
 
 
 class EnvStore:
@@ -30,6 +37,28 @@ class EnvStore:
         self._root = root = root.absolute()
         self._surroundings = Surroundings(variables, caller_python, root / "memos")
         self._published = Published(root / "envs")
+        self._engine_lock = threading.Lock()
+        self._engine: Engine | None = None
+
+    def engine(self) -> Engine:
+        """Give the container engine, connected to when it is first asked for.
+
+        Raises:
+            EnvError: none answers.
+        """
+        with self._engine_lock:
+            if self._engine is None:
+                # by name: the SDK takes as long to import as a short step takes to run
+                module = import_module("flowrun.envs.docker_engine")
+                connected: Engine = module.connect(self._surroundings.variables)
+                self._engine = connected
+            return self._engine
+
+    def _images(self) -> Images:
+        engine = self.engine()
+        module = import_module("flowrun.envs.docker_images")
+        images: Images = module.Images(engine, self._surroundings.variables, self._root)
+        return images
 
     def check(self, request: EnvRequest, manager: str | None) -> None:
         """Find every mistake that can be found before any run exists, without network.
@@ -42,7 +71,9 @@ class EnvStore:
             EnvError: not available in this version, or not on this machine.
         """
         name = choose_manager(request, manager)
-        if name != LOCAL:
+        if name == DOCKER:
+            self._images().check(request)
+        elif name != LOCAL:
             with self._told_plainly():
                 backends.load(name)(self._surroundings).check(request)
 
@@ -53,7 +84,7 @@ class EnvStore:
         progress: Progress,
         *,
         is_cancelled: Callable[[], bool] = never,
-    ) -> PrefixEnv:
+    ) -> Env:
         """Give the environment, resolved and built first if this machine does not have it.
 
         Args:
@@ -70,6 +101,8 @@ class EnvStore:
         if name == LOCAL:
             return caller_env(self._surroundings.caller_python, self._surroundings.variables)
         with self._told_plainly():
+            if name == DOCKER:
+                return self._images().ensure(request, progress, is_cancelled)
             surroundings = replace(self._surroundings, is_cancelled=is_cancelled)
             backend = backends.load(name)(surroundings)
             recipe = backend.recipe(request, progress)

@@ -3,10 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
+
+from flowrun.spec.project import MountSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """A path of this machine that a container sees at the same place."""
+
+    path: Path
+    is_read_only: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """What a job runs in, if it is to run in a container."""
+
+    image: str
+    """Its id, so that nothing can move below the job."""
+    binds: tuple[Bind, ...] = ()
+    """The job's directory is below one of them."""
+    volumes: tuple[str, ...] = ()
+    """In the words of `docker run --volume`."""
+    mounts: tuple[MountSpec, ...] = ()
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    """More in the words of `docker run`, by the names that `docker_args.py` knows."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    given_back: tuple[Path, ...] = ()
+    """What another user than the caller may have written below: made the caller's in the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +51,8 @@ class Job:
     """Where what it prints is kept; live lines go to the executor's `OnLine` as well."""
     masked: tuple[str, ...] = ()
     """Secret values: replaced by `***` in what it prints, before that is kept or shown."""
+    container: Container | None = None
+    """None: a process of this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +78,8 @@ class JobEnded:
     was_cancelled: bool = False
     log_error: str | None = None
     """Why what it printed could not all be kept (disk full); the job itself went on."""
+    ran_out_of_memory: bool = False
+    """A process of it was killed because the job had all the memory it may have."""
 
 
 class Stream(StrEnum):

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from flowrun.errors import ExecutorError
 from flowrun.executors import supervisor
@@ -44,6 +45,7 @@ class SupervisorProcess:
     """A started supervisor; made early, it comes up while a project is read and planned."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs:
             # -I -S: nothing of the user's or of site-packages is imported; -B: nothing is written.
@@ -55,14 +57,41 @@ class SupervisorProcess:
                 env=dict[str, str](),
             )
 
+    def send(self, message: dict[str, object], fds: list[int] | None = None) -> None:
+        """Send a request, from any thread; OSError if it is gone."""
+        body = json.dumps(message).encode()
+        head = len(body).to_bytes(4, "big")
+        with self._lock:
+            if fds:
+                socket.send_fds(self.control, [head], fds)
+            else:
+                self.control.sendall(head)
+            self.control.sendall(body)
+
+    def watch(self, engine: Path, container_id: str) -> None:
+        """Have a container removed if flowrun goes away.
+
+        Args:
+            engine: the unix socket of its engine.
+            container_id: the engine's id of it.
+        """
+        with suppress(OSError):  # it is gone: then the next flowrun removes the container
+            self.send({"op": "watch", "engine": str(engine), "id": container_id})
+
+    def release(self, container_id: str) -> None:
+        """Forget a container, which is gone."""
+        with suppress(OSError):
+            self.send({"op": "release", "id": container_id})
+
     def close(self) -> None:
         """End it, and with it every job it has; a second call does nothing."""
-        if self.control.fileno() == -1:
-            return
-        with suppress(OSError):  # it may be gone already
-            self.control.shutdown(socket.SHUT_RDWR)
-        self._process.wait()
-        self.control.close()
+        with self._lock:
+            if self.control.fileno() == -1:
+                return
+            with suppress(OSError):  # it may be gone already
+                self.control.shutdown(socket.SHUT_RDWR)
+            self._process.wait()
+            self.control.close()
 
 
 class LocalExecutor:
@@ -78,7 +107,6 @@ class LocalExecutor:
         self._on_line = on_line
         self._grace_s = grace_s
         self._lock = threading.Lock()
-        self._send_lock = threading.Lock()
         self._running: dict[str, _Running] = {}
         self._capture = Capture()
         self._process = process or SupervisorProcess()
@@ -105,7 +133,7 @@ class LocalExecutor:
             "grace_s": self._grace_s,
         }
         try:
-            self._send(message, [write for _, write in pipes])
+            self._process.send(message, [write for _, write in pipes])
         except OSError as error:
             with self._lock:
                 del self._running[job.id]
@@ -123,7 +151,7 @@ class LocalExecutor:
     def cancel(self, job_id: str, *, force: bool = False) -> None:
         """End a job's whole process tree; see `Executor.cancel`."""
         try:
-            self._send({"op": "cancel", "id": job_id, "force": force})
+            self._process.send({"op": "cancel", "id": job_id, "force": force})
         except OSError:
             return  # the supervisor is gone, and its jobs with it: the listener reports them
 
@@ -132,21 +160,10 @@ class LocalExecutor:
         with suppress(OSError):  # the supervisor is gone already
             self._control.shutdown(socket.SHUT_RDWR)
         self._thread.join()
-        with self._send_lock:
-            self._process.close()
+        self._process.close()
 
     def _shower(self, job_id: str, stream: Stream) -> Callable[[str], None]:
         return lambda line: self._on_line(job_id, stream, line)
-
-    def _send(self, message: dict[str, object], fds: list[int] | None = None) -> None:
-        body = json.dumps(message).encode()
-        head = len(body).to_bytes(4, "big")
-        with self._send_lock:
-            if fds:
-                socket.send_fds(self._control, [head], fds)
-            else:
-                self._control.sendall(head)
-            self._control.sendall(body)
 
     def _listen(self) -> None:
         with self._control.makefile("rb") as replies:

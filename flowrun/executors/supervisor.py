@@ -8,7 +8,7 @@ the socket closes and every job's whole process tree is killed at once. When the
 is killed, the kernel kills the jobs (`PR_SET_PDEATHSIG`).
 
 Wire: four bytes of length (big-endian), then JSON. In: `start` (two file descriptors ride on the
-length: stdout and stderr), `cancel`. Out: `started`, `ended`, `failed`.
+length: stdout and stderr), `cancel`, `watch`, `release`. Out: `started`, `ended`, `failed`.
 Standard library only, and few modules of it: the start of this process is on every run's path.
 """
 
@@ -34,6 +34,8 @@ ORPHAN_GRACE_S = 0.2
 """What a job leaves running gets this long to end by itself before it is asked to."""
 KILL_GRACE_S = 2.0
 """And this long between being asked and being killed."""
+REMOVAL_TIMEOUT_S = 30.0
+"""An engine gets this long to remove a container."""
 RESTORED_SIGNALS = (
     signal.SIGINT,
     signal.SIGTERM,
@@ -73,6 +75,8 @@ class Supervisor:
         self.jobs: dict[str, Job] = {}
         self.leaders: dict[int, Job] = {}
         self.orphans: dict[int, Job] = {}
+        self.containers: dict[str, str] = {}
+        """Id of each container to watch, to the socket of its engine."""
         self.selector = selectors.DefaultSelector()
         self.next_sample = 0.0
 
@@ -97,7 +101,9 @@ class Supervisor:
                 self._reap()
                 self._act_on_deadlines()
         except (EOFError, ConnectionError, BrokenPipeError):
+            removals = _begin_removals(self.containers)
             _kill_everything()
+            _end_removals(removals)
 
     def _timeout(self) -> float | None:
         """Seconds until something is due; None: only an event can wake us."""
@@ -110,10 +116,15 @@ class Supervisor:
 
     def _take_request(self) -> None:
         request, fds = _receive(self.control)
-        if request["op"] == "start":
-            self._start(request, fds)
-        else:
-            self._cancel(str(request["id"]), force=bool(request["force"]))
+        match request["op"]:
+            case "start":
+                self._start(request, fds)
+            case "cancel":
+                self._cancel(str(request["id"]), force=bool(request["force"]))
+            case "watch":
+                self.containers[str(request["id"])] = str(request["engine"])
+            case _:
+                self.containers.pop(str(request["id"]), None)
 
     def _start(self, request: dict[str, object], fds: list[int]) -> None:
         job_id = str(request["id"])
@@ -352,6 +363,33 @@ def _kill_everything() -> None:
             os.waitpid(-1, 0)
         except ChildProcessError:
             return
+
+
+def _begin_removals(containers: dict[str, str]) -> list[socket.socket]:
+    """Ask engines to kill and remove containers; their answers are still to come."""
+    asked: list[socket.socket] = []
+    for container_id, engine in containers.items():
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(REMOVAL_TIMEOUT_S)
+        path = f"/containers/{container_id}?force=true&v=true"
+        try:
+            connection.connect(engine)
+            connection.sendall(f"DELETE {path} HTTP/1.0\r\nHost: engine\r\n\r\n".encode())
+        except OSError:  # the engine is gone too; what it left, the next flowrun removes
+            connection.close()
+        else:
+            asked.append(connection)
+    return asked
+
+
+def _end_removals(asked: list[socket.socket]) -> None:
+    """Wait for the answers: an engine may give up a request whose caller goes away."""
+    for connection in asked:
+        with connection:
+            try:
+                connection.recv(4096)
+            except OSError:
+                continue
 
 
 def _send(control: socket.socket, message: dict[str, object]) -> None:

@@ -103,11 +103,30 @@ def test_all_mistakes_of_a_file_are_told_at_once_in_its_order(space: Space) -> N
     assert [place.split(":")[1] for place in places] == ["4", "5", "6"]
 
 
-def test_docker_is_refused_before_anything_runs(space: Space) -> None:
+NO_ENGINE = {
+    "no socket": ("unix:///nowhere/docker.sock", "No such file or directory"),
+    "nobody listens": ("tcp://127.0.0.1:9", "Connection refused"),
+    "no address": ("nonsense://x", "Invalid bind address protocol: nonsense://x"),
+}
+
+
+@pytest.mark.parametrize(("host", "why"), NO_ENGINE.values(), ids=NO_ENGINE.keys())
+def test_a_missing_docker_engine_is_told_before_any_run_exists(
+    space: Space, host: str, why: str
+) -> None:
     text = "docker_env: {image: python}\nentry_points:\n  main: {command: echo}\n"
     space.write({"d/MLproject": text})
-    assert "docker" in space.flowrun("run", "d", code=3).err
+    done = space.flowrun("run", "d", code=3, DOCKER_HOST=host)
+    assert f"No Docker engine answers at {host}: {why}." in done.err
     assert space.runs() == []
+
+
+def test_docker_arguments_without_a_container_are_wrong_input(space: Space) -> None:
+    space.write({"p/MLproject": "entry_points:\n  main: {command: echo}\n"})
+    done = space.flowrun("run", "p", "-A", "gpus=all", code=2)
+    assert "no step here has one" in done.err
+    assert "There are: add-host, " in space.flowrun("run", "p", "-A", "gpsu=all", code=2).err
+    assert "given twice" in space.flowrun("run", "p", "-A", "a", "-A", "a", code=2).err
 
 
 def test_mistake_in_a_conda_file_is_told_before_anything_runs(space: Space) -> None:

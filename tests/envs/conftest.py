@@ -62,7 +62,9 @@ class EnvSpace:
         is_cancelled: Callable[[], bool] = never,
     ) -> PrefixEnv:
         request = self.request(spec)
-        return self.store().ensure(request, manager, self.said.append, is_cancelled=is_cancelled)
+        env = self.store().ensure(request, manager, self.said.append, is_cancelled=is_cancelled)
+        assert isinstance(env, PrefixEnv)
+        return env
 
     def python(self, env: PrefixEnv, code: str) -> str:
         return run(env.python, "-c", code, directory=self.folder)

@@ -33,13 +33,6 @@ REFUSED = {
         "MLproject:3:13: python_env.yaml can't be made with conda, which takes a conda.yaml.\n"
         "Use --env-manager virtualenv or local.",
     ),
-    "docker_env": Refused(
-        DOCKER,
-        "local",
-        EnvError,
-        "MLproject:4:1: docker_env is not available in this version of flowrun.\n"
-        "Describe the step's environment with python_env instead.",
-    ),
     "unknown": Refused(
         None,
         "poetry",
@@ -82,6 +75,13 @@ def test_project_decides_on_its_manager(
 ) -> None:
     space.write({"conda.yaml": "dependencies: []", "p.yaml": ""})
     assert choose_manager(space.request(spec), None) == manager
+
+
+@pytest.mark.parametrize("manager", [None, "local", "virtualenv"])
+def test_a_docker_env_is_dockers_whatever_manager_python_has(
+    space: EnvSpace, manager: str | None
+) -> None:
+    assert choose_manager(space.request(DOCKER), manager) == "docker"
 
 
 def test_local_manager_takes_any_python_description(space: EnvSpace) -> None:

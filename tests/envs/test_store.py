@@ -256,4 +256,6 @@ def build(folder: Path, variables: dict[str, str]) -> PrefixEnv:
     """Build the environment of a space, in a process of its own."""
     store = EnvStore(folder / "store", variables=variables, caller_python=Path(sys.executable))
     request = EnvRequest(EnvSpec(EnvKind.IMPLIED), folder / "project")
-    return store.ensure(request, None, lambda _: None)
+    env = store.ensure(request, None, lambda _: None)
+    assert isinstance(env, PrefixEnv)
+    return env

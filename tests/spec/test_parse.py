@@ -101,7 +101,11 @@ def test_docker_environment_forms() -> None:
 
 DOCKER = """
 docker_env:
-  build: {context: docker, dockerfile: gpu.Dockerfile, args: {BASE: "python:3.12", N: 1}, target: run}
+  build:
+    context: docker
+    dockerfile: gpu.Dockerfile
+    args: {BASE: "python:3.12", N: 1}
+    target: run
   user: 1000
   gpus: [0, 1]
   network: bridge
