@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flowrun.errors import InvalidValueError
 from flowrun.tracking.filters import Comparison, FilterValue
@@ -18,6 +19,9 @@ SHORT_VALUE = 100
 RARE_LENGTH = 16
 """Values of at least this many characters (ids, digests) are few runs' own: look them up first."""
 
+BEST_ROWS = 2000
+"""How far an ordering's own index is walked before all rows are sorted instead."""
+
 Bound = str | int | float
 
 
@@ -27,9 +31,15 @@ class Query:
 
     text: str
     values: tuple[Bound, ...]
+    among_best: Query | None = None
+    """Gives the beginning of the same, from the best rows of an index; it may stop too early."""
 
     def keys(self, connection: Connection, limit: int, offset: int) -> list[Bound]:
         """Run it. Only keys go through the sort; the rows are read by key, a page of them."""
+        if self.among_best is not None and limit + offset <= BEST_ROWS // 2:
+            found = self.among_best.keys(connection, limit, offset)
+            if len(found) == limit:
+                return found
         rows = connection.execute(f"{self.text} LIMIT ? OFFSET ?", (*self.values, limit, offset))
         return [key for (key,) in rows]
 
@@ -67,13 +77,44 @@ class QueryParts:
         self.where.append(text)
         self.where_values.extend(values)
 
-    def query(self) -> Query:
+    def copy(self) -> QueryParts:
+        """Give the same parts, to go on with in another way."""
+        copied = replace(self)
+        for name in ("joins", "join_values", "where", "where_values", "order"):
+            setattr(copied, name, list(getattr(self, name)))
+        return copied
+
+    def query_among_best(self, pairs: str, key: str, way: str) -> Query:
+        """Put the parts together, over those rows alone that come first by a number of theirs.
+
+        What is equal to the last number looked at is left out, since there may be more of it. The
+        order begins with `best.value`.
+
+        Args:
+            pairs: the table of the numbers, with an index by key and value.
+            key: which number.
+            way: `ASC` or `DESC`.
+        """
+        ranked = f"FROM {pairs} WHERE key = ? AND is_nan = 0 ORDER BY value {way}"
+        text = (
+            f"SELECT {self.table}.{self.key}"
+            f" FROM (SELECT {self.key}, value {ranked} LIMIT {BEST_ROWS}) best"
+            f" CROSS JOIN {self.table} {' '.join(self.joins)}"
+            f" WHERE {self.table}.{self.key} = best.{self.key}"
+            f" AND best.value {'<' if way == 'ASC' else '>'}"
+            f" COALESCE((SELECT value {ranked} LIMIT 1 OFFSET {BEST_ROWS - 1}), ?)"
+            f" AND {' AND '.join(self.where)} ORDER BY {', '.join(self.order)}"
+        )
+        beyond = math.inf if way == "ASC" else -math.inf
+        return Query(text, (key, *self.join_values, key, beyond, *self.where_values))
+
+    def query(self, among_best: Query | None = None) -> Query:
         """Put the parts together."""
         text = (
             f"SELECT {self.table}.{self.key} FROM {self.table} {' '.join(self.joins)}"
             f" WHERE {' AND '.join(self.where or ['1 = 1'])} ORDER BY {', '.join(self.order)}"
         )
-        return Query(text, (*self.join_values, *self.where_values))
+        return Query(text, (*self.join_values, *self.where_values), among_best)
 
     def count(self) -> Query:
         """Put the parts together to a statement that counts, and needs no order."""

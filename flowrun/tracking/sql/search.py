@@ -47,12 +47,9 @@ def runs_query(
     parts.only(f"{column} IN ({marks(experiment_ids)})", *experiment_ids)
     _only_stages(parts, "runs", view)
     orderings = filters.orderings(filters.RUNS, order_by)
-    for ordering in orderings:
-        _order_run(parts, ordering, metrics)
-    if Entity.ATTRIBUTE not in {each.entity for each in orderings if each.key == "start_time"}:
-        parts.order.append("runs.start_time_ms DESC")
-    parts.order.append("runs.run_id")
-    return parts.query()
+    among_best = _among_best(parts, orderings, metrics)
+    _order_runs(parts, orderings, metrics)
+    return parts.query(among_best)
 
 
 def experiments_query(view: ViewType, filter_text: str, order_by: Sequence[str]) -> Query:
@@ -98,6 +95,33 @@ def logged_models_query(
 def _only_stages(parts: QueryParts, table: str, view: ViewType) -> None:
     stages = _STAGES[view]
     parts.only(f"{table}.lifecycle_stage IN ({marks(stages)})", *stages)
+
+
+def _among_best(
+    parts: QueryParts, orderings: Sequence[Ordering], metrics: dict[str, str]
+) -> Query | None:
+    """Give the query over the runs that are best by a metric, if that is what they are ordered by.
+
+    A metric that is filtered by has that way already, by the index that the filter uses.
+    """
+    if not orderings or orderings[0].entity is not Entity.METRIC or parts.is_looked_up:
+        return None
+    first, *others = orderings
+    if first.key in metrics:
+        return None
+    best = parts.copy()
+    way = direction(is_ascending=first.is_ascending)
+    best.order.append(f"best.value {way}")
+    _order_runs(best, others, metrics)
+    return best.query_among_best("latest_metrics", first.key, way)
+
+
+def _order_runs(parts: QueryParts, orderings: Sequence[Ordering], metrics: dict[str, str]) -> None:
+    for ordering in orderings:
+        _order_run(parts, ordering, metrics)
+    if Entity.ATTRIBUTE not in {each.entity for each in orderings if each.key == "start_time"}:
+        parts.order.append("runs.start_time_ms DESC")
+    parts.order.append("runs.run_id")
 
 
 def _filter_run(parts: QueryParts, comparison: Comparison, metrics: dict[str, str]) -> None:
