@@ -10,6 +10,7 @@ import typer
 from flowrun.cli.progress import Progress
 from flowrun.cli.tables import print_rows, printable
 from flowrun.engine.services import Home
+from flowrun.errors import UnsupportedError
 from flowrun.importing.importer import Choices, Watch, import_all
 from flowrun.importing.naming import Naming
 from flowrun.importing.open import open_source
@@ -19,7 +20,7 @@ from flowrun.importing.target import Target, open_target
 from flowrun.importing.verifying import Verdict, verify
 from flowrun.settings import Settings
 from flowrun.tracking.checks import check_artifact_location
-from flowrun.tracking.uri import with_absolute_path
+from flowrun.tracking.uri import is_server, with_absolute_path
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 imports = typer.Typer(help="Take over what a store of MLflow's holds.", no_args_is_help=True)
@@ -46,7 +47,10 @@ def import_mlflow(
     ctx: typer.Context,
     source: Annotated[
         str,
-        typer.Argument(metavar="SOURCE", help="sqlite:///mlflow.db or ./mlruns; it is only read."),
+        typer.Argument(
+            metavar="SOURCE",
+            help="sqlite:///mlflow.db, ./mlruns or a server's http://...; only read.",
+        ),
     ],
     artifacts: Annotated[
         ArtifactChoice,
@@ -88,7 +92,7 @@ def import_mlflow(
     home = Home(settings.home)
     home.make()
     uri = with_absolute_path(
-        backend_store_uri or settings.tracking_uri or home.database_uri, settings.cwd
+        backend_store_uri or _given_store(settings) or home.database_uri, settings.cwd
     )
     destination = check_artifact_location(artifacts_destination or str(home.artifacts))
     naming = Naming(prefix, merge)
@@ -99,6 +103,7 @@ def import_mlflow(
             source,
             cwd=settings.cwd,
             artifacts_from=artifacts_from,
+            variables=settings.variables,
             on_problem=problems.append,
         ) as opened,
     ):
@@ -121,6 +126,19 @@ def import_mlflow(
     _show("different", verdict.differences)
     if problems or (verdict.differences and not dry_run):
         raise typer.Exit(EXIT_DIFFERENT)
+
+
+def _given_store(settings: Settings) -> str | None:
+    """Give the store that --tracking-uri names; MLflow's variable may well name the source."""
+    uri = settings.tracking_uri
+    if uri is None or uri == settings.variables.get("MLFLOW_TRACKING_URI"):
+        return None
+    if is_server(uri):
+        raise UnsupportedError(
+            f"{uri}: nothing can be imported through a server, which gives ids of its own",
+            "Import where its store is: --backend-store-uri names it as for `flowrun server`.",
+        )
+    return uri
 
 
 def _import_and_verify(source: Source, target: Target, choices: Choices, watch: Watch) -> Verdict:

@@ -17,15 +17,15 @@ from flowrun.tracking.artifacts import PROXIED, Artifacts, open_artifacts
 class ArtifactPlaces:
     """The folder of the store itself, and one other place that the user names."""
 
-    def __init__(self, own: Path, given: str | None) -> None:
-        """Allow two places.
+    def __init__(self, own: Path | None, given: str | None) -> None:
+        """Allow at most two places.
 
         Args:
-            own: the folder the store lies in.
+            own: the folder the store lies in; None: it is elsewhere.
             given: a directory or URL: what lies there may be read too, and `mlflow-artifacts:/`,
                 the artifacts of a server, is looked for there.
         """
-        self._own = own.resolve()
+        self._own = own and own.resolve()
         self._given = given
         self._folder = Path(given).resolve() if given and "://" not in given else None
 
@@ -39,22 +39,24 @@ class ArtifactPlaces:
         parts = urlsplit(uri)
         if parts.scheme == PROXIED:
             # A server's name in the URI says which server had them; they all lie in one place.
-            return open_artifacts(f"{PROXIED}:{parts.path}", destination=self._destination())
+            return open_artifacts(f"{PROXIED}:{parts.path}", destination=self._destination(uri))
         if parts.scheme not in {"", "file"}:
             return open_artifacts(uri, destination="")
         place = Path(unquote(parts.path) if parts.scheme else uri)
-        if not place.is_absolute():
+        if self._own is not None and not place.is_absolute():
             place = self._own / place
-        roots = [self._own, *([self._folder] if self._folder else [])]
+        roots = [root for root in (self._own, self._folder) if root is not None]
         if not any(place.resolve().is_relative_to(root) for root in roots):
             raise InvalidValueError(
-                f"artifacts at '{uri}' lie outside {' and '.join(map(str, roots))}",
+                f"artifacts at '{uri}' lie outside {' and '.join(map(str, roots)) or 'the server'}",
                 "If they are meant, name their folder by --artifacts-from.",
             )
         return open_artifacts(str(place), destination="")
 
-    def _destination(self) -> str:
-        if self._folder is not None:
-            return str(self._folder)
+    def _destination(self, uri: str) -> str:
+        if self._given is not None:
+            return str(self._folder or self._given)
+        if self._own is None:
+            raise InvalidValueError(f"artifacts at '{uri}' are only known to their server")
         # Where `mlflow server` keeps them unless it is told otherwise.
-        return self._given or str(self._own / "mlartifacts")
+        return str(self._own / "mlartifacts")

@@ -17,6 +17,7 @@ from flowrun.tracking.store import TrackingStore
 
 SERVER_SCHEMES = frozenset({"http", "https"})
 _SQLITE = "sqlite:///"
+_POSTGRES = "flowrun.tracking.sql.postgres"
 _PASSWORD = re.compile(r"(?<=://)([^:/@]*):[^@]*(?=@)")
 
 
@@ -51,16 +52,16 @@ def open_tracking_store(
 
 def open_database(uri: str, durability: Durability = Durability.NORMAL) -> Database:
     """Open the database that a URI names; `open_tracking_store` tells which can be."""
-    if _is_postgres(uri):
-        database: Database = _postgres_module().open_postgres(uri)
+    if is_postgres(uri):
+        database: Database = postgres_module(_POSTGRES).open_postgres(uri)
         return database
     return open_sqlite(sqlite_path(uri), durability=durability)
 
 
 def kept_database(uri: str) -> KeptDatabase:
     """Give the database that a URI names without looking at it."""
-    if _is_postgres(uri):
-        database: KeptDatabase = _postgres_module().PostgresDatabase(uri)
+    if is_postgres(uri):
+        database: KeptDatabase = postgres_module(_POSTGRES).PostgresDatabase(uri)
         return database
     return SqliteDatabase(sqlite_path(uri))
 
@@ -90,19 +91,19 @@ def with_absolute_path(uri: str, folder: Path) -> str:
     return f"{_SQLITE}{folder / path}"
 
 
-def _is_postgres(uri: str) -> bool:
+def is_postgres(uri: str) -> bool:
     """True for the URI of a PostgreSQL database."""
     return uri.partition(":")[0] in SCHEMES
 
 
-def _postgres_module() -> ModuleType:
-    """Give `flowrun.tracking.sql.postgres`, whose driver is an extra of the package.
+def postgres_module(name: str) -> ModuleType:
+    """Give a module that needs PostgreSQL's driver, which is an extra of the package.
 
     Raises:
         UnsupportedError: it is not installed.
     """
     try:
-        return importlib.import_module("flowrun.tracking.sql.postgres")
+        return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "psycopg":
             raise

@@ -48,8 +48,12 @@ with mlflow.start_run(run_name="uses it"):
     client.log_inputs(mlflow.active_run().info.run_id, models=used)
 
 
-client.create_model_version("wine-model", info.model_uri, run_id=trained.info.run_id)
-client.create_model_version("wine-model", info.model_uri, run_id=trained.info.run_id)
+client.create_model_version(
+    "wine-model", info.model_uri, run_id=trained.info.run_id, model_id=info.model_id
+)
+client.create_model_version(
+    "wine-model", info.model_uri, run_id=trained.info.run_id, model_id=info.model_id
+)
 client.delete_model_version("wine-model", "3")
 client.set_registered_model_alias("wine-model", "champion", "2")
 client.set_model_version_tag("wine-model", "1", "checked", "ja ✓")
