@@ -25,7 +25,7 @@ _HISTORY_TAG = "mlflow.log-model.history"
 
 
 def create_run(call: Call) -> JsonObject:
-    """Start a run."""
+    """Start a run; with params, which MLflow's own call does not take, in the same transaction."""
     fields = call.fields
     run = call.stores.tracking.create_run(
         fields.text_or("experiment_id") or "0",
@@ -33,6 +33,7 @@ def create_run(call: Call) -> JsonObject:
         run_name=fields.text_or_none("run_name") or None,
         start_time_ms=fields.integer_or_none("start_time"),
         tags=fields.pairs("tags"),
+        params=_unique_params(fields),
     )
     return {"run": run_json(run)}
 

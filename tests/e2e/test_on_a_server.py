@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -144,6 +145,13 @@ def test_a_steps_own_client_logs_into_its_run(team: Space) -> None:
     assert (run["status"], run["metrics"]) == ("FINISHED", {"m": 2.5})
 
 
+def test_a_program_logs_to_the_server_that_flowrun_records_on(team: Space) -> None:
+    code = "import flowrun; flowrun.log_param('a', 1)"
+    subprocess.run([sys.executable, "-c", code], cwd=team.path, env=team.environment(), check=True)
+    [run] = team.runs()
+    assert run["params"] == {"a": "1"}
+
+
 def test_the_servers_token_is_masked_in_what_a_step_prints(team: Space) -> None:
     _project(team, {"MLproject": "entry_points:\n  main: {command: env}\n"})
     done = team.flowrun("run", "p", *LOCAL)
@@ -216,6 +224,25 @@ def test_a_password_in_the_address_is_never_shown(served: Served, space: Space) 
     shown = space.flowrun("runs", "list", "--json", "--tracking-uri", uri)
     assert TOKEN not in done.text + shown.text
     assert [run["status"] for run in shown.json()] == ["FINISHED"]
+
+
+def test_a_run_on_the_embedded_store_loads_nothing_for_servers(space: Space) -> None:
+    _project(space, ONE_STEP)
+    code = (
+        "import sys; from flowrun.api import run; outcome = run('p', env_manager='local');"
+        "heavy = {'http.client', 'ssl', 'fsspec', 'flowrun.tracking.rest', 'flowrun.registry.rest'}"
+        ";"
+        "print(outcome.status, sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=space.path,
+        env=space.environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "FINISHED []\n"
 
 
 def _started(space: Space) -> subprocess.Popen[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,7 +36,7 @@ class OddServer:
 
 
 @contextmanager
-def odd_server(replies: Sequence[Reply]) -> Iterator[OddServer]:
+def odd_server(replies: Sequence[Reply], tls: ssl.SSLContext | None = None) -> Iterator[OddServer]:
     """Serve: one reply for each request, the last one for all that come after."""
     left = list(replies)
     lock = threading.Lock()
@@ -77,7 +78,9 @@ def odd_server(replies: Sequence[Reply]) -> Iterator[OddServer]:
 
     listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     listener.daemon_threads = True
-    server = OddServer(f"http://127.0.0.1:{listener.server_address[1]}")
+    if tls is not None:
+        listener.socket = tls.wrap_socket(listener.socket, server_side=True)
+    server = OddServer(f"http{'s' if tls else ''}://127.0.0.1:{listener.server_address[1]}")
     thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
