@@ -10,6 +10,8 @@ from pathlib import Path
 from flowrun.registry.store import RegistryStore
 from flowrun.registry.uri import open_registry_store
 from flowrun.tracking.store import TrackingStore
+from flowrun.tracking.trace_store import TraceStore
+from flowrun.tracking.trace_uri import open_trace_store
 from flowrun.tracking.uri import open_tracking_store
 
 ROOT = "mlflow-artifacts:/"
@@ -50,6 +52,16 @@ def tracking_store(
 def registry_store(place: Path | str, tracking: TrackingStore) -> Iterator[RegistryStore]:
     """Open the registry beside a tracking store, and close it at the end."""
     store = open_registry_store(_uri(place), now=ticking_clock(), tracking=tracking)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def trace_store(place: Path | str) -> Iterator[TraceStore]:
+    """Open the traces beside a tracking store, and close them at the end."""
+    store = open_trace_store(_uri(place), now=ticking_clock(), new_id=counting_ids())
     try:
         yield store
     finally:
