@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pytest
@@ -513,11 +513,12 @@ class AssessmentContract:
         store.record_trace(info(1))
         store.record_trace(info(2))
         other = store.create_assessment(feedback(2, "f", 1))
-        for call in (
+        calls: list[Callable[[], object]] = [
             lambda: store.get_assessment(trace_id(1), other.assessment_id),
             lambda: store.update_assessment(trace_id(1), other.assessment_id, name="x"),
             lambda: store.create_assessment(feedback(1, "f", 1, overrides=other.assessment_id)),
-        ):
+        ]
+        for call in calls:
             with pytest.raises(NotFoundError, match="not found for trace"):
                 call()
 

@@ -29,6 +29,7 @@ from flowrun.server.webhooks.deliver import Webhooks
 from flowrun.server.webhooks.rules import WebhookRules
 from flowrun.server.webhooks.seal import Sealer
 from flowrun.tracking.store import TrackingStore
+from flowrun.tracking.trace_store import TraceStore
 from flowrun.tracking.trace_uri import open_trace_store
 from flowrun.tracking.uri import open_tracking_store
 
@@ -58,6 +59,7 @@ class Served:
     token: str | None
     tracking: TrackingStore
     registry: RegistryStore
+    traces: TraceStore
     artifacts: Path
 
     def call(
@@ -132,7 +134,7 @@ def serving(
 
     server = LoopbackServer(make_app)
     try:
-        yield Served(server.url + prefix, token, tracking, registry, artifacts)
+        yield Served(server.url + prefix, token, tracking, registry, traces, artifacts)
     finally:
         server.close()
         traces.close()

@@ -84,6 +84,10 @@ def test_functions_are_traced_judged_and_found(
     run_script("traces.py", server, tmp_path, {"MLFLOW_ENABLE_ASYNC_TRACE_LOGGING": in_background})
 
 
+def test_opentelemetry_exports_without_mlflow(server: Served, tmp_path: Path) -> None:
+    run_script("otlp.py", server, tmp_path)
+
+
 def test_a_server_below_a_prefix_is_found(tmp_path: Path) -> None:
     with serving(tmp_path, prefix="/team/mlflow") as server:
         run_script("skinny.py", server, tmp_path, python=skinny_python(tmp_path))

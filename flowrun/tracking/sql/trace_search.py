@@ -13,6 +13,7 @@ from flowrun.tracking.filters import Comparison, Entity
 from flowrun.tracking.span_wire import attribute_text
 from flowrun.tracking.sql.part import marks
 from flowrun.tracking.sql.query import (
+    RARE_LENGTH,
     SHORT_VALUE,
     Bound,
     Query,
@@ -143,6 +144,7 @@ def _filter_by_run(parts: QueryParts, comparison: TraceComparison) -> None:
         _filter_by_pair(parts, said, "trace_metadata")
         return
     run_id = str(comparison.value)
+    parts.is_looked_up = True
     _only_among(
         parts,
         "SELECT trace_pk FROM trace_runs WHERE run_id = ? UNION SELECT trace_pk FROM trace_metadata"
@@ -185,6 +187,17 @@ def _filter_by_pair(parts: QueryParts, comparison: TraceComparison, table: str) 
             f"SELECT trace_pk FROM {table} WHERE key = ? AND value REGEXP ?",
             comparison.key,
             str(comparison.value),
+        )
+        return
+    value = str(comparison.value)
+    if comparison.operator == "=" and len(value) < RARE_LENGTH:
+        # Not a join: SQLite would look at the pairs of one trace after the other, to find few.
+        _only_among(
+            parts,
+            f"SELECT trace_pk FROM {table} WHERE key = ? AND value = ?"
+            f" AND length(value) <= {SHORT_VALUE}",
+            comparison.key,
+            value,
         )
         return
     filter_by_pair(parts, _plain(comparison), table, ("trace_pk",))

@@ -88,8 +88,8 @@ class SpanRow(SQLModel, table=True):
     __tablename__ = "spans"
     __table_args__ = (
         Index("spans_by_trace", "trace_pk", "span_id", unique=True),
-        Index("spans_by_name", "name"),
-        Index("spans_by_type", "type"),
+        Index("spans_by_name", "name", "trace_pk"),
+        Index("spans_by_type", "type", "trace_pk"),
         STRICT,
     )
     span_pk: int = Field(primary_key=True, sa_type=Integer)

@@ -92,9 +92,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("span_pk"),
         sqlite_strict=True,
     )
-    op.create_index("spans_by_name", "spans", ["name"], unique=False)
+    op.create_index("spans_by_name", "spans", ["name", "trace_pk"], unique=False)
     op.create_index("spans_by_trace", "spans", ["trace_pk", "span_id"], unique=True)
-    op.create_index("spans_by_type", "spans", ["type"], unique=False)
+    op.create_index("spans_by_type", "spans", ["type", "trace_pk"], unique=False)
     op.create_table(
         "trace_metadata",
         sa.Column("trace_pk", sa.Integer(), nullable=False),
