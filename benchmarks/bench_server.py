@@ -114,6 +114,7 @@ def measure_calls(url: str, scale: Scale, figures: Figures) -> None:
     """Count calls a second."""
     for call in raw_http.CALLS:
         for clients in CLIENTS:
+            say(f"  {call}, {clients} client(s)")
             figures.rates[call, clients] = raw_http.rate(url, call, clients, scale.seconds)
 
 
@@ -312,9 +313,8 @@ def p95(samples: list[float]) -> float:
 
 
 def say(text: str) -> None:
-    """Tell on a terminal what takes time."""
-    if sys.stderr.isatty():
-        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+    """Tell what takes time."""
+    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -26,8 +26,8 @@ class RawClient:
         """Connect and start the run."""
         parts = urlsplit(url)
         self._host = parts.netloc
-        self._socket = socket.create_connection((parts.hostname, parts.port), timeout=600)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._address = (parts.hostname, parts.port)
+        self._connect()
         self._step = 0
         self.run_id = self.create_run()["run"]["info"]["run_id"]
 
@@ -54,14 +54,26 @@ class RawClient:
         head = f"{method} {API}/{path} HTTP/1.1\r\nHost: {self._host}\r\n"
         if content:
             head += f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n"
-        self._socket.sendall(head.encode() + b"\r\n" + content)
-        status, answer = self._receive()
+        request = head.encode() + b"\r\n" + content
+        try:
+            self._socket.sendall(request)
+            status, answer = self._receive()
+        except ConnectionError:
+            # A server may close a connection that was idle, as MLflow's does after 5 s.
+            self.close()
+            self._connect()
+            self._socket.sendall(request)
+            status, answer = self._receive()
         assert status == 200, (method, path, status, answer[:1000])
         return answer
 
     def close(self) -> None:
         """Close the connection."""
         self._socket.close()
+
+    def _connect(self) -> None:
+        self._socket = socket.create_connection(self._address, timeout=600)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def _receive(self) -> tuple[int, bytes]:
         data = bytearray()
@@ -79,7 +91,8 @@ class RawClient:
         # The kernel takes this back after a while, so it is said for each piece.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         data = self._socket.recv(2**20)
-        assert data, "the server closed the connection"
+        if not data:
+            raise ConnectionResetError("the server closed the connection")
         return data
 
     def _point(self) -> dict[str, object]:
