@@ -102,6 +102,8 @@ class Fields:
     def number(self, name: str) -> float:
         """Give a number that must be there; "NaN", "Infinity" and "-Infinity" are numbers too."""
         value = self._values.get(name)
+        if type(value) is float:
+            return value
         if value is None or value == "":
             return self._missing(name)
         if isinstance(value, bool) or not isinstance(value, int | float | str):

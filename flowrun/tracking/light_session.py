@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from flowrun.tracking.light_run import Run
     from flowrun.tracking.metric_queue import Point
 
+# Whoever asks a process to end kills it after a while, often 10 s.
+_KILL_GRACE_S = 5.0
+
 
 class Session:
     """The server, the stack of active runs, and the queue of metrics; for any thread."""
@@ -65,6 +68,7 @@ class Session:
             if self._metrics is None:
                 self._metrics = MetricQueue(self._send_metrics)
                 atexit.register(self._flush_at_exit)
+                self._flush_before_kill()
         for point in points:
             self._metrics.put(run_id, point)
 
@@ -85,6 +89,30 @@ class Session:
             sys.stderr.write(f"flowrun: {error}\n")
             sys.stderr.flush()
             os._exit(1)
+
+    def _flush_before_kill(self) -> None:
+        """Send the last metrics also when SIGTERM or SIGHUP ends the process, as schedulers do.
+
+        Only where nobody else decided what these do, and where it can be said: on the main thread.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return
+        # By name: with its enums it would take a third of the time of `import flowrun`.
+        signal = importlib.import_module("signal")
+
+        def end(number: int, frame: object) -> None:
+            del frame
+            try:
+                if self._metrics is not None:
+                    self._metrics.flush(_KILL_GRACE_S)
+            except TrackingError as error:
+                sys.stderr.write(f"flowrun: {error}\n")
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, end)
 
 
 def step_run_id() -> str | None:

@@ -1,7 +1,7 @@
 """Sends metrics in the background, in order and in batches, so that a training loop never waits.
 
 While one batch is on its way, the points that come meanwhile gather for the next one: no timer, no
-delay. Of what was put, only points still waiting when the process is killed are lost.
+delay. Of what was put, only points still waiting when the process is killed by SIGKILL are lost.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ class MetricQueue:
                 self._has_thread = True
             self._changed.notify_all()
 
-    def flush(self) -> None:
-        """Return when all points are recorded, or raise why they could not be."""
+    def flush(self, timeout_s: float | None = None) -> None:
+        """Return when all points are recorded or the time is over, or raise why they can't be."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._waiting and not self._is_sending)
+            self._changed.wait_for(lambda: not self._waiting and not self._is_sending, timeout_s)
             self._raise_error()
 
     def _go_direct(self) -> None:

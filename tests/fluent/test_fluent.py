@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -337,6 +338,36 @@ def test_metrics_of_worker_processes_are_recorded(
     for name in ("w0", "w1", "w2"):
         assert len(server.tracking.get_metric_history(run_id, name).items) == 20
     assert len(server.tracking.get_metric_history(run_id, "main").items) == 2
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP"])
+def test_what_was_logged_before_a_kill_is_recorded_in_order(
+    light: Light, server: Served, number: str
+) -> None:
+    run_id = server.new_run()
+    done = light.run(
+        "import flowrun, os, signal\n"
+        "for step in range(5000): flowrun.log_metric('loss', step, step=step)\n"
+        f"os.kill(os.getpid(), signal.{number})\n"
+        "flowrun.log_metric('after', 1)",
+        step_variables(server, run_id),
+    )
+    assert (done.returncode, done.stderr) == (-getattr(signal, number), "")
+    history = server.tracking.get_metric_history(run_id, "loss").items
+    assert [point.step for point in history] == list(range(5000))
+    assert "after" not in server.tracking.get_run(run_id).metrics
+
+
+def test_a_programs_own_way_to_end_is_left_alone(light: Light, server: Served) -> None:
+    run_id = server.new_run()
+    done = light.run(
+        "import flowrun, os, signal\n"
+        "signal.signal(signal.SIGTERM, lambda *_: print('mine'))\n"
+        "flowrun.log_metric('loss', 1)\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n",
+        step_variables(server, run_id),
+    )
+    assert (done.returncode, done.stdout) == (0, "mine\n")
 
 
 def test_outputs_are_lines_that_hold_any_value(light: Light) -> None:
