@@ -117,8 +117,9 @@ class _Reader:
                 self._problems.add(item.mark, problem)
             elif item.text != NO_DEFAULTS:
                 self.channels.append(item.text)
-        if items and not self.channels:
-            # Only where nothing else is wrong: all that is named is `nodefaults`.
+        if items and all(
+            isinstance(each, ScalarNode) and each.text == NO_DEFAULTS for each in items
+        ):
             self._problems.add(node.mark, "channels: names no channel to take packages from")
 
     def _dependencies(self, node: Node) -> None:
