@@ -26,6 +26,11 @@ class Channel:
     source: str
     """Where this machine gets it; may hold credentials."""
 
+    @property
+    def has_credentials(self) -> bool:
+        """Whether its source holds some."""
+        return public_address(self.source) != self.source
+
 
 @dataclass(frozen=True, slots=True)
 class Channels:

@@ -20,7 +20,7 @@ class CondaPackages:
     """The functions of `packages.py`."""
 
     check_specs: Callable[[Iterable[Spec]], None]
-    solve: Callable[[Sequence[Spec], Channels, Machine, IsCancelled], str]
+    solve: Callable[[Sequence[Spec], Channels, Machine, Path, IsCancelled], str]
     install: Callable[[str, Path, Channels, Machine, Path, IsCancelled], None]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +17,12 @@ from urllib.parse import unquote, urlsplit
 
 import rattler
 from rattler.config import Config
-from rattler.exceptions import InvalidMatchSpecError, VirtualPackageOverrideError
+from rattler.exceptions import (
+    DetectVirtualPackageError,
+    InvalidMatchSpecError,
+    SolverError,
+    VirtualPackageOverrideError,
+)
 from rattler.networking import Client
 from rattler.package_cache import PackageCache, ValidationMode
 from rattler.repo_data import RepoDataRecord
@@ -61,15 +67,22 @@ def check_specs(specs: Iterable[Spec]) -> None:
 
 
 def solve(
-    specs: Sequence[Spec], channels: Channels, machine: Machine, is_cancelled: Callable[[], bool]
+    specs: Sequence[Spec],
+    channels: Channels,
+    machine: Machine,
+    scratch: Path,
+    is_cancelled: Callable[[], bool],
 ) -> str:
     """Choose exact packages; return them as the text of a rattler lock file.
+
+    Args:
+        scratch: an existing folder that is not kept.
 
     Raises:
         UnsolvableError: no packages fit all of it. RattlerError: a channel can't be read.
         EnvError: an override is no version, a package has no sha256. CancelledError.
     """
-    records = _awaited(_solved(specs, channels, machine), is_cancelled, "the solve")
+    records = _awaited(_solved(specs, channels, machine, scratch), is_cancelled, "the solve")
     for record in records:
         if record.sha256 is None:
             raise EnvError(
@@ -77,7 +90,7 @@ def solve(
                 "can't be locked.",
                 "Have the channel indexed anew, or take the package from another one.",
             )
-    return _lock_text(records, channels, machine)
+    return _lock_text(records, channels, machine, scratch / "conda.lock")
 
 
 def install(
@@ -93,7 +106,7 @@ def install(
     Args:
         lock: from `solve`.
         prefix: not there yet.
-        scratch: an existing folder; a file in it may be overwritten.
+        scratch: an existing folder that is not kept.
 
     Raises:
         ChangedPackageError: an archive is another one than the lock says.
@@ -104,12 +117,14 @@ def install(
 
 
 async def _solved(
-    specs: Sequence[Spec], channels: Channels, machine: Machine
+    specs: Sequence[Spec], channels: Channels, machine: Machine, scratch: Path
 ) -> list[RepoDataRecord]:
+    # rattler writes the addresses that it asks into its cache.
+    kept = scratch if any(each.has_credentials for each in channels.every) else machine.cache
     gateway = rattler.Gateway(
-        cache_dir=machine.cache / "repodata",
+        cache_dir=kept / "repodata",
         default_config=rattler.SourceConfig(sharded_enabled=not _are_local(channels.every)),
-        client=_client(channels),
+        client=_client(channels, machine),
     )
     platforms = [rattler.Subdir(machine.subdir), rattler.Subdir("noarch")]
     sources = [rattler.Channel(each.source) for each in channels.every]
@@ -124,7 +139,7 @@ async def _solved(
             channel_priority=rattler.ChannelPriority.Strict,
             channel_relations="disabled",
         )
-    except rattler.exceptions.SolverError as error:
+    except SolverError as error:
         there = {}
         for spec in specs:
             found = await gateway.query(sources, platforms, [spec.name], recursive=False)
@@ -160,14 +175,16 @@ def _virtual_packages(overrides: Mapping[str, str]) -> list[GenericVirtualPackag
             setattr(given, attribute, Override.string(overrides[name]))
     try:
         detected = [each.into_generic() for each in rattler.VirtualPackage.detect(given)]
-    except VirtualPackageOverrideError as error:
+    except (DetectVirtualPackageError, VirtualPackageOverrideError) as error:
         said = ", ".join(f"CONDA_OVERRIDE_{name}={value}" for name, value in overrides.items())
         raise EnvError(f"{said}: {error}") from error
     absent = {f"__{name.lower()}" for name, value in overrides.items() if not value}
     return [each for each in detected if each.name.normalized not in absent]
 
 
-def _lock_text(records: Sequence[RepoDataRecord], channels: Channels, machine: Machine) -> str:
+def _lock_text(
+    records: Sequence[RepoDataRecord], channels: Channels, machine: Machine, file: Path
+) -> str:
     """Return a lock of public addresses, the same for the same packages."""
     platform = rattler.LockPlatform(machine.subdir)
     lock = rattler.LockFile([platform])
@@ -176,17 +193,8 @@ def _lock_text(records: Sequence[RepoDataRecord], channels: Channels, machine: M
         public = channels.public(record.url)
         record.url, record.channel = public, _folder(_folder(public))
         lock.add_conda_package(_ENVIRONMENT, platform, record)
-    file = machine.cache / f"{hashlib.sha256(repr(records).encode()).hexdigest()}.lock"
-    return _written(lock, file)
-
-
-def _written(lock: rattler.LockFile, file: Path) -> str:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        lock.to_path(file)
-        return file.read_text(encoding="utf-8")
-    finally:
-        file.unlink(missing_ok=True)
+    lock.to_path(file)
+    return file.read_text(encoding="utf-8")
 
 
 def _records(lock: str, scratch: Path) -> list[RepoDataRecord]:
@@ -222,7 +230,7 @@ async def _installed(
         records,
         prefix,
         package_cache=cache,
-        client=_client(channels),
+        client=_client(channels, machine),
         config=Config.from_toml(_CONFIG),
         show_progress=False,
         execute_link_scripts=False,
@@ -265,12 +273,13 @@ def _awaited(
 
     async def watched() -> Result:
         task = asyncio.ensure_future(work)
-        while not (await asyncio.wait({task}, timeout=_LOOK_EVERY_S))[0]:
-            if is_cancelled():
-                task.cancel()
-                await asyncio.wait({task})
-                raise CancelledError(f"cancelled during {what}")
-        return task.result()
+        while not is_cancelled():
+            done, _ = await asyncio.wait({task}, timeout=_LOOK_EVERY_S)
+            if done:
+                return task.result()
+        task.cancel()
+        await asyncio.wait({task})
+        raise CancelledError(f"cancelled during {what}")
 
     try:
         return asyncio.run(watched())
@@ -280,14 +289,21 @@ def _awaited(
         raise RattlerError(str(error)) from error
 
 
-def _client(channels: Channels) -> Client:
+def _client(channels: Channels, machine: Machine) -> Client:
     """Return what fetches: for remote channels with logins, proxies and certificates.
 
     Local ones must not depend on whether rattler can read a keyring and its files in HOME.
     """
     if _are_local(channels.every):
         return Client()
-    return Client.from_config(Config.from_toml(_CONFIG), user_agent="flowrun")
+    config = _CONFIG
+    if not Path("~").expanduser().is_dir():
+        # rattler fails over a HOME that is none, unless it is told of a file with logins.
+        none = machine.cache / "no-logins.json"
+        none.parent.mkdir(parents=True, exist_ok=True)
+        none.write_text("{}", encoding="utf-8")
+        config += f"authentication-override-file = {json.dumps(str(none))}\n"
+    return Client.from_config(Config.from_toml(config), user_agent="flowrun")
 
 
 def _are_local(channels: Iterable[Channel]) -> bool:

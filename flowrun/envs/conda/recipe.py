@@ -52,7 +52,9 @@ class CondaRecipe:
         specs, env = self._file.specs, f"environment of {self.label}"
         shop.progress(f"resolving {self.label} ({_count(len(specs), 'conda package')})")
         try:
-            conda = conda_packages().solve(specs, self._channels, self._machine, shop.is_cancelled)
+            conda = conda_packages().solve(
+                specs, self._channels, self._machine, shop.folder, shop.is_cancelled
+            )
         except EnvError as error:
             raise explained(error, env, specs, self._channels, shop.log) from error
         pip = self._pip_part(conda, shop, env) if self._inputs.requirements.wanted else ""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
 from tests.envs.conftest import EnvSpace
 from tests.support.conda_channel import CondaChannel
 from tests.support.conda_channels import NAME, shared_channel
+from tests.support.conda_server import ChannelServer, channel_server
 
 
 @pytest.fixture(scope="session")
@@ -33,12 +34,15 @@ def own(space: EnvSpace) -> CondaChannel:
     return CondaChannel(folder / NAME)
 
 
+@pytest.fixture
+def server(own: CondaChannel, space: EnvSpace) -> Iterator[ChannelServer]:
+    """Give the test's own channel over HTTP; names mean folders of the server."""
+    with channel_server(own.folder.parent) as running:
+        space.variables["FLOWRUN_CONDA_CHANNEL_ALIAS"] = running.url()
+        yield running
+
+
 def conda_yaml(*dependencies: str, channel: str = NAME) -> dict[str, str]:
     """Give a project's conda.yaml."""
     lines = [f"channels: [{channel}]", "dependencies:"]
     return {"conda.yaml": "\n".join([*lines, *(f"- {each}" for each in dependencies)]) + "\n"}
-
-
-def archives(channel: CondaChannel) -> list[Path]:
-    """Give the files of a channel's packages."""
-    return sorted(channel.folder.glob("*/*.conda"))
