@@ -51,6 +51,11 @@ class Channels:
         found = (each for name in asked for each in _resolved(name, settings))
         return cls(tuple(dict.fromkeys(found)), settings)
 
+    @property
+    def are_local(self) -> bool:
+        """Whether nothing has to be fetched from anywhere else."""
+        return all(each.source.startswith("file:") for each in self.every)
+
     def named(self, name: str) -> tuple[Channel, ...]:
         """Return what one name means; several, if it is one that stands for several."""
         return tuple(_resolved(name, self.settings))

@@ -17,7 +17,7 @@ IsCancelled = Callable[[], bool]
 
 @dataclass(frozen=True, slots=True)
 class CondaPackages:
-    """The functions of `packages.py`."""
+    """The functions of `solving.py` and `installing.py`."""
 
     check_specs: Callable[[Iterable[Spec]], None]
     solve: Callable[[Sequence[Spec], Channels, Machine, Path, IsCancelled], str]
@@ -31,7 +31,8 @@ def conda_packages() -> CondaPackages:
         EnvError: py-rattler is not installed.
     """
     try:
-        module = import_module("flowrun.envs.conda.packages")
+        solving = import_module("flowrun.envs.conda.solving")
+        installing = import_module("flowrun.envs.conda.installing")
     except ModuleNotFoundError as error:
         if error.name != "rattler":
             raise
@@ -41,4 +42,4 @@ def conda_packages() -> CondaPackages:
             "pip install '.[conda]'). No conda program is needed. --env-manager virtualenv "
             "installs the Python and the pip packages of a conda.yaml without it.",
         ) from error
-    return CondaPackages(module.check_specs, module.solve, module.install)
+    return CondaPackages(solving.check_specs, solving.solve, installing.install)

@@ -131,4 +131,6 @@ def folders(space: EnvSpace) -> list[Path]:
 def build(root: Path, project: Path, variables: dict[str, str]) -> PrefixEnv:
     """Build an environment in a process of its own."""
     store = EnvStore(root, variables=variables, caller_python=Path(sys.executable))
-    return store.ensure(EnvRequest(EnvSpec(EnvKind.IMPLIED), project), None, lambda _: None)
+    env = store.ensure(EnvRequest(EnvSpec(EnvKind.IMPLIED), project), None, lambda _: None)
+    assert isinstance(env, PrefixEnv)
+    return env

@@ -170,6 +170,19 @@ def test_archive_changed_after_the_lock_is_refused(own: CondaChannel, space: Env
     assert again.key != first.key
 
 
+def test_changed_archive_is_refused_also_where_the_package_cache_is_damaged(
+    own: CondaChannel, space: EnvSpace
+) -> None:
+    own.add(LIB)
+    space.write(conda_yaml("demo-lib"))
+    first = space.ensure()
+    (space.root / f"envs/{first.key}.json").unlink()
+    unpacked = space.root / "memos/conda/pkgs/demo-lib-2.0-0"
+    (unpacked / "share/demo-lib/version.txt").write_text("half")
+    damaged(own)
+    assert "is not the package that it should be" in error_of(space)
+
+
 def test_archive_that_is_gone_is_told(own: CondaChannel, space: EnvSpace) -> None:
     own.add(LIB)
     own.path(LIB).unlink()
