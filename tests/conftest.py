@@ -41,6 +41,13 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    """Give a PostgreSQL server to one test, which may stop it."""
+    with postgres_server() as server:
+        yield server
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def store_uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Give the URI of a new store, once on each database."""
