@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib
+import select
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,20 +23,16 @@ from flowrun.errors import StoreError
 from flowrun.tracking.sql.backup import dump_postgres
 from flowrun.tracking.sql.database import REVISION, Connection, Rows, newer_store, unfit_value
 from flowrun.tracking.sql.postgres_errors import connect_error, plain_error
-from flowrun.tracking.sql.postgres_text import translate
+from flowrun.tracking.sql.postgres_text import translate, translate_rows
 from flowrun.tracking.sql.postgres_uri import to_connect, without_password
 
 ALL_WRITERS = 0x666C6F7772756E
 """The advisory lock that each writer shares, and that one without a name keeps to itself."""
 
 _READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-_WRITE = b"BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE; "
-_WRITE_ALL = _WRITE + b"SELECT pg_advisory_xact_lock(%d)" % ALL_WRITERS
-_WRITE_ONE = (
-    _WRITE
-    + b"SELECT pg_advisory_xact_lock_shared(%d); " % ALL_WRITERS
-    + b"SELECT pg_advisory_xact_lock(%d)"
-)
+_WRITE = b"BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE"
+_LOCK_ALL = b"SELECT pg_advisory_xact_lock($1)"
+_LOCK_ONE = b"SELECT pg_advisory_xact_lock_shared($1), pg_advisory_xact_lock($2)"
 _MARK = "flowrun"
 """The comment on Alembic's table, which MLflow's stores have as well, tells whose it is."""
 
@@ -50,6 +47,7 @@ _SKIP_NUMBERS = """
 _SELECT_REVISION = "SELECT version_num FROM alembic_version"
 
 _MAX_IDLE = 16
+_ROWS_AT_ONCE = (100, 10)
 _CONNECT_TIMEOUT_S = 10
 _PREPARED_AFTER = 2
 _MAX_PREPARED = 300
@@ -78,9 +76,21 @@ class PostgresConnection:
         return self.driver.execute(statement.text, statement.in_order(parameters), binary=True)
 
     def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> None:
-        """Run a statement once for each of these; all go to the server in one message."""
-        with self.driver.cursor() as cursor:
-            cursor.executemany(translate(sql).text, parameters)
+        """Run a statement for each of these: as one INSERT for many rows where it can be."""
+        rows = list(parameters)
+        for size in _ROWS_AT_ONCE:
+            while len(rows) >= size and (text := translate_rows(sql, size)) is not None:
+                values = [value for row in rows[:size] for value in row]
+                self.driver.execute(text, values, prepare=True)
+                del rows[:size]
+        for row in rows:
+            self.driver.execute(translate(sql).text, row)
+
+    def is_ended(self) -> bool:
+        """True if the server has closed an idle connection, or said why it will."""
+        waiting = select.poll()
+        waiting.register(self.driver.fileno(), select.POLLIN)
+        return bool(waiting.poll(0))
 
 
 class PostgresDatabase:
@@ -103,8 +113,9 @@ class PostgresDatabase:
     @contextlib.contextmanager
     def write(self, what: str | None = None) -> Iterator[PostgresConnection]:
         """Give a connection whose changes are all kept at the end, or none on any error."""
-        begin = _WRITE_ALL if what is None else _WRITE_ONE % _lock_of(what)
-        with self._transaction(begin) as connection:
+        lock = _LOCK_ALL if what is None else _LOCK_ONE
+        locks = [ALL_WRITERS] if what is None else [ALL_WRITERS, _lock_of(what)]
+        with self._transaction(_WRITE, lock, locks) as connection:
             yield connection
 
     def revision(self) -> str | None:
@@ -135,12 +146,14 @@ class PostgresDatabase:
 
         # By name: it imports Alembic and SQLAlchemy, which an up-to-date store never needs.
         upgrade = importlib.import_module("flowrun.tracking.sql.upgrade")
-        with self._plain_errors():
+        try:
             upgrade.migrate_postgres(
                 connect,
                 f"SELECT pg_advisory_xact_lock({ALL_WRITERS})",
                 f"COMMENT ON TABLE alembic_version IS '{_MARK}'",
             )
+        except psycopg.Error as error:
+            raise plain_error(self.name, error, is_ending=False) from error
 
     def skip_numbers(self, connection: Connection, table: str, column: str, number: int) -> None:
         """Move the sequence of a column on to a number, never back."""
@@ -157,51 +170,40 @@ class PostgresDatabase:
             self._idle.pop().driver.close()
 
     @contextlib.contextmanager
-    def _transaction(self, begin: bytes) -> Iterator[PostgresConnection]:
-        with self._plain_errors():
-            connection = self._begin(begin)
-            try:
-                yield connection
-            except BaseException:
-                self._roll_back(connection)
-                raise
-        with self._plain_errors(is_ending=True):
-            try:
-                connection.driver.execute(b"COMMIT", prepare=False)
-            except BaseException:
-                self._roll_back(connection)
-                raise
-        self._give_back(connection)
-
-    @contextlib.contextmanager
-    def _plain_errors(self, *, is_ending: bool = False) -> Iterator[None]:
+    def _transaction(
+        self, begin: bytes, lock: bytes | None = None, locks: Sequence[int] = ()
+    ) -> Iterator[PostgresConnection]:
+        is_ending = False
         try:
-            yield
+            connection = self._borrow()
+            try:
+                # What nobody waits for an answer of is sent with what comes next: the begin with
+                # the first SELECT, the last INSERTs with the commit.
+                with connection.driver.pipeline():
+                    connection.driver.execute(begin, prepare=False)
+                    if lock is not None:
+                        connection.driver.execute(lock, locks)
+                    yield connection
+                    is_ending = True
+                    connection.driver.execute(b"COMMIT", prepare=False)
+            except BaseException:
+                self._roll_back(connection)
+                raise
+            self._give_back(connection)
         except psycopg.Error as error:
             raise plain_error(self.name, error, is_ending=is_ending) from error
         except (UnicodeEncodeError, OverflowError) as error:
             raise unfit_value(error) from error
 
-    def _begin(self, begin: bytes) -> PostgresConnection:
-        """Begin on an idle connection, or on a new one if the server has ended those meanwhile."""
+    def _borrow(self) -> PostgresConnection:
+        """Give an idle connection that the server has not ended meanwhile, or a new one."""
         while self._idle:
             with contextlib.suppress(IndexError):  # another thread took the last
                 connection = self._idle.pop()
-                try:
-                    connection.driver.execute(begin, prepare=False)
-                except psycopg.OperationalError:
-                    if not connection.driver.closed:
-                        self._roll_back(connection)
-                        raise
-                else:
+                if not connection.is_ended():
                     return connection
-        connection = PostgresConnection(self._connect())
-        try:
-            connection.driver.execute(begin, prepare=False)
-        except BaseException:
-            connection.driver.close()
-            raise
-        return connection
+                connection.driver.close()
+        return PostgresConnection(self._connect())
 
     def _roll_back(self, connection: PostgresConnection) -> None:
         try:

@@ -13,6 +13,9 @@ from typing import Any
 
 _QUOTED_OR_MARK = re.compile(r"'[^']*'|\?|(?<!:):(?P<name>[a-z_]\w*)")
 _LOWER = re.compile(r"lower\((\$\d+)\)")
+_INSERT_ROW = re.compile(
+    r"(?P<insert>\s*INSERT INTO .*? VALUES )(?P<row>\([?, ]+\))(?P<rest>.*)", re.DOTALL
+)
 _LIKE = re.compile(r"\bLIKE (\$\d+|lower\([^()]*\))")
 _REGEXP = re.compile(r"\bREGEXP (?=\$\d)")
 
@@ -58,3 +61,16 @@ def translate(sql: str) -> Statement:
     text = _LIKE.sub(r"LIKE \1 ESCAPE ''", text)
     text = _REGEXP.sub("~ ", text)
     return Statement(text.encode(), tuple(names))
+
+
+@lru_cache(maxsize=256)
+def translate_rows(sql: str, count: int) -> bytes | None:
+    """Give an INSERT of one row as one of many; None if it is no such INSERT.
+
+    One with `DO UPDATE` is none: of two rows with the same key the second must see the first.
+    """
+    parts = _INSERT_ROW.fullmatch(sql)
+    if parts is None or "DO UPDATE" in parts["rest"] or "RETURNING" in parts["rest"]:
+        return None
+    rows = ", ".join([parts["row"]] * count)
+    return translate(parts["insert"] + rows + parts["rest"]).text

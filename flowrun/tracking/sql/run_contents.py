@@ -27,50 +27,47 @@ def read_contents(connection: Connection, run_pks: Sequence[int]) -> RunContents
     """Give everything but the metrics' histories of at most a few hundred runs."""
     contents = RunContents()
     among = f"WHERE run_pk IN ({marks(run_pks)})"
-    for run_pk, key, value in connection.execute(
-        f"SELECT run_pk, key, value FROM params {among}",
-        run_pks,
-    ):
-        contents.params[run_pk][key] = value
-    for run_pk, key, value in connection.execute(
-        f"SELECT run_pk, key, value FROM tags {among}",
-        run_pks,
-    ):
-        contents.tags[run_pk][key] = value
-    for run_pk, key, value, timestamp_ms, step, is_nan in connection.execute(
+    # All are asked for before the first is read: PostgreSQL gets them in one message.
+    params = connection.execute(f"SELECT run_pk, key, value FROM params {among}", run_pks)
+    tags = connection.execute(f"SELECT run_pk, key, value FROM tags {among}", run_pks)
+    metrics = connection.execute(
         f"SELECT run_pk, key, value, timestamp_ms, step, is_nan FROM latest_metrics {among}",
         run_pks,
-    ):
+    )
+    models = connection.execute(
+        f"SELECT run_pk, direction, model_id, step FROM run_models {among} ORDER BY run_pk, step",
+        run_pks,
+    )
+    datasets = connection.execute(
+        "SELECT run_pk, dataset_pk, name, digest, source_type, source,"
+        " dataset_schema, dataset_profile"
+        f" FROM run_datasets JOIN datasets USING (dataset_pk) {among} ORDER BY run_pk, dataset_pk",
+        run_pks,
+    )
+    for run_pk, key, value in params:
+        contents.params[run_pk][key] = value
+    for run_pk, key, value in tags:
+        contents.tags[run_pk][key] = value
+    for run_pk, key, value, timestamp_ms, step, is_nan in metrics:
         number = float("nan") if is_nan else value
         contents.metrics[run_pk][key] = Metric(key, number, timestamp_ms, step)
-    _read_models(connection, run_pks, contents)
-    _read_datasets(connection, run_pks, contents)
-    return contents
-
-
-def _read_models(connection: Connection, run_pks: Sequence[int], contents: RunContents) -> None:
-    for run_pk, direction, model_id, step in connection.execute(
-        "SELECT run_pk, direction, model_id, step FROM run_models"
-        f" WHERE run_pk IN ({marks(run_pks)}) ORDER BY run_pk, step",
-        run_pks,
-    ):
+    for run_pk, direction, model_id, step in models:
         if direction == "input":
             contents.model_inputs[run_pk].append(ModelInput(model_id))
         else:
             contents.model_outputs[run_pk].append(ModelOutput(model_id, step))
+    stored = datasets.fetchall()
+    dataset_tags = _dataset_tags(connection, run_pks) if stored else {}
+    for run_pk, dataset_pk, *columns in stored:
+        given = DatasetInput(Dataset(*columns), dataset_tags.get((run_pk, dataset_pk), {}))
+        contents.datasets[run_pk].append(given)
+    return contents
 
 
-def _read_datasets(connection: Connection, run_pks: Sequence[int], contents: RunContents) -> None:
-    rows = connection.execute(
-        "SELECT run_pk, dataset_pk, name, digest, source_type, source,"
-        " dataset_schema, dataset_profile"
-        " FROM run_datasets JOIN datasets USING (dataset_pk)"
-        f" WHERE run_pk IN ({marks(run_pks)})"
-        " ORDER BY run_pk, dataset_pk",
-        run_pks,
-    ).fetchall()
-    if not rows:
-        return
+def _dataset_tags(
+    connection: Connection, run_pks: Sequence[int]
+) -> dict[tuple[int, int], dict[str, str]]:
+    """Give the tags of runs' datasets, by run and dataset."""
     tags: defaultdict[tuple[int, int], dict[str, str]] = defaultdict(dict)
     for run_pk, dataset_pk, key, value in connection.execute(
         "SELECT run_pk, dataset_pk, key, value FROM run_dataset_tags"
@@ -78,6 +75,4 @@ def _read_datasets(connection: Connection, run_pks: Sequence[int], contents: Run
         run_pks,
     ):
         tags[run_pk, dataset_pk][key] = value
-    for run_pk, dataset_pk, *columns in rows:
-        given = DatasetInput(Dataset(*columns), tags.get((run_pk, dataset_pk), {}))
-        contents.datasets[run_pk].append(given)
+    return tags

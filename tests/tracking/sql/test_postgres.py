@@ -167,6 +167,21 @@ def test_what_no_database_keeps_is_a_bad_value(
         call(store)
 
 
+@pytest.mark.parametrize("count", [1, 9, 10, 99, 100, 237])
+def test_each_row_of_many_is_kept_once(database: PostgresDatabase, count: int) -> None:
+    rows = [(f"name {number}", 2**40 + number) for number in range(count)]
+    insert = """
+        INSERT INTO experiments
+            (name, last_update_time_ms, creation_time_ms, artifact_location, lifecycle_stage)
+        VALUES (?, ?, ?, ?, ?)
+    """
+    with database.write() as connection:
+        connection.executemany(insert, [(*row, 0, "", "") for row in rows])
+    with database.read() as connection:
+        found = connection.execute("SELECT name, last_update_time_ms FROM experiments").fetchall()
+    assert sorted(found) == sorted(rows)
+
+
 # Who waits for whom
 
 
@@ -182,8 +197,10 @@ def test_other_writers_wait_until_the_commit(
     uri: str, first: str | None, second: str | None
 ) -> None:
     holder, waiter = open_postgres(uri), open_postgres(uri, lock_timeout_s=0.05)
-    with holder.write(first), pytest.raises(StoreError) as error, waiter.write(second):
-        pass
+    with holder.write(first) as connection:
+        connection.execute("SELECT 1").fetchone()
+        with pytest.raises(StoreError) as error, waiter.write(second):
+            pass
     assert error.value.message == f"store {uri}: another client keeps it locked"
     with waiter.write(second) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)

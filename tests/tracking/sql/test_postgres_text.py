@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flowrun.tracking.sql.postgres_text import translate
+from flowrun.tracking.sql.postgres_text import translate, translate_rows
 
 TEXTS = {
     "marks": ("a = ? AND b IN (?, ?)", "a = $1 AND b IN ($2, $3)"),
@@ -31,3 +31,24 @@ def test_marks_become_numbers(text: str, expected: str) -> None:
 def test_named_values_are_put_in_order() -> None:
     statement = translate("SELECT :b, :a, :b")
     assert statement.in_order({"a": 1, "b": 2, "unused": 3}) == [2, 1]
+
+
+INSERTS = {
+    "ON CONFLICT DO NOTHING": (
+        "\n INSERT INTO t (a, b)\n VALUES (?, ?) ON CONFLICT DO NOTHING",
+        "\n INSERT INTO t (a, b)\n VALUES ($1, $2), ($3, $4) ON CONFLICT DO NOTHING",
+    ),
+    "plain": ("INSERT INTO t VALUES (?)", "INSERT INTO t VALUES ($1), ($2)"),
+    "an update, where two rows of one key may meet": (
+        "INSERT INTO t (a) VALUES (?) ON CONFLICT (a) DO UPDATE SET b = excluded.b",
+        None,
+    ),
+    "rows are given back": ("INSERT INTO t VALUES (?) RETURNING a", None),
+    "no insert": ("DELETE FROM t WHERE a IN (?)", None),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), INSERTS.values(), ids=INSERTS)
+def test_an_insert_of_one_row_becomes_one_of_many(text: str, expected: str | None) -> None:
+    translated = translate_rows(text, 2)
+    assert (translated and translated.decode()) == expected
