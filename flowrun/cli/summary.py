@@ -27,19 +27,27 @@ def print_summary(outcome: RunOutcome, settings: Settings, *, as_json: bool) -> 
     if len(ended) > 1:
         print_rows(("step", "status", "time", "result"), _rows(ended), as_json=False)
         typer.echo("")
+    flag = _flag(settings)
     words = {RunStatus.FINISHED: "finished", RunStatus.KILLED: "was cancelled"}
     typer.echo(
         f"run {outcome.run_id} {words.get(outcome.status, 'FAILED')} "
         f"in {duration_text(outcome.duration_ms)}"
     )
     if outcome.run_id:
-        typer.echo(f"  all about it   flowrun runs show {outcome.run_id}")
+        typer.echo(f"  all about it   flowrun runs show {outcome.run_id}{flag}")
     for step in ended:
         if step.status == "failed" and not step.is_tolerated and step.run_id:
-            typer.echo(f"  what it said   flowrun runs logs {step.run_id}   ({step.step_id})")
+            typer.echo(f"  what it said   flowrun runs logs {step.run_id}{flag}   ({step.step_id})")
     for version in outcome.versions:
-        typer.echo(f"  model          flowrun models show {version}")
+        typer.echo(f"  model          flowrun models show {version}{flag}")
     typer.echo(f"  kept in        {_place(settings)}")
+
+
+def _flag(settings: Settings) -> str:
+    """Give the flag that the commands shown need, if the variables don't say the same."""
+    names = ("FLOWRUN_TRACKING_URI", "MLFLOW_TRACKING_URI")
+    known = {settings.variables.get(name) for name in names}
+    return "" if settings.tracking_uri in {None, *known} else f" --tracking-uri {_place(settings)}"
 
 
 def _place(settings: Settings) -> str:

@@ -15,6 +15,7 @@ from flowrun.models.uri import LoggedModelUri, RunUri, parse_model_uri
 from flowrun.plan.expressions import StepResult
 from flowrun.plan.plan import SelectAction
 from flowrun.registry.entities import ModelVersion, Stage
+from flowrun.registry.noted import note_version
 from flowrun.spec.project import Promote, Register, Value
 from flowrun.tracking.entities import Run
 
@@ -82,6 +83,8 @@ def register_model(
         tags=tags,
         user_id=services.user,
     )
+    if model_id is not None:
+        note_version(services.tracking, model_id, version)
     if action.alias is not None:
         services.registry.set_alias(
             name,

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
-
-from flowrun.registry.entities import ModelVersion, parse_stage
+from flowrun.registry.entities import parse_stage
+from flowrun.registry.noted import note_version
 from flowrun.registry.wire import model_version_json
 from flowrun.server.api_runs import limited
 from flowrun.server.messages import Call, Permission, Route
 from flowrun.server.model_sources import check_source
 from flowrun.tracking.fields import Fields, JsonObject
-from flowrun.tracking.store import LoggedModelStore
 from flowrun.tracking.wire import compact
 
 _MAX_SEARCH_RESULTS = 200_000
-_VERSIONS_TAG = "mlflow.modelVersions"
 _PROMPT_TAG = "mlflow.prompt.is_prompt"
 
 
@@ -40,7 +37,7 @@ def create_model_version(call: Call) -> JsonObject:
         user_id=call.user or fields.text_or_none("user_id") or None,
     )
     if version.model_id:
-        _note_version(stores.tracking, version.model_id, version)
+        note_version(stores.tracking, version.model_id, version)
     return {"model_version": model_version_json(version)}
 
 
@@ -119,15 +116,6 @@ def delete_model_version_tag(call: Call) -> JsonObject:
 
 def _version_of(fields: Fields) -> tuple[str, str]:
     return fields.text("name"), fields.text("version")
-
-
-def _note_version(store: LoggedModelStore, model_id: str, version: ModelVersion) -> None:
-    """Write on the logged model which versions were made of it, as MLflow's clients read it."""
-    noted = json.loads(store.get_logged_model(model_id).tags.get(_VERSIONS_TAG, "[]"))
-    # MLflow writes the number as a number here, though it is a text everywhere else.
-    entry = {"name": version.name, "version": int(version.version)}
-    if entry not in noted:
-        store.set_logged_model_tags(model_id, {_VERSIONS_TAG: json.dumps([*noted, entry])})
 
 
 _AT = "/api/2.0/mlflow/model-versions"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from flowrun.stores import open_stores
 from tests.e2e.projects import MODEL_PIPELINE, ONE_STEP, PIPELINE
 from tests.support.genuine import Genuine
 from tests.support.serving import TOKEN, Served, serving
@@ -105,6 +106,7 @@ def test_models_are_registered_promoted_and_remembered(either: Space) -> None:
     assert version["metrics"] == {"rmse": 0.5}
     assert version["tags"]["flowrun.model.sha256"]
     assert either.flowrun("models", "show", "demo/3").out.count("mlflow-artifacts:/") == 1
+    assert sorted(_versions_noted(either)) == [("demo", 1), ("demo", 2), ("demo", 3)]
 
 
 def test_a_failed_step_is_recorded(either: Space) -> None:
@@ -223,7 +225,9 @@ def test_a_password_in_the_address_is_never_shown(served: Served, space: Space) 
     done = space.flowrun("run", "p", "--tracking-uri", uri, *LOCAL)
     shown = space.flowrun("runs", "list", "--json", "--tracking-uri", uri)
     assert TOKEN not in done.text + shown.text
-    assert [run["status"] for run in shown.json()] == ["FINISHED"]
+    [run] = shown.json()
+    assert run["status"] == "FINISHED"
+    assert f"flowrun runs show {run['run_id']} --tracking-uri {served.url}\n" in done.out
 
 
 def test_a_run_on_the_embedded_store_loads_nothing_for_servers(space: Space) -> None:
@@ -243,6 +247,15 @@ def test_a_run_on_the_embedded_store_loads_nothing_for_servers(space: Space) -> 
         check=True,
     )
     assert done.stdout == "FINISHED []\n"
+
+
+def _versions_noted(space: Space) -> list[tuple[str, int]]:
+    """Give what the logged models say about the versions that were made of them."""
+    uri = space.variables.get("FLOWRUN_TRACKING_URI") or space.variables["MLFLOW_TRACKING_URI"]
+    with open_stores(uri, "", variables=space.variables) as stores:
+        models = stores.tracking.search_logged_models(["0"]).items
+    noted = [made for model in models for made in json.loads(model.tags["mlflow.modelVersions"])]
+    return [(made["name"], made["version"]) for made in noted]
 
 
 def _started(space: Space) -> subprocess.Popen[str]:
