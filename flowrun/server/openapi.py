@@ -30,6 +30,7 @@ _MEANINGS = {
     403: "The Host or Origin header, or what was asked for, is not allowed.",
     404: "There is no such thing.",
     501: "This server does not offer it.",
+    503: "The store's database restarts; try again.",
     507: "The store can't be read or written now.",
 }
 _FILES = {206: "A part of the file.", 416: "The file has no such part."}

@@ -67,18 +67,21 @@ _SOON = (b"retry-after", b"1")
 
 def problem_response(error: FlowrunError) -> Response:
     """Give the answer for an error raised on purpose."""
-    for kind in type(error).__mro__:
-        if kind in PROBLEMS:
-            code, status = PROBLEMS[kind]
-            break
-    else:
-        code, status = "INVALID_PARAMETER_VALUE", 400
+    code, status = problem_of(error)
     extra = []
     if status == 401:
         extra.append((b"www-authenticate", b'Basic realm="flowrun"'))
     if status == 503:
         extra.append(_SOON)
     return json_response({"error_code": code, "message": str(error)}, status, extra)
+
+
+def problem_of(error: FlowrunError) -> tuple[str, int]:
+    """Give MLflow's error code and the HTTP status of an error raised on purpose."""
+    for kind in type(error).__mro__:
+        if kind in PROBLEMS:
+            return PROBLEMS[kind]
+    return "INVALID_PARAMETER_VALUE", 400
 
 
 def bug_response() -> Response:

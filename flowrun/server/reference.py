@@ -29,8 +29,8 @@ for programs, in OpenAPI's form: `/api/flowrun/1.0/openapi.json`. Which clients 
 
 A failure is answered with `{"error_code": ..., "message": ...}` and 400, 401 (token), 403 (Host or
 Origin, or outside the server's own artifacts), 404, 501 (not offered) or 507 (the store can't be
-read or written). MLflow's clients repeat 5xx for minutes, so nothing that will fail again is one of
-those they repeat; 500 is a bug.
+read or written). MLflow's clients repeat 500, 502, 503 and 504 for minutes, so nothing that will
+fail again is one of these: 503 is a database that restarts, 500 a bug.
 
 Permissions: `public` needs nothing; `read` and `write` need the token, where the server has one.
 """

@@ -21,6 +21,7 @@ POSTS_THAT_ONLY_READ = {
     "traces/batchGetInfos",
     "traces/calculate-filter-correlation",
     "traces/search",
+    "/graphql",
     "experiments/search",
     "experiments/search-datasets",
     "artifacts/presigned-download-url",
@@ -99,7 +100,7 @@ def test_a_wrong_method_is_refused(server: Served) -> None:
     ("method", "path", "area"),
     [
         ("POST", "/api/3.0/mlflow/traces/metrics", "statistics of traces"),
-        ("POST", "/graphql", "jobs of MLflow's user interface"),
+        ("GET", "/graphql", "jobs of MLflow's user interface"),
     ],
 )
 def test_what_is_not_offered_is_refused_in_words(
