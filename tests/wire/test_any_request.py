@@ -141,8 +141,8 @@ def test_any_request_is_answered_as_declared(
         response = case.call(base_url=server.url, headers=headers)
         assert response.status_code in declared, (case.as_curl_command(), response.text)
         if response.status_code >= 400 and response.status_code != 416:
-            told = {"errors"} if path == "/graphql" else {"error_code", "message"}
-            assert told <= response.json().keys()
+            told = response.json().keys()
+            assert {"error_code", "message"} <= told or (path == "/graphql" and "errors" in told)
 
     EXAMPLES(given(found.as_strategy(GenerationMode.POSITIVE))(answered_as_declared))()
     if found.definition.raw["parameters"] or "requestBody" in found.definition.raw:
