@@ -97,7 +97,15 @@ class TraceInfoContract:
 
     def test_where_the_spans_are_is_not_the_callers_to_say(self, store: TraceStore) -> None:
         tag = {"mlflow.trace.spansLocation": "TRACKING_STORE"}
-        assert "mlflow.trace.spansLocation" not in store.record_trace(info(1, tags=tag)).tags
+        recorded = store.record_trace(info(1, tags=tag))
+        ended = store.end_trace(trace_id(1), 1, TraceState.OK, metadata={}, tags=tag)
+        for each in (recorded, ended):
+            assert "mlflow.trace.spansLocation" not in each.tags
+        with pytest.raises(InvalidValueError, match="is immutable and cannot be set"):
+            store.set_trace_tag(trace_id(1), "mlflow.trace.spansLocation", "TRACKING_STORE")
+        log(store, span(1))
+        with pytest.raises(InvalidValueError, match="is immutable and cannot be deleted"):
+            store.delete_trace_tag(trace_id(1), "mlflow.trace.spansLocation")
 
     def test_a_trace_needs_an_active_experiment(
         self, store: TraceStore, tracking: TrackingStore

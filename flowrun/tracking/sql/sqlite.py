@@ -17,7 +17,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from flowrun.errors import StoreError
-from flowrun.tracking.safe_regex import regex_matches
 from flowrun.tracking.sql.database import REVISION, Connection, Durability, unfit_value
 from flowrun.tracking.sql.sqlite_joined import JoinedWriter
 
@@ -27,6 +26,7 @@ APPLICATION_ID = 0x666C6F77
 Source: https://www.sqlite.org/pragma.html#pragma_application_id
 """
 
+_REGEX = "flowrun.tracking.safe_regex"
 _SCHEMA = Path(__file__).with_name("schema.sql")
 
 _PLAIN_WORDS = {
@@ -265,8 +265,14 @@ def _connect(path: Path, busy_timeout_s: float, durability: Durability) -> sqlit
     connection.execute("PRAGMA cache_size = -12000")
     # MLflow's LIKE tells upper from lower case, SQLite's own does not.
     connection.execute("PRAGMA case_sensitive_like = ON")
-    connection.create_function("regexp", 2, regex_matches, deterministic=True)
+    connection.create_function("regexp", 2, _matches, deterministic=True)
     return connection
+
+
+def _matches(pattern: str, text: str | None) -> bool | None:
+    # By name: only searches for traces have patterns.
+    matches: bool | None = importlib.import_module(_REGEX).regex_matches(pattern, text)
+    return matches
 
 
 @contextlib.contextmanager

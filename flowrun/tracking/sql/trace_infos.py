@@ -93,8 +93,7 @@ class SqlTraceInfos(TracePart):
                     "response_preview": info.response_preview,
                 },
             ).fetchone()
-            # Where the spans are is for the store to say: it knows which it has.
-            tags = {key: value for key, value in info.tags.items() if key != SPANS_LOCATION_TAG}
+            tags = _of_callers(info.tags)
             tags[ARTIFACT_LOCATION_TAG] = artifact_location(experiment, info.trace_id)
             set_tags(connection, trace_pk, tags)
             set_metadata(connection, trace_pk, info.metadata)
@@ -141,7 +140,7 @@ class SqlTraceInfos(TracePart):
                     "status": state,
                 },
             )
-            set_tags(connection, trace.trace_pk, tags)
+            set_tags(connection, trace.trace_pk, _of_callers(tags))
             set_metadata(connection, trace.trace_pk, metadata)
             return read_info(connection, trace_id)
 
@@ -220,11 +219,13 @@ class SqlTraceInfos(TracePart):
     def set_trace_tag(self, trace_id: str, key: str, value: str) -> None:
         """Set or replace a tag."""
         value = checks.check_trace_tag(key, value)
+        _check_is_of_callers(key, "set")
         with self._database.write(trace_id) as connection:
             set_tags(connection, find_trace(connection, trace_id).trace_pk, {key: value})
 
     def delete_trace_tag(self, trace_id: str, key: str) -> None:
         """Remove a tag; NotFoundError if the trace has none of this key."""
+        _check_is_of_callers(key, "deleted")
         with self._database.write(trace_id) as connection:
             where = {"pk": find_trace(connection, trace_id).trace_pk, "key": key}
             if connection.execute(_DELETE_TAG, where).fetchone() is None:
@@ -250,6 +251,16 @@ class SqlTraceInfos(TracePart):
             trace_pk = find_trace(connection, trace_id).trace_pk
             rows = [(trace_pk, prompt.name, prompt.version) for prompt in prompts]
             connection.executemany(_LINK_PROMPT, rows)
+
+
+def _of_callers(tags: Mapping[str, str]) -> dict[str, str]:
+    """Leave out where the spans are: that is for the store to say, which knows what it has."""
+    return {key: value for key, value in tags.items() if key != SPANS_LOCATION_TAG}
+
+
+def _check_is_of_callers(key: str, what: str) -> None:
+    if key == SPANS_LOCATION_TAG:
+        raise InvalidValueError(f"Tag '{key}' is immutable and cannot be {what} on a trace.")
 
 
 def experiment_numbers(experiment_ids: Sequence[str] | None) -> list[int] | None:

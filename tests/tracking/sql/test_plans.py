@@ -10,6 +10,7 @@ import pytest
 from flowrun.tracking.entities import ViewType
 from flowrun.tracking.sql.search import runs_query
 from flowrun.tracking.sql.sqlite import SqliteDatabase, open_sqlite
+from flowrun.tracking.sql.trace_search import traces_query
 
 
 @pytest.fixture
@@ -47,3 +48,43 @@ def plan(database: SqliteDatabase, filter_text: str, order_by: list[str]) -> lis
     with database.read() as connection:
         rows = connection.execute(f"EXPLAIN QUERY PLAN {query.text} LIMIT 100", query.values)
         return [detail for *_, detail in rows]
+
+
+@pytest.mark.parametrize(
+    ("filter_text", "first"),
+    {
+        "newest": ("", "SEARCH traces USING INDEX traces_by_time"),
+        "state": ("status = 'ERROR'", "SEARCH traces USING INDEX traces_by_status"),
+        "session": (
+            f"metadata.`mlflow.trace.session` = '{'0' * 32}'",
+            "SEARCH traces USING INTEGER PRIMARY KEY",
+        ),
+        "run": (f"run_id = '{'0' * 32}'", "SEARCH traces USING INTEGER PRIMARY KEY"),
+    }.values(),
+)
+def test_search_for_traces_starts_from_its_index(
+    database: SqliteDatabase, filter_text: str, first: str
+) -> None:
+    query = traces_query([0], filter_text, [])
+    with database.read() as connection:
+        rows = connection.execute(f"EXPLAIN QUERY PLAN {query.text} LIMIT 100", query.values)
+        steps = [detail for *_, detail in rows]
+    assert steps[0].startswith(first), steps
+
+
+@pytest.mark.parametrize(
+    ("filter_text", "index"),
+    [
+        ("tags.color = 'red'", "COVERING INDEX trace_tags_by_value"),
+        ("span.type = 'LLM'", "COVERING INDEX spans_by_type"),
+        ("feedback.good IS NOT NULL", "INDEX assessments_by_name"),
+        ("prompt = 'p/1'", "INDEX trace_prompts_by_name"),
+    ],
+)
+def test_what_belongs_to_traces_is_looked_up(
+    database: SqliteDatabase, filter_text: str, index: str
+) -> None:
+    query = traces_query([0], filter_text, [])
+    with database.read() as connection:
+        rows = connection.execute(f"EXPLAIN QUERY PLAN {query.text} LIMIT 100", query.values)
+        assert any(index in detail for *_, detail in rows)
