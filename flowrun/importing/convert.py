@@ -10,6 +10,7 @@ from flowrun.errors import InvalidValueError
 from flowrun.importing.source import FoundRegisteredModel
 from flowrun.models.uri import LoggedModelUri, parse_model_uri
 from flowrun.registry.entities import ModelVersion, RegisteredModel, VersionStatus, parse_stage
+from flowrun.tracking import limits
 from flowrun.tracking.entities import LifecycleStage, ModelStatus, RunStatus
 
 _RUN_STATUS_NUMBERS = {
@@ -44,13 +45,14 @@ def text_or_none(value: object) -> str | None:
 
 
 def number(value: object) -> int:
-    """Give a whole number; nothing is 0."""
-    try:
+    """Give a whole number of at most 64 bits; nothing is 0."""
+    found: int | None = None
+    with suppress(ValueError, OverflowError):
         if value is None or isinstance(value, int | str | float):
-            return int(value or 0)
-    except (ValueError, OverflowError):
-        pass
-    raise InvalidValueError(f"{value!r} is no whole number")
+            found = int(value or 0)
+    if found is None or abs(found) > limits.MAX_INTEGER:
+        raise InvalidValueError(f"{value!r} is no whole number of 64 bits")
+    return found
 
 
 def decimal(value: object) -> float:

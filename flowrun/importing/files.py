@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 
 from flowrun.errors import InvalidValueError
+from flowrun.importing.convert import number
 from flowrun.tracking.entities import Metric
 from flowrun.tracking.sql.run_data import stored_value
 
@@ -103,15 +104,15 @@ def read_points(
     """
     make = point or run_point
     seen: set[tuple[object, ...]] = set()
-    for number, line in enumerate(read_value(path).splitlines(), start=1):
+    for count, line in enumerate(read_value(path).splitlines(), start=1):
         fields = line.split(" ")
         try:
             if len(fields) < _MIN_FIELDS:
                 raise ValueError(f"{len(fields)} fields")
             metric = make(key, fields)
-        except (ValueError, IndexError):
+        except (ValueError, InvalidValueError):
             raise InvalidValueError(
-                f"{path}:{number}: {line[:80]!r} is no point of a metric: "
+                f"{path}:{count}: {line[:80]!r} is no point of a metric: "
                 "time, value and step are expected"
             ) from None
         # As it will be kept: there a nan equals a nan, and an infinite value is the largest number.
@@ -123,8 +124,8 @@ def read_points(
 
 def run_point(key: str, fields: list[str]) -> Metric:
     """Give the point of a run: `time value [step [dataset digest]]`."""
-    step = int(fields[_STEP_FIELD]) if len(fields) > _STEP_FIELD else 0
-    return Metric(key, float(fields[1]), int(fields[0]), step)
+    step = number(fields[_STEP_FIELD]) if len(fields) > _STEP_FIELD else 0
+    return Metric(key, float(fields[1]), number(fields[0]), step)
 
 
 def model_point(key: str, fields: list[str]) -> Metric:
@@ -134,8 +135,8 @@ def model_point(key: str, fields: list[str]) -> Metric:
     return Metric(
         key,
         float(value),
-        int(time),
-        int(step),
+        number(time),
+        number(step),
         run_id=run_id,
         dataset_name=name,
         dataset_digest=digest,

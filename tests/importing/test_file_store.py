@@ -97,6 +97,17 @@ DAMAGE: dict[str, tuple[str, str, str]] = {
         "metrics/loss:2: '1700000000201 half' is no point of a metric: "
         "time, value and step are expected",
     ),
+    "metric line with a time of more than 64 bits": (
+        "metrics/loss",
+        "99999999999999999999 0.5 0",
+        "metrics/loss:1: '99999999999999999999 0.5 0' is no point of a metric",
+    ),
+    "time of more than 64 bits": (
+        "meta.yaml",
+        "start_time: 99999999999999999999\n",
+        "99999999999999999999 is no whole number of 64 bits",
+    ),
+    "half a character": ("meta.yaml", 'run_name: "\\ud800"\n', "meta.yaml:1: not YAML"),
     "meta.yaml cut off": ("meta.yaml", "run_id: 'aaa", "meta.yaml:1: not YAML:"),
     "meta.yaml empty": ("meta.yaml", "", "meta.yaml: a mapping is expected, not nothing"),
     "meta.yaml with aliases": ("meta.yaml", "a: &x [1]\nb: *x\n", "YAML aliases are not allowed"),
@@ -117,6 +128,14 @@ def test_a_run_that_cannot_be_read_is_named_and_left_out_whole(space: Space, nam
     done = import_store(space, code=1)
     assert message in done.err
     assert f"{folder}/7/{RUN}" in done.err
+    assert list(runs_of(space)) == [OTHER_RUN]
+
+
+def test_a_value_that_no_store_keeps_leaves_its_run_out(space: Space) -> None:
+    folder = write_store(space.path / "mlruns")
+    write(folder / "7" / RUN, {"params/alpha": "1\0 2"})
+    done = import_store(space, code=1)
+    assert f"run {RUN}: '1\\x00 2' holds a NUL character, which no store keeps" in done.err
     assert list(runs_of(space)) == [OTHER_RUN]
 
 

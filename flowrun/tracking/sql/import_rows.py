@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from flowrun.errors import InvalidValueError
 from flowrun.tracking.entities import LifecycleStage, LoggedModel, Metric, Run, RunInfo
 from flowrun.tracking.sql.database import Connection
 from flowrun.tracking.sql.run_data import (
@@ -52,6 +53,8 @@ class FullRun:
 def add_run(connection: Connection, full: FullRun) -> None:
     """Add a run with everything in it; nothing happens if it is there already."""
     run = full.run
+    _check_texts((run.info.run_name, run.info.user_id))
+    _check_texts((*run.params.keys(), *run.params.values(), *run.tags.keys(), *run.tags.values()))
     row = connection.execute(_INSERT_RUN, _run_values(run.info)).fetchone()
     if row is None:
         return
@@ -71,6 +74,17 @@ def add_run(connection: Connection, full: FullRun) -> None:
     models = [(run_pk, "input", each.model_id, 0) for each in run.model_inputs]
     models += [(run_pk, "output", each.model_id, each.step) for each in run.model_outputs]
     connection.executemany(INSERT_RUN_MODEL, models)
+
+
+def _check_texts(texts: Iterable[str]) -> None:
+    """Refuse what no store keeps, before a statement fails and takes the transaction with it."""
+    for text in texts:
+        if "\0" in text:
+            raise InvalidValueError(f"{text[:80]!r} holds a NUL character, which no store keeps")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise InvalidValueError(f"{text[:80]!r} holds half a character") from None
 
 
 def _metric_rows(
