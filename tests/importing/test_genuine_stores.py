@@ -70,7 +70,7 @@ def mlflow_server(folder: Path, *words: str) -> Iterator[str]:
             start_new_session=True,
         )
         try:
-            until(lambda: answers(url), timeout_s=120, what="MLflow's server is ready")
+            until(lambda: answers(url), timeout_s=240, what="MLflow's server is ready")
             yield url
         finally:
             os.killpg(server.pid, signal.SIGKILL)
