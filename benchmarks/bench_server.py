@@ -24,7 +24,7 @@ from pathlib import Path
 
 from benchmarks import raw_http, server_stores, stopwatch
 from benchmarks.lab import FLOWRUN, PEERS, Lab, Options, Tool, open_lab
-from benchmarks.report import Target, duration, print_machine, print_table, print_targets
+from benchmarks.report import Target, duration, print_table, print_targets
 
 MLFLOW = "mlflow"
 CLIENTS = (1, 8)
@@ -77,7 +77,6 @@ def main() -> None:
         tools = {name: tool for name, tool in lab.tools.items() if given.only in {None, name}}
         versions = ", ".join(f"{tool.name} {tool.version}" for tool in tools.values())
         print(f"## Servers\n\n{versions}.\n")
-        print_machine()
         flags = ["--durability", given.durability] if given.durability else []
         figures = {name: measure(lab, tool, flags, scale) for name, tool in tools.items()}
         print_durability(lab, given.durability or "normal")
