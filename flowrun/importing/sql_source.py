@@ -22,6 +22,7 @@ from flowrun.importing.convert import (
 from flowrun.importing.places import ArtifactPlaces
 from flowrun.importing.source import FoundModel, FoundRegisteredModel
 from flowrun.importing.sql_reader import Reader, Row, check_schema, unknown_parts
+from flowrun.importing.sql_tables import DEFAULT_WORKSPACE, Tables
 from flowrun.tracking.artifacts import Artifacts
 from flowrun.tracking.entities import (
     Dataset,
@@ -35,9 +36,7 @@ from flowrun.tracking.entities import (
     RunInfo,
 )
 from flowrun.tracking.sql.import_rows import FullRun
-from flowrun.tracking.sql.part import chunks, marks
-
-_DEFAULT_WORKSPACE = "default"
+from flowrun.tracking.sql.part import chunks
 
 
 class SqlSource:
@@ -65,15 +64,15 @@ class SqlSource:
         self._reader = reader
         self._places = places
         self._on_problem = on_problem
-        self._tables = check_schema(reader, uri)
+        self._tables = Tables(reader, check_schema(reader, uri))
 
     def notes(self) -> Sequence[str]:
         """Tell what it holds that is not imported."""
-        notes = unknown_parts(self._reader, self._tables)
+        notes = unknown_parts(self._reader, self._tables.columns)
         for table in ("experiments", "registered_models"):
-            if "workspace" in self._tables.get(table, ()):
+            if "workspace" in self._tables.columns.get(table, ()):
                 statement = f"SELECT COUNT(*) FROM {table} WHERE workspace != ?"  # noqa: S608
-                ((count,),) = self._reader.rows(statement, [_DEFAULT_WORKSPACE])
+                ((count,),) = self._reader.rows(statement, [DEFAULT_WORKSPACE])
                 if count:
                     what = table.replace("_", " ")
                     notes.append(f"{count} {what} of other workspaces are not imported")
@@ -81,7 +80,7 @@ class SqlSource:
 
     def experiments(self) -> Sequence[Experiment]:
         """Give all experiments of the default workspace."""
-        tags = self._pairs("experiment_tags", "experiment_id", "key", "value")
+        tags = self._tables.pairs("experiment_tags", "experiment_id", "key", "value")
         columns = (
             *("experiment_id", "name", "artifact_location", "lifecycle_stage"),
             *("creation_time", "last_update_time"),
@@ -96,12 +95,12 @@ class SqlSource:
                 last_update_time_ms=time_ms(row[5]),
                 tags=tags.get(row[0], {}),
             )
-            for row in self._select("experiments", columns, order="experiment_id")
+            for row in self._tables.select("experiments", columns, order="experiment_id")
         ]
 
     def run_roots(self, experiment_id: str) -> Mapping[str, str]:
         """Give the ids of an experiment's runs, with their artifact URIs."""
-        rows = self._select(
+        rows = self._tables.select(
             "runs", ("run_uuid", "artifact_uri"), ("experiment_id", [int(experiment_id)]),
             order="start_time, run_uuid",
         )  # fmt: skip
@@ -120,11 +119,13 @@ class SqlSource:
             "lifecycle_stage",
         )
         where = ("experiment_id", [int(experiment_id)])
-        rows = list(self._select("logged_models", columns, where, order="model_id"))
+        rows = list(self._tables.select("logged_models", columns, where, order="model_id"))
         for part in chunks(rows, 100):
             ids = [row[0] for row in part]
-            params = self._pairs("logged_model_params", "model_id", "param_key", "param_value", ids)
-            tags = self._pairs("logged_model_tags", "model_id", "tag_key", "tag_value", ids)
+            params = self._tables.pairs(
+                "logged_model_params", "model_id", "param_key", "param_value", ids
+            )
+            tags = self._tables.pairs("logged_model_tags", "model_id", "tag_key", "tag_value", ids)
             metrics = self._model_metrics(ids)
             for row in part:
                 model = LoggedModel(
@@ -146,7 +147,7 @@ class SqlSource:
     def registered_models(self) -> Iterator[FoundRegisteredModel]:
         """Give all registered models of the default workspace."""
         columns = ("name", "creation_time", "last_updated_time", "description")
-        for row in list(self._select("registered_models", columns, order="name")):
+        for row in list(self._tables.select("registered_models", columns, order="name")):
             try:
                 yield self._registered_model(row)
             except InvalidValueError as error:
@@ -165,11 +166,11 @@ class SqlSource:
             *("run_uuid", "name", "user_id", "status", "start_time", "end_time"),
             *("artifact_uri", "lifecycle_stage"),
         )
-        params = self._pairs("params", "run_uuid", "key", "value", run_ids)
-        tags = self._pairs("tags", "run_uuid", "key", "value", run_ids)
+        params = self._tables.pairs("params", "run_uuid", "key", "value", run_ids)
+        tags = self._tables.pairs("tags", "run_uuid", "key", "value", run_ids)
         datasets = self._dataset_inputs(run_ids)
         inputs, outputs = self._model_links(run_ids)
-        for row in list(self._select("runs", columns, ("run_uuid", run_ids))):
+        for row in list(self._tables.select("runs", columns, ("run_uuid", run_ids))):
             run_id = text(row[0])
             own_tags = tags.get(run_id, {})
             try:
@@ -201,7 +202,7 @@ class SqlSource:
         def history() -> Iterator[Metric]:
             columns = ("key", "timestamp", "step", "value", "is_nan")
             order = "key, timestamp"
-            for key, timestamp, step, value, is_nan in self._select(
+            for key, timestamp, step, value, is_nan in self._tables.select(
                 "metrics", columns, ("run_uuid", [run_id]), order=order
             ):
                 yield Metric(
@@ -219,7 +220,7 @@ class SqlSource:
             *("run_id", "dataset_name", "dataset_digest"),
         )
         found: defaultdict[object, list[Metric]] = defaultdict(list)
-        for row in self._select("logged_model_metrics", columns, ("model_id", model_ids)):
+        for row in self._tables.select("logged_model_metrics", columns, ("model_id", model_ids)):
             found[row[0]].append(
                 Metric(
                     key=text(row[1]),
@@ -238,10 +239,12 @@ class SqlSource:
         columns = ("input_uuid", "source_id", "destination_id", "source_type")
         links = [
             row
-            for row in self._select("inputs", columns, ("destination_id", run_ids))
+            for row in self._tables.select("inputs", columns, ("destination_id", run_ids))
             if row[3] == "DATASET"
         ]
-        tags = self._pairs("input_tags", "input_uuid", "name", "value", [row[0] for row in links])
+        tags = self._tables.pairs(
+            "input_tags", "input_uuid", "name", "value", [row[0] for row in links]
+        )
         datasets = self._datasets(sorted({text(row[1]) for row in links}))
         found: defaultdict[str, list[DatasetInput]] = defaultdict(list)
         for input_id, dataset_id, run_id, _ in links:
@@ -267,7 +270,7 @@ class SqlSource:
                 profile=text_or_none(row[6]),
             )
             for part in chunks(dataset_ids)
-            for row in self._select("datasets", columns, ("dataset_uuid", part))
+            for row in self._tables.select("datasets", columns, ("dataset_uuid", part))
         }
 
     def _model_links(
@@ -276,7 +279,9 @@ class SqlSource:
         inputs: defaultdict[str, list[ModelInput]] = defaultdict(list)
         outputs: defaultdict[str, list[ModelOutput]] = defaultdict(list)
         columns = ("source_id", "source_type", "destination_id", "step")
-        for run_id, kind, model_id, step in self._select("inputs", columns, ("source_id", run_ids)):
+        for run_id, kind, model_id, step in self._tables.select(
+            "inputs", columns, ("source_id", run_ids)
+        ):
             if kind == "RUN_INPUT":
                 inputs[text(run_id)].append(ModelInput(text(model_id)))
             elif kind == "RUN_OUTPUT":
@@ -286,17 +291,17 @@ class SqlSource:
     def _registered_model(self, row: Row) -> FoundRegisteredModel:
         name = text(row[0])
         of_model = ("name", [name])
-        tags = self._pairs("registered_model_tags", "name", "key", "value", [name])
-        aliases = self._select("registered_model_aliases", ("alias", "version"), of_model)
+        tags = self._tables.pairs("registered_model_tags", "name", "key", "value", [name])
+        aliases = self._tables.select("registered_model_aliases", ("alias", "version"), of_model)
         version_tags: defaultdict[object, dict[str, str]] = defaultdict(dict)
         columns: tuple[str, ...] = ("version", "key", "value")
-        for version, key, value in self._select("model_version_tags", columns, of_model):
+        for version, key, value in self._tables.select("model_version_tags", columns, of_model):
             version_tags[version][text(key)] = text(value)
         columns = (
             *("version", "creation_time", "last_updated_time", "description", "user_id"),
             *("current_stage", "status", "source", "storage_location", "run_id", "run_link"),
         )
-        rows = list(self._select("model_versions", columns, of_model, order="version"))
+        rows = list(self._tables.select("model_versions", columns, of_model, order="version"))
         versions = [
             version_of(name, dict(zip(columns, each, strict=True)), version_tags.get(each[0], {}))
             for each in rows
@@ -309,48 +314,3 @@ class SqlSource:
             [version for version in versions if version is not None],
             max((number(each[0]) for each in rows), default=0),
         )
-
-    def _pairs(
-        self,
-        table: str,
-        owner: str,
-        key: str,
-        value: str,
-        owners: Sequence[object] | None = None,
-    ) -> dict[object, dict[str, str]]:
-        """Give each owner's keys and values."""
-        where = None if owners is None else (owner, owners)
-        found: defaultdict[object, dict[str, str]] = defaultdict(dict)
-        for each, name, content in self._select(table, (owner, key, value), where):
-            found[each][text(name)] = text(content)
-        return found
-
-    def _select(
-        self,
-        table: str,
-        columns: Sequence[str],
-        where: tuple[str, Sequence[object]] | None = None,
-        *,
-        order: str = "",
-    ) -> Iterator[Row]:
-        """Read columns of a table; one that this version of MLflow does not have is NULL."""
-        known = self._tables.get(table, ())
-        if not known or (where is not None and (where[0] not in known or not where[1])):
-            return iter(())
-        wanted = ", ".join(_quoted(name) if name in known else "NULL" for name in columns)
-        clauses, values = [], list(where[1] if where else ())
-        if where is not None:
-            clauses.append(f"{_quoted(where[0])} IN ({marks(values)})")
-        if "workspace" in known:
-            clauses.append("workspace = ?")
-            values.append(_DEFAULT_WORKSPACE)
-        condition = f" WHERE {' AND '.join(clauses)}" if clauses else ""
-        ordering = f" ORDER BY {order}" if order else ""
-        return self._reader.rows(
-            f"SELECT {wanted} FROM {table}{condition}{ordering}",  # noqa: S608 - own names
-            values,
-        )
-
-
-def _quoted(name: str) -> str:
-    return f'"{name}"'
