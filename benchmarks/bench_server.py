@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import http.client
+import os
 import signal
 import socket
 import sqlite3
@@ -183,10 +184,11 @@ def started(
             figures.peak_mib = max(figures.peak_mib, peak_mib)
         finally:
             process.send_signal(signal.SIGTERM)
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # whatever it has left behind
+            process.wait()
 
 
 def wait_for_answer(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
