@@ -14,6 +14,7 @@ lint: $(VENV)/.developing ## formatting, lint, types, import contracts
 	$(VENV)/bin/lint-imports
 
 test: $(VENV)/.developing ## all tests
+	tests/machine.sh
 	$(PYTHON) -m pytest -n $(JOBS)
 
 fix: $(VENV)/.developing
