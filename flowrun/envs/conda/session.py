@@ -21,12 +21,7 @@ ENVIRONMENT = "default"
 Result = TypeVar("Result")
 
 _LOOK_EVERY_S = 0.1
-_SETTINGS = """
-allow-hard-links = false
-allow-symbolic-links = false
-tls-root-certs = "system"
-"""
-"""Copies or reflinks: what a step does to its environment never reaches the cache."""
+_SETTINGS = 'tls-root-certs = "system"\n'
 
 
 def awaited(
@@ -50,11 +45,6 @@ def awaited(
         raise
     except Exception as error:  # rattler has a class for each kind of mishap, and for panics
         raise RattlerError(str(error)) from error
-
-
-def configuration() -> Config:
-    """Return rattler's settings, which are ours and no file's."""
-    return Config.from_toml(_SETTINGS)
 
 
 def client_for(channels: Channels, machine: Machine) -> Client:

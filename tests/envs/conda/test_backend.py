@@ -121,13 +121,15 @@ def test_change_in_an_environment_does_not_reach_the_next_one(conda: EnvSpace) -
     assert version_of(conda.ensure(), "demo-lib") == "2.0"
 
 
-def test_damaged_file_of_the_package_cache_is_not_used(conda: EnvSpace) -> None:
+def test_damaged_archive_of_the_package_cache_is_fetched_again(conda: EnvSpace) -> None:
     conda.write(conda_yaml("demo-lib"))
     conda.ensure()
-    cached = conda.root / "memos/conda/pkgs/demo-lib-2.0-0/share/demo-lib/version.txt"
-    cached.write_text("half")
+    (kept,) = (conda.root / "memos/conda/archives").iterdir()
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[:-1] + b"!")
     remove_environments(conda)
     assert version_of(conda.ensure(), "demo-lib") == "2.0"
+    assert kept.read_bytes() == whole
 
 
 def test_projects_that_ask_for_the_same_share_an_environment(conda: EnvSpace) -> None:
