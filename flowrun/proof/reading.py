@@ -1,0 +1,269 @@
+"""Reads a recorded run back, by MLflow's protocol alone: any tracking store will do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from flowrun.engine.live import ERROR_TAG, PARENT_TAG
+from flowrun.errors import InvalidValueError, NotFoundError, UsageError
+from flowrun.plan.draw import Json
+from flowrun.proof.recorded import (
+    RecordedContent,
+    RecordedEnv,
+    RecordedOutcome,
+    RecordedRun,
+    RecordedSource,
+    RecordedStep,
+)
+from flowrun.stores import Stores, all_items
+from flowrun.tracking.artifacts import Artifacts
+from flowrun.tracking.entities import Metric, Run
+
+STEP_TAG = "flowrun.step"
+INPUT_PREFIX = "flowrun.input."
+OUTPUT_PREFIX = "flowrun.output."
+VALUE_PREFIX = "flowrun.value."
+MIN_ID_PREFIX = 4
+
+
+class RunReader:
+    """Reads runs from one store; what several steps share is read once."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        self._locks: dict[str, str | None] = {}
+        """By key: steps in one environment have one lock."""
+
+    def read(self, run_id: str) -> RecordedRun:
+        """Give a pipeline's run, or a single command's.
+
+        Args:
+            run_id: the run's id, or its first digits.
+
+        Raises:
+            NotFoundError: there is no such run.
+            UsageError: it is a step's run, or none that flowrun has made.
+        """
+        run = self.find(run_id)
+        tags = run.tags
+        if parent := tags.get(PARENT_TAG):
+            what = f"step '{tags[STEP_TAG]}'" if STEP_TAG in tags else "a part"
+            raise UsageError(f"run {run.info.run_id} is {what} of run {parent}", "Name that one.")
+        if "flowrun.version" not in tags:
+            raise UsageError(
+                f"run {run.info.run_id} was not made by `flowrun run`: nothing is recorded of its "
+                "code and environment"
+            )
+        artifacts = self._stores.open_artifacts(run.info.artifact_uri)
+        kept = {info.path for info in artifacts.list("flowrun")}
+        plan = _json(artifacts, kept, "flowrun/plan.json")
+        outcome = _json(artifacts, kept, "flowrun/outcome.json")
+        is_pipeline = STEP_TAG not in tags
+        info = run.info
+        return RecordedRun(
+            run_id=info.run_id,
+            name=info.run_name,
+            experiment_id=info.experiment_id,
+            status=info.status,
+            start_time_ms=info.start_time_ms,
+            end_time_ms=info.end_time_ms,
+            user=info.user_id,
+            host=tags.get("flowrun.host"),
+            flowrun_version=tags.get("flowrun.version"),
+            source=_source(tags),
+            entry_point=tags.get("mlflow.project.entryPoint", "main"),
+            is_pipeline=is_pipeline,
+            artifact_uri=info.artifact_uri,
+            params=run.params,
+            steps=self._steps(run, plan) if is_pipeline else (self._step(run),),
+            outcomes={name: _outcome(row) for name, row in (outcome or {}).items()},
+            plan=plan,
+            project_file=_text(artifacts, kept, "flowrun/MLproject"),
+            diff=_text(artifacts, kept, "flowrun/source.diff"),
+            tags=tags,
+        )
+
+    def find(self, text: str) -> Run:
+        """Give the run of an id, or of an id's beginning if only one has it.
+
+        Raises:
+            NotFoundError: there is none. UsageError: there are several.
+        """
+        store = self._stores.tracking
+        missing = NotFoundError(
+            f"there is no run {text!r}", "`flowrun runs list` shows what there is."
+        )
+        if not text.isalnum():
+            raise missing
+        try:
+            return store.get_run(text)
+        except (NotFoundError, InvalidValueError):
+            if len(text) < MIN_ID_PREFIX:
+                raise missing from None
+        everywhere = [
+            each.experiment_id
+            for each in all_items(lambda token: store.search_experiments(page_token=token))
+        ]
+        found = store.search_runs(
+            everywhere, filter_text=f"attributes.run_id LIKE '{text}%'", max_results=3
+        ).items
+        if len(found) > 1:
+            raise UsageError(f"'{text}' is the beginning of several runs' ids; give more digits")
+        if not found:
+            raise missing
+        return found[0]
+
+    def history(self, run_id: str, key: str) -> list[Metric]:
+        """Give all points of one metric."""
+        store = self._stores.tracking
+        return all_items(lambda token: store.get_metric_history(run_id, key, page_token=token))
+
+    def _steps(self, run: Run, plan: Mapping[str, Json] | None) -> tuple[RecordedStep, ...]:
+        store = self._stores.tracking
+        runs = all_items(
+            lambda token: store.search_runs(
+                [run.info.experiment_id],
+                filter_text=f"tags.`{PARENT_TAG}` = '{run.info.run_id}'",
+                order_by=["attributes.start_time ASC"],
+                page_token=token,
+            )
+        )
+        # A later run of a step takes the place of an earlier one.
+        newest = {run.tags[STEP_TAG]: run for run in runs if STEP_TAG in run.tags}
+        planned = {step_id: place for place, step_id in enumerate(planned_ids(plan))}
+        ordered = sorted(newest, key=lambda step_id: planned.get(step_id, len(planned)))
+        return tuple(self._step(newest[step_id]) for step_id in ordered)
+
+    def _step(self, run: Run) -> RecordedStep:
+        info, tags = run.info, run.tags
+        return RecordedStep(
+            id=tags.get(STEP_TAG, ""),
+            kind=tags.get("flowrun.step.kind", "command"),
+            run_id=info.run_id,
+            entry_point=tags.get("mlflow.project.entryPoint", ""),
+            status=info.status,
+            start_time_ms=info.start_time_ms,
+            end_time_ms=info.end_time_ms,
+            source=_source(tags),
+            artifact_uri=info.artifact_uri,
+            params=run.params,
+            command=tags.get("flowrun.command"),
+            inputs=_contents(tags, INPUT_PREFIX),
+            outputs=_contents(tags, OUTPUT_PREFIX),
+            values=_prefixed(tags, VALUE_PREFIX),
+            metrics={key: metric.value for key, metric in run.metrics.items()},
+            models=tuple(output.model_id for output in run.model_outputs),
+            env=self._env(run),
+            exit_code=_whole(tags.get("flowrun.exit_code")),
+            signal=_whole(tags.get("flowrun.signal")),
+            error=tags.get(ERROR_TAG),
+            peak_memory_bytes=_whole(tags.get("flowrun.peak_memory_bytes")),
+            cpu_time_s=_number(tags.get("flowrun.cpu_time_s")),
+            tags=tags,
+        )
+
+    def _env(self, run: Run) -> RecordedEnv | None:
+        backend = run.tags.get("flowrun.env.backend")
+        if backend is None:
+            return None
+        key = run.tags.get("flowrun.env.key", "")
+        return RecordedEnv(
+            backend,
+            key,
+            self._lock(run, key),
+            run.tags.get("mlflow.docker.image.uri"),
+            run.tags.get("mlflow.docker.image.id"),
+        )
+
+    def _lock(self, run: Run, key: str) -> str | None:
+        if key and key in self._locks:
+            return self._locks[key]
+        artifacts = self._stores.open_artifacts(run.info.artifact_uri)
+        path = "flowrun/environment.lock"
+        text = _read(artifacts, path) if artifacts.exists(path) else None
+        if key:
+            self._locks[key] = text
+        return text
+
+
+def planned_ids(plan: Mapping[str, Json] | None) -> list[str]:
+    """Give the ids of a recorded plan's steps, in its order."""
+    return [str(step["id"]) for step in planned_steps(plan) if "id" in step]
+
+
+def planned_steps(plan: Mapping[str, Json] | None) -> list[dict[str, Json]]:
+    """Give a recorded plan's steps; none if there is no plan, or it is not of flowrun's making."""
+    steps = (plan or {}).get("steps")
+    return [step for step in steps if isinstance(step, dict)] if isinstance(steps, list) else []
+
+
+def _source(tags: Mapping[str, str]) -> RecordedSource:
+    return RecordedSource(
+        uri=tags.get("mlflow.source.name", ""),
+        repo_url=tags.get("mlflow.source.git.repoURL"),
+        commit=tags.get("mlflow.source.git.commit"),
+        tree=tags.get("flowrun.source.tree"),
+        subdir=tags.get("flowrun.source.subdir", ""),
+        ref=tags.get("flowrun.source.ref"),
+        branch=tags.get("mlflow.source.git.branch"),
+        is_dirty=tags.get("mlflow.source.git.dirty") == "true",
+        is_in_place=tags.get("flowrun.in_place") == "true",
+    )
+
+
+def _outcome(row: Json) -> RecordedOutcome:
+    known = row if isinstance(row, dict) else {}
+    run_id = known.get("run_id")
+    return RecordedOutcome(
+        str(known.get("status", "")), str(run_id) if run_id else None, str(known.get("detail", ""))
+    )
+
+
+def _contents(tags: Mapping[str, str], prefix: str) -> dict[str, RecordedContent]:
+    found: dict[str, RecordedContent] = {}
+    for name, text in _prefixed(tags, prefix).items():
+        try:
+            data = json.loads(text)
+            found[name] = RecordedContent(
+                str(data["uri"]), str(data["sha256"]), int(data["size_bytes"])
+            )
+        except (ValueError, TypeError, KeyError):
+            continue  # cut or overwritten by somebody: the fact is lost
+    return found
+
+
+def _prefixed(tags: Mapping[str, str], prefix: str) -> dict[str, str]:
+    return {k.removeprefix(prefix): v for k, v in tags.items() if k.startswith(prefix)}
+
+
+def _json(artifacts: Artifacts, kept: set[str], path: str) -> dict[str, Json] | None:
+    text = _text(artifacts, kept, path)
+    try:
+        data = json.loads(text) if text is not None else None
+    except ValueError:
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def _text(artifacts: Artifacts, kept: set[str], path: str) -> str | None:
+    return _read(artifacts, path) if path in kept else None
+
+
+def _read(artifacts: Artifacts, path: str) -> str:
+    with artifacts.open(path) as file:
+        return file.read().decode("utf-8", "surrogateescape")
+
+
+def _whole(text: str | None) -> int | None:
+    try:
+        return int(text) if text is not None else None
+    except ValueError:
+        return None
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text) if text is not None else None
+    except ValueError:
+        return None
