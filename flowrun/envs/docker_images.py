@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import re
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -16,19 +15,18 @@ from flowrun.envs.docker_build import BuildContext, baked_context, read_context
 from flowrun.envs.docker_engine import UNREACHABLE, Engine, reason
 from flowrun.envs.docker_paths import sources_of, volumes_of
 from flowrun.envs.exclusive import exclusive
+from flowrun.envs.image_lock import DIGEST, ImageLock
 from flowrun.envs.manager import DOCKER
 from flowrun.envs.masking import mask
 from flowrun.envs.process import LAST_LINES, LOOK_EVERY_S
 from flowrun.envs.published import key_of
 from flowrun.errors import CancelledError, EnvError
-from flowrun.spec.project import DockerSpec
+from flowrun.spec.project import BuildSpec, DockerSpec
 
-LOCK_TAG = "# flowrun image lock 1"
 BUILT = "flowrun-env"
 """The repository name of images built here; the tag is the digest of what they were built from."""
 BUILT_LABEL = "flowrun.env"
 _DIGITS_IN_TAG = 16
-_DIGEST = re.compile(r".+@sha256:[0-9a-f]{64}")
 
 
 class Images:
@@ -69,10 +67,10 @@ class Images:
             EnvError: it can't be had. CancelledError: `is_cancelled` said yes.
         """
         docker, where = _docker(request), _where(request)
-        if docker.build is not None:
-            context = read_context(request.directory, docker.build, docker.platform, where)
-            found = self._built(context, context.dockerfile, progress, is_cancelled)
-            name = _tag(context)
+        if request.lock is not None:
+            name, found = self._given(request.lock, request, progress, is_cancelled)
+        elif docker.build is not None:
+            name, found = self._built_from(docker.build, request, progress, is_cancelled)
         else:
             name = docker.image
             found = self._find(name, docker.platform, where) or self._pulled(
@@ -83,7 +81,52 @@ class Images:
             found = self._built(context, name, progress, is_cancelled)
             name = request.baked_as
             self._engine.api.tag(str(found["Id"]), *_parts(name))
-        return _env(docker, name, found)
+        elif request.lock is not None:
+            return _env(docker, name, found, request.lock)
+        return _env(docker, name, found, _lock_of(name, found))
+
+    def _given(
+        self,
+        text: str,
+        request: EnvRequest,
+        progress: Progress,
+        is_cancelled: Callable[[], bool],
+    ) -> tuple[str, Mapping[str, object]]:
+        """Give the very image of a lock, pulled or built if need be, and its name."""
+        docker, where = _docker(request), _where(request)
+        asked = docker.image or "of the project's build"
+        lock = ImageLock.parse(text, f"lock of image {asked}")
+        if lock.digests:
+            digests = lock.digests_of(docker.image)
+            if not digests or docker.build is not None:
+                raise EnvError(f"{where}the lock is of image '{lock.image}', not of '{asked}'.")
+            there = (self._find(digest, lock.platform, where) for digest in digests)
+            found = next(filter(None, there), None) or self._pulled(
+                digests[0], lock.platform, where, progress, is_cancelled
+            )
+            return docker.image, found
+        known = self._find(lock.image_id, None, where)
+        if known is None and docker.build is not None:
+            known = self._built_from(docker.build, request, progress, is_cancelled)[1]
+        if known is None or known["Id"] != lock.image_id:
+            raise EnvError(
+                f"{where}image '{lock.image}' of the lock ({lock.image_id[:19]}...) is not on this "
+                "engine, and no registry is known to have it.",
+                "Push it to a registry and lock that, or lock anew.",
+            )
+        return lock.image, known
+
+    def _built_from(
+        self,
+        build: BuildSpec,
+        request: EnvRequest,
+        progress: Progress,
+        is_cancelled: Callable[[], bool],
+    ) -> tuple[str, Mapping[str, object]]:
+        platform = _docker(request).platform
+        context = read_context(request.directory, build, platform, _where(request))
+        found = self._built(context, context.dockerfile, progress, is_cancelled)
+        return _tag(context), found
 
     def _find(self, name: str, platform: str | None, where: str) -> Mapping[str, object] | None:
         """Look for an image on this engine, of the platform if one is asked for."""
@@ -104,7 +147,7 @@ class Images:
         is_cancelled: Callable[[], bool],
     ) -> Mapping[str, object]:
         progress(f"pulling image {name}")
-        repository, tag = (name, None) if _DIGEST.fullmatch(name) else _parts(name)
+        repository, tag = (name, None) if DIGEST.fullmatch(name) else _parts(name)
         what = f"{where}image '{name}' is not on this machine and can't be pulled"
         layers: dict[str, bool] = {}
         done = 0
@@ -234,17 +277,17 @@ class _Events:
         self._queue.put(None)
 
 
-def _env(docker: DockerSpec, name: str, found: Mapping[str, object]) -> ImageEnv:
-    digests = found.get("RepoDigests")
+def _env(docker: DockerSpec, name: str, found: Mapping[str, object], lock: str) -> ImageEnv:
     image_id = str(found["Id"])
-    lines = [LOCK_TAG, f"image: {name}", f"platform: {found.get('Os')}/{found.get('Architecture')}"]
-    if isinstance(digests, list) and digests:
-        # The digest of a registry says more than the id: another machine can pull it.
-        lines += [f"digest: {digest}" for digest in sorted(map(str, digests))]
-    else:
-        lines.append(f"id: {image_id}")
-    lock = "\n".join(lines) + "\n"
     return ImageEnv(DOCKER, key_of(lock), lock, name, image_id, docker, _python_path(found))
+
+
+def _lock_of(name: str, found: Mapping[str, object]) -> str:
+    # The digest of a registry says more than the id: another machine can pull it.
+    digests = found.get("RepoDigests")
+    known = tuple(map(str, digests)) if isinstance(digests, list) else ()
+    platform = f"{found.get('Os')}/{found.get('Architecture')}"
+    return ImageLock(name, platform, known, str(found["Id"])).render()
 
 
 def _python_path(found: Mapping[str, object]) -> str:

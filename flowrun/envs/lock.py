@@ -18,8 +18,9 @@ from collections.abc import Iterable, Mapping, Sequence
 TAG = "# env/1"
 """The first line of every lock: its kind and version, hashed with the rest."""
 
+_PYTHON = "# python "
 _CONTINUED = re.compile(r"\\\n\s*")
-_TREE = re.compile(r"(?P<text>\S+)  # sha256:[0-9a-f]{64} of its files")
+_TREE = re.compile(r"(?P<text>\S+)  # sha256:(?P<digest>[0-9a-f]{64}) of its files")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -42,7 +43,7 @@ def render(python: str, packages: Iterable[str], local: Iterable[tuple[str, str]
         packages: one logical line each, in any order.
         local: path with extras, and digest, of each local tree.
     """
-    lines = [TAG, f"# python {python}"]
+    lines = [TAG, f"{_PYTHON}{python}"]
     lines += [pin.replace(" --hash=", " \\\n    --hash=") for pin in sorted(set(packages))]
     lines += [f"{text}  # sha256:{digest} of its files" for text, digest in sorted(set(local))]
     return "\n".join(lines) + "\n"
@@ -73,6 +74,13 @@ def pins(lock: str) -> list[str]:
     return [line for line in logical_lines(lock) if line not in own]
 
 
-def trees(lock: str) -> list[str]:
-    """Return the local trees of a lock: path, as written in the project, and extras."""
-    return [match["text"] for match in map(_TREE.fullmatch, lock.splitlines()) if match]
+def trees(lock: str) -> dict[str, str]:
+    """Return the local trees of a lock (path, as written in the project, and extras): digests."""
+    found = map(_TREE.fullmatch, lock.splitlines())
+    return {match["text"]: match["digest"] for match in found if match}
+
+
+def python_of(lock: str) -> str:
+    """Return version and ABI of a lock's Python, '' if it names none."""
+    lines = (line for line in lock.splitlines() if line.startswith(_PYTHON))
+    return next(lines, "").removeprefix(_PYTHON)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Protocol
 
 from flowrun.envs.base import EnvRequest, PrefixEnv, Progress, never
 from flowrun.envs.workshop import Workshop
+from flowrun.errors import EnvError
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,34 @@ class Recipe(Protocol):
         """
 
 
+class GivenRecipe:
+    """A recipe whose lock is given: nothing is resolved."""
+
+    def __init__(self, recipe: Recipe, lock: str) -> None:
+        self._recipe = recipe
+        self._lock = lock
+        self.label = recipe.label
+        self.notes = recipe.notes
+        self.digest = hashlib.sha256(f"given/1\n{lock}".encode()).hexdigest()
+
+    def lock(self, shop: Workshop) -> str:
+        """Return what was given."""
+        del shop
+        return self._lock
+
+    def build(self, lock: str, shop: Workshop) -> None:
+        """Make the environment of the lock.
+
+        Raises:
+            EnvError: it can't be had any more; the message names the package.
+        """
+        try:
+            self._recipe.build(lock, shop)
+        except EnvError as error:
+            hint = "The lock asks for exactly this; resolve anew to get something else."
+            raise EnvError(error.message, f"{hint} {error.hint or ''}".rstrip()) from error
+
+
 class EnvBackend(Protocol):
     """One way of making environments. The store owns folders, locks and records."""
 
@@ -72,6 +102,8 @@ class EnvBackend(Protocol):
 
     def recipe(self, request: EnvRequest, progress: Progress) -> Recipe:
         """Read the request; may fetch an interpreter that is not there yet.
+
+        A lock in the request is checked here; the recipe is then only asked to `build` it.
 
         Raises:
             SpecError, EnvError: as `check`.

@@ -17,7 +17,7 @@ from flowrun.envs.exclusive import exclusive
 from flowrun.envs.folders import make_private, remove, seal
 from flowrun.envs.manager import DOCKER, LOCAL, choose_manager
 from flowrun.envs.published import Published, key_of, write_whole
-from flowrun.envs.recipe import EnvBackend, Recipe, Surroundings
+from flowrun.envs.recipe import EnvBackend, GivenRecipe, Recipe, Surroundings
 from flowrun.envs.system import caller_env
 from flowrun.errors import EnvError
 
@@ -87,14 +87,18 @@ class EnvStore:
     ) -> Env:
         """Give the environment, resolved and built first if this machine does not have it.
 
+        With a lock in the request, it is the environment of exactly this lock or none.
+
         Args:
-            manager: `local`, `virtualenv`, `uv` (the same), or None for the project's own default.
+            manager: `local`, `virtualenv`, `uv` (the same), `conda`, or None for the project's own
+                default. Of a recorded lock: the `Env.backend` that it came with.
             progress: hears of waiting, resolving and building; not called when all is there.
             is_cancelled: asked about ten times a second while a program works or another builder
                 is waited for. Once it says yes, programs are ended and nothing half-made is left.
 
         Raises:
-            SpecError, UsageError, EnvError: as `check`; EnvError also for a failed build.
+            SpecError, UsageError, EnvError: as `check`; EnvError also for a failed build, SpecError
+                also for a lock that says what no lock of this project can.
             CancelledError: `is_cancelled` said yes.
         """
         name = choose_manager(request, manager)
@@ -105,9 +109,13 @@ class EnvStore:
                 return self._images().ensure(request, progress, is_cancelled)
             surroundings = replace(self._surroundings, is_cancelled=is_cancelled)
             backend = backends.load(name)(surroundings)
+            if request.lock and (found := self._published.find(request.lock, backend)):
+                return found
             recipe = backend.recipe(request, progress)
             for note in recipe.notes:
                 progress(note)
+            if request.lock is not None:
+                recipe = GivenRecipe(recipe, request.lock)
             return self._found(backend, recipe) or self._make(
                 backend, recipe, progress, is_cancelled
             )

@@ -94,7 +94,7 @@ class UvPackages:
         try:
             pins = [self._with_credentials(pin) for pin in locks.pins(lock)]
             hashed = [pin for pin in pins if " --hash=" in pin]
-            trees = [self._copied(text, shop) for text in locks.trees(lock)]
+            trees = [self._checked(*tree, env, shop) for tree in locks.trees(lock).items()]
             self._install(hashed, shop, python, "--require-hashes")
             self._install([pin for pin in pins if pin not in hashed], shop, python)
             self._install(trees, shop, python)
@@ -182,6 +182,15 @@ class UvPackages:
         options = [str(option) for option in self._inputs.requirements.options]
         (shop.folder / name).write_text(_joined([*options, *lines]), encoding="utf-8")
         return name
+
+    def _checked(self, text: str, digest: str, env: str, shop: Workshop) -> str:
+        """Copy a local tree as a lock has it, which may have been given."""
+        if digest_tree(self._inputs.directory / _path(text)) != digest:
+            raise EnvError(
+                f"{env}: the files of '{text}' are not those that the lock was made for "
+                f"(sha256 {digest[:8]}...)."
+            )
+        return self._copied(text, shop)
 
     def _copied(self, text: str, shop: Workshop) -> str:
         """Copy a local tree into the workshop, once; return the copy's requirement with extras."""

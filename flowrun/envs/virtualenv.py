@@ -8,13 +8,16 @@ from pathlib import Path
 import uv
 
 from flowrun.envs.base import EnvRequest, PrefixEnv, Progress
+from flowrun.envs.given_lock import check_pins, check_tag
 from flowrun.envs.index_settings import forbids_index, uv_variables
-from flowrun.envs.inputs import read_inputs
-from flowrun.envs.interpreters import Interpreters
+from flowrun.envs.inputs import Inputs, read_inputs
+from flowrun.envs.interpreters import Interpreter, Interpreters
+from flowrun.envs.lock import TAG, python_of
 from flowrun.envs.manager import VIRTUALENV
 from flowrun.envs.recipe import Surroundings
 from flowrun.envs.uv_packages import Tools
 from flowrun.envs.virtualenv_recipe import VirtualenvRecipe
+from flowrun.errors import EnvError
 
 
 class VirtualenvBackend:
@@ -47,14 +50,31 @@ class VirtualenvBackend:
         inputs = read_inputs(request)
         if self._forbids_index:
             inputs = inputs.without_index()
-        interpreter = self._interpreters.find(inputs.python)
-        if interpreter is None:
-            wanted = inputs.python or ""
-            if not self._interpreters.may_fetch(wanted):
-                raise self._interpreters.missing(wanted)
-            progress(f"downloading Python {wanted}")
-            interpreter = self._interpreters.fetch(wanted)
+        if request.lock is None:
+            interpreter = self._interpreter(inputs.python, progress)
+        else:
+            interpreter = self._locked_interpreter(request.lock, inputs, progress)
         return VirtualenvRecipe(inputs, interpreter, self._tools)
+
+    def _interpreter(self, wanted: str | None, progress: Progress) -> Interpreter:
+        found = self._interpreters.find(wanted)
+        if found is not None or wanted is None:
+            return found or self._interpreters.caller()
+        if not self._interpreters.may_fetch(wanted):
+            raise self._interpreters.missing(wanted)
+        progress(f"downloading Python {wanted}")
+        return self._interpreters.fetch(wanted)
+
+    def _locked_interpreter(self, lock: str, inputs: Inputs, progress: Progress) -> Interpreter:
+        """Check a given lock, and find the very Python that it was made for."""
+        label = f"lock of {inputs.description.label}"
+        check_tag(lock, TAG, label)
+        check_pins(lock, inputs, label)
+        python = python_of(lock)
+        found = self._interpreter(python.partition(" ")[0], progress)
+        if str(found) != python:
+            raise EnvError(f"{label}: it is for Python {python}, which this machine can't run.")
+        return found
 
     def env(self, key: str, lock: str, prefix: Path) -> PrefixEnv:
         """Describe the environment: its `bin` first on PATH, VIRTUAL_ENV as if activated."""

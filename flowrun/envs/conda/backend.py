@@ -12,6 +12,7 @@ from flowrun.envs.base import EnvRequest, PrefixEnv, Progress
 from flowrun.envs.conda.activation import noted_activation, prefix_variables
 from flowrun.envs.conda.channels import Channels
 from flowrun.envs.conda.file import CondaFile, Spec, read_conda_file
+from flowrun.envs.conda.given import check_given
 from flowrun.envs.conda.lock import python_version, variables_of
 from flowrun.envs.conda.machine import Machine, overrides_of, subdir_of
 from flowrun.envs.conda.on_use import conda_packages
@@ -52,7 +53,10 @@ class CondaBackend:
         tools = Tools(
             functools.cache(uv.find_uv_bin), uv_variables(self._caller), self._caller, self._memos
         )
-        return CondaRecipe(file, inputs, self._channels(file), machine, tools)
+        channels = self._channels(file)
+        if request.lock is not None:
+            check_given(request.lock, file, inputs, channels, machine.subdir)
+        return CondaRecipe(file, inputs, channels, machine, tools)
 
     def env(self, key: str, lock: str, prefix: Path) -> PrefixEnv:
         """Describe the environment as `conda activate` would make it, and with its variables."""
