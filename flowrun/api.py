@@ -143,6 +143,7 @@ def run(
             run_id=run_id,
             env_manager=env_manager,
             jobs=jobs or count,
+            builds=count,
             cpus=float(max(count, jobs or 1)),
             memory_bytes=memory_bytes(),
             fail_fast=fail_fast,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import threading
 from collections.abc import Callable, Mapping
@@ -11,22 +10,23 @@ from pathlib import Path
 from typing import assert_never
 
 from flowrun.engine.container import ContainerMaker
+from flowrun.engine.environments import Environments
 from flowrun.engine.events import Event, StepProgress, StepStatus
 from flowrun.engine.fetch import Fetcher
 from flowrun.engine.inputs import Digester, Inputs
 from flowrun.engine.masking import Masker
 from flowrun.engine.outputs import OutputError, OutputTaker, read_metrics, read_values
 from flowrun.engine.recorder import Recorder, StepRecord
-from flowrun.engine.request import ProjectCode, RunRequest
+from flowrun.engine.request import RunRequest
 from flowrun.engine.services import Services
 from flowrun.engine.values import OutputValue, as_text
 from flowrun.engine.variables import container_variables, process_variables
-from flowrun.envs.base import Env, EnvRequest, ImageEnv, PrefixEnv
+from flowrun.envs.base import Env, ImageEnv, PrefixEnv
 from flowrun.errors import CancelledError
 from flowrun.executors.base import Executor, Job, JobEnded
 from flowrun.plan.command import command_line
 from flowrun.plan.params import check_value
-from flowrun.plan.plan import CommandAction, Plan, PlannedStep
+from flowrun.plan.plan import CommandAction, PlannedStep
 from flowrun.sources.copies import remove
 from flowrun.spec.project import ParameterType
 
@@ -63,6 +63,7 @@ class CommandRunner:
     mask: Masker
     tell: Callable[[Event], None]
     is_cancelled: Callable[[], bool]
+    environments: Environments
     containers: ContainerMaker
 
     def run(
@@ -101,7 +102,7 @@ class CommandRunner:
         work: Path,
         record: StepRecord,
     ) -> CommandEnded:
-        env = self._env(step)
+        env = self.environments.of(step)
         self.recorder.note_env(record, env)
         logs = work / "logs"
         logs.mkdir(parents=True)
@@ -170,17 +171,6 @@ class CommandRunner:
         self.recorder.note_outputs(record, digests, metrics, values)
         return CommandEnded(StepStatus.SUCCEEDED, outputs={**values, **outputs})
 
-    def _env(self, step: PlannedStep) -> Env:
-        assert step.env is not None  # noqa: S101 - build_plan gives every command one
-        code = self.request.projects[step.project]
-        baked_as = image_name(self.request.plan, code) if self.request.options.build_image else None
-        return self.services.envs.ensure(
-            EnvRequest(step.env, code.directory, baked_as),
-            self.request.options.env_manager,
-            lambda text: self.tell(StepProgress(step.id, text)),
-            is_cancelled=self.is_cancelled,
-        )
-
     def _project(self, step: PlannedStep, work: Path) -> Path:
         source = self.request.projects[step.project].source
         if self.request.options.in_place and source.directory is not None:
@@ -236,13 +226,6 @@ def with_defaults(action: CommandAction, arguments: Mapping[str, object]) -> dic
         value = arguments.get(name)
         values[name] = parameter.default if value is None else value
     return values | {k: v for k, v in arguments.items() if k not in values}
-
-
-def image_name(plan: Plan, code: ProjectCode) -> str:
-    """Give the name of the image with a project's files in it, as MLflow makes it."""
-    name = re.sub(r"[^a-z0-9]+", "-", (plan.project_name or "").lower()).strip("-")
-    source = code.source
-    return f"{name or 'docker-project'}:{(source.commit or source.tree)[:7]}"
 
 
 def failure_of(ended: JobEnded) -> CommandEnded | None:

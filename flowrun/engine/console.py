@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TextIO, assert_never
 
 from flowrun.engine.events import (
     CancelBegan,
+    EnvEnded,
+    EnvProgress,
     Event,
     RunBegan,
     RunEnded,
@@ -52,6 +54,8 @@ class PlainConsole:
         match event:
             case RunBegan():
                 return began_line(event)
+            case EnvProgress(step_ids, text):
+                return f"{steps_text(step_ids)} | {text}"
             case StepBegan(step_id):
                 return f"{step_id} | started"
             case StepProgress(step_id, text):
@@ -62,7 +66,7 @@ class PlainConsole:
                 return f"{event.step_id} | {ended_text(event)}"
             case CancelBegan(is_forced):
                 return cancel_line(is_forced=is_forced)
-            case RunEnded():
+            case EnvEnded() | RunEnded():
                 return None
             case _:
                 assert_never(event)
@@ -85,6 +89,12 @@ def source_text(source: Source) -> str:
     dirty = ", with changes" if source.is_dirty else ""
     ref = f"{source.ref} = " if source.ref and not source.commit.startswith(source.ref) else ""
     return f"{source.uri} @ {ref}{source.commit[:10]}{dirty}"
+
+
+def steps_text(step_ids: Sequence[str]) -> str:
+    """Name the first of some steps, and say how many more there are."""
+    more = len(step_ids) - 1
+    return f"{step_ids[0]} and {more} more" if more else step_ids[0]
 
 
 def ended_text(event: StepEnded) -> str:

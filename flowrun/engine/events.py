@@ -38,6 +38,22 @@ class RunBegan:
 
 
 @dataclass(frozen=True, slots=True)
+class EnvProgress:
+    """An environment is resolved or built for steps that have not begun."""
+
+    step_ids: tuple[str, ...]
+    """The steps that wait for it, at least one."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnvEnded:
+    """It is there, or can't be had; what was wrong, each of its steps says in its turn."""
+
+    step_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StepBegan:
     """A step's turn has come; its run exists."""
 
@@ -93,7 +109,17 @@ class RunEnded:
     counts: Mapping[StepStatus, int]
 
 
-Event = RunBegan | StepBegan | StepProgress | StepPrinted | StepEnded | CancelBegan | RunEnded
+Event = (
+    RunBegan
+    | EnvProgress
+    | EnvEnded
+    | StepBegan
+    | StepProgress
+    | StepPrinted
+    | StepEnded
+    | CancelBegan
+    | RunEnded
+)
 
 
 class Observer(Protocol):

@@ -23,9 +23,12 @@ from flowrun.engine.console import (
     cancel_line,
     duration_text,
     ended_text,
+    steps_text,
 )
 from flowrun.engine.events import (
     CancelBegan,
+    EnvEnded,
+    EnvProgress,
     Event,
     RunBegan,
     RunEnded,
@@ -51,16 +54,19 @@ STATUS_SIGNS = {
     StepStatus.KILLED: "■",
 }
 REFRESH_PER_S = 8
+MOST_ROWS = 10
 
 
 class LiveConsole:
-    """Steps' lines in colours, and a small live table of the steps that run."""
+    """Steps' lines in colours, and a small live table of what runs and is built."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._lock = threading.Lock()
         self._running: dict[str, tuple[float, str]] = {}
         """Step to (when it began, what it is doing)."""
+        self._building: dict[tuple[str, ...], tuple[float, str]] = {}
+        """The steps that wait for an environment to the same of it."""
         self._colours: dict[str, str] = {}
         self._total = 0
         self._done = 0
@@ -96,6 +102,11 @@ class LiveConsole:
         match event:
             case RunBegan(plan=plan):
                 self._total = len(plan.steps)
+            case EnvProgress(step_ids, text):
+                began, _ = self._building.get(step_ids, (time.monotonic(), ""))
+                self._building[step_ids] = (began, text)
+            case EnvEnded(step_ids):
+                self._building.pop(step_ids, None)
             case StepBegan(step_id):
                 self._running[step_id] = (time.monotonic(), "")
             case StepProgress(step_id, text) if step_id in self._running:
@@ -112,7 +123,7 @@ class LiveConsole:
         match event:
             case RunBegan():
                 return Text(began_line(event), style="bold")
-            case StepBegan() | StepProgress() | RunEnded():
+            case EnvProgress() | EnvEnded() | StepBegan() | StepProgress() | RunEnded():
                 return None  # the table shows it
             case StepPrinted(step_id, stream, line):
                 shown = Text.from_ansi(line)
@@ -138,13 +149,14 @@ class LiveConsole:
     def _table(self) -> RenderableType:
         table = Table.grid(padding=(0, 1))
         with self._lock:
-            running = list(self._running.items())
+            rows = [(steps_text(ids), *doing) for ids, doing in self._building.items()]
+            rows += [(step_id, *doing) for step_id, doing in self._running.items()]
         now = time.monotonic()
-        for step_id, (began, text) in running[:10]:
-            spinner = Spinner("dots", style=self._colours.get(step_id, "cyan"))
+        for name, began, text in rows[:MOST_ROWS]:
+            spinner = Spinner("dots", style=self._colours.get(name, "cyan"))
             elapsed = duration_text(int((now - began) * 1000))
-            table.add_row(spinner, escape(step_id), elapsed, Text(text, style="dim"))
-        if len(running) > 10:
-            table.add_row("", f"and {len(running) - 10} more", "", "")
+            table.add_row(spinner, escape(name), elapsed, Text(text, style="dim"))
+        if len(rows) > MOST_ROWS:
+            table.add_row("", f"and {len(rows) - MOST_ROWS} more", "", "")
         table.add_row("", Text(f"{self._done} of {self._total} steps", style="dim"), "", "")
         return table

@@ -30,6 +30,8 @@ class RunOptions:
     env_manager: str | None = None
     jobs: int = 1
     """Steps that run at the same time, at most."""
+    builds: int = 1
+    """Environments that are built at the same time, at most."""
     cpus: float = 1.0
     memory_bytes: int = 0
     fail_fast: bool = False

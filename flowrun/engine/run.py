@@ -16,6 +16,7 @@ from typing import assert_never
 
 from flowrun.engine.command import CommandRunner
 from flowrun.engine.container import ContainerMaker
+from flowrun.engine.environments import Environments
 from flowrun.engine.events import (
     CancelBegan,
     Event,
@@ -49,6 +50,7 @@ from flowrun.plan.schedule import (
     StepDeclined,
     StepFailed,
     StepKilled,
+    StepsPrepared,
     StepSucceeded,
 )
 from flowrun.sources.copies import remove
@@ -86,6 +88,11 @@ class _Broken:
 
 
 @dataclass(frozen=True, slots=True)
+class _Prepared:
+    step_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Cancel:
     is_forced: bool
 
@@ -98,7 +105,7 @@ class PlanRun:
         self._services = services
         self._observer = observer
         self._tell_lock = threading.Lock()
-        self._inbox: queue.SimpleQueue[_Done | _Broken | _Cancel] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[_Done | _Prepared | _Broken | _Cancel] = queue.SimpleQueue()
         self._steps = {step.id: step for step in request.plan.steps}
         self._results: dict[str, StepResult] = {}
         self._ended: dict[str, StepEnded] = {}
@@ -127,6 +134,7 @@ class PlanRun:
         secrets = [services.variables[name] for name in self._secrets]
         self._mask = Masker.of([*secrets, *services.endpoint.secrets])
         self._recorder = Recorder(services, request, self._session, self._mask)
+        self._environments = Environments(services, request, self._tell, lambda: self._cancels > 0)
 
     def cancel(self, signal_number: int | None = None) -> None:
         """End the run: the first call asks its steps to end, the second kills them.
@@ -162,6 +170,7 @@ class PlanRun:
             self._cancels += 1  # a bug: nothing more may begin
             raise
         finally:
+            self._environments.close()
             executor.close()
             for thread in self._threads.values():
                 thread.join()
@@ -195,14 +204,18 @@ class PlanRun:
             cpus=options.cpus,
             memory_bytes=options.memory_bytes,
             fail_fast=options.fail_fast,
+            unprepared=self._environments.awaited_by,
         )
         runner = self._runner(executor)
+        self._environments.begin(lambda step_ids: self._inbox.put(_Prepared(step_ids)))
         status = self._act(schedule.on(Begin()), runner)
         while status is None:
             match self._inbox.get():
                 case _Done(step_id, outcome):
                     event = self._take(step_id, outcome)
                     status = self._act(schedule.on(event), runner)
+                case _Prepared(step_ids):
+                    status = self._act(schedule.on(StepsPrepared(step_ids)), runner)
                 case _Cancel(is_forced):
                     self._tell(CancelBegan(is_forced))
                     for step_id in self._threads:
@@ -226,6 +239,7 @@ class PlanRun:
             self._mask,
             self._tell,
             lambda: self._cancels > 0,
+            self._environments,
             ContainerMaker(self._services, self._session.id, self._request.options.docker_args),
         )
         visible = {key: value for key, value in variables.items() if key not in secrets}

@@ -1,7 +1,8 @@
 """Decides which step starts when: events in, actions out. No clock, no threads, no I/O.
 
 A step goes waiting -> ready -> running -> succeeded, failed, killed or skipped; one that never
-runs goes from waiting or ready to skipped. `Schedule._move` alone changes a state.
+runs goes from waiting or ready to skipped. It waits for the steps that it needs, and to be prepared
+(its environment may still be built). `Schedule._move` alone changes a state.
 """
 
 from __future__ import annotations
@@ -50,6 +51,13 @@ class Begin:
 
 
 @dataclass(frozen=True, slots=True)
+class StepsPrepared:
+    """These steps have all that they need besides other steps."""
+
+    step_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StepSucceeded:
     """A started step has done what it should."""
 
@@ -83,7 +91,9 @@ class CancelRequested:
     """Nothing more is to start, and what runs is to end. May come more than once."""
 
 
-Event = Begin | StepSucceeded | StepFailed | StepKilled | StepDeclined | CancelRequested
+Event = (
+    Begin | StepsPrepared | StepSucceeded | StepFailed | StepKilled | StepDeclined | CancelRequested
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +145,7 @@ class Schedule:
         cpus: float,
         memory_bytes: int,
         fail_fast: bool = False,
+        unprepared: frozenset[str] = frozenset(),
     ) -> None:
         """Prepare to run the steps.
 
@@ -145,6 +156,7 @@ class Schedule:
             memory_bytes: 0 or more; steps that name no memory take none.
             fail_fast: start nothing more once a step has failed, but for steps whose `if` asks
                 how those before them ended.
+            unprepared: steps that don't start before a `StepsPrepared` names them.
         """
         self._steps = steps
         self._position = {step.id: place for place, step in enumerate(steps)}
@@ -158,6 +170,9 @@ class Schedule:
         self._stories: dict[int, list[StepState]] = {}
         self._counts = Counter({StepState.WAITING: len(steps)})
         self._ready = ReadySteps(slots, cpus, memory_bytes)
+        self._unprepared = set(unprepared)
+        self._held: list[int] = []
+        """What waits for no step any more, but is not prepared."""
         self._fail_fast = fail_fast
         self._stopped_by: str | None = None
         self._is_cancelled = False
@@ -175,6 +190,9 @@ class Schedule:
             case Begin():
                 free = [place for place, count in enumerate(self._waiting_for) if count == 0]
                 self._decide(free, actions)
+            case StepsPrepared(step_ids):
+                self._unprepared.difference_update(step_ids)
+                self._decide_held(actions)
             case StepSucceeded(step_id):
                 self._end(step_id, StepState.SUCCEEDED, actions)
             case StepFailed(step_id):
@@ -229,13 +247,20 @@ class Schedule:
             place = undecided.popleft()
             if self._states[place] is not StepState.WAITING:
                 continue  # skipped already, by a cancellation
-            reason = self._reason_to_skip(self._steps[place])
-            if reason is None:
-                self._move(place, StepState.READY)
-                self._ready.add(place, self._steps[place])
-            else:
+            step = self._steps[place]
+            reason = self._reason_to_skip(step)
+            if reason is not None:
                 self._skip(place, reason, actions)
                 undecided.extend(self._released([place]))
+            elif step.id in self._unprepared:
+                self._held.append(place)
+            else:
+                self._move(place, StepState.READY)
+                self._ready.add(place, step)
+
+    def _decide_held(self, actions: list[Action]) -> None:
+        held, self._held = self._held, []
+        self._decide(held, actions)
 
     def _reason_to_skip(self, step: PlannedStep) -> str | None:
         if self._stopped_by is not None and not _asks_for_status(step):
@@ -283,6 +308,7 @@ class Schedule:
             else:
                 self._skip(place, reason, actions)
                 self._decide(self._released([place]), actions)
+        self._decide_held(actions)
 
     def _cancel(self, actions: list[Action]) -> None:
         self._is_cancelled = True

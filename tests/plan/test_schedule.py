@@ -23,6 +23,7 @@ from flowrun.plan.schedule import (
     StepDeclined,
     StepFailed,
     StepKilled,
+    StepsPrepared,
     StepState,
     StepSucceeded,
 )
@@ -63,8 +64,16 @@ def _schedule(
     cpus: float = 9,
     memory_bytes: int = 0,
     fail_fast: bool = False,
+    unprepared: frozenset[str] = frozenset(),
 ) -> Schedule:
-    return Schedule(steps, slots=slots, cpus=cpus, memory_bytes=memory_bytes, fail_fast=fail_fast)
+    return Schedule(
+        steps,
+        slots=slots,
+        cpus=cpus,
+        memory_bytes=memory_bytes,
+        fail_fast=fail_fast,
+        unprepared=unprepared,
+    )
 
 
 def _told(schedule: Schedule, *events: Event) -> list[list[str]]:
@@ -128,6 +137,50 @@ def test_memory_is_shared() -> None:
 def test_what_the_engine_does_itself_takes_no_slot() -> None:
     schedule = _schedule(_step("a"), _step("b", is_engine=True), slots=1)
     assert _told(schedule, Begin()) == [["start a", "start b"]]
+
+
+def test_a_step_that_is_not_prepared_lets_others_go_before() -> None:
+    schedule = _schedule(_step("a"), _step("b"), slots=1, unprepared=frozenset("a"))
+    assert _told(schedule, Begin(), StepSucceeded("b"), StepsPrepared(("a",))) == [
+        ["start b"],
+        [],
+        ["start a"],
+    ]
+
+
+def test_a_step_that_is_prepared_early_still_waits_for_what_it_needs() -> None:
+    schedule = _schedule(_step("a"), _step("b", ("a",)), unprepared=frozenset("b"))
+    assert _told(schedule, Begin(), StepsPrepared(("b",)), StepSucceeded("a")) == [
+        ["start a"],
+        [],
+        ["start b"],
+    ]
+
+
+def test_a_step_that_will_not_run_is_not_waited_for_to_be_prepared() -> None:
+    schedule = _schedule(_step("a"), _step("b", ("a",)), unprepared=frozenset("b"))
+    assert _told(schedule, Begin(), StepFailed("a"), StepsPrepared(("b",))) == [
+        ["start a"],
+        ["skip b: step 'a' failed", "FAILED"],
+        [],
+    ]
+
+
+def test_fail_fast_skips_what_is_not_prepared_at_once() -> None:
+    schedule = _schedule(_step("a"), _step("b"), fail_fast=True, unprepared=frozenset("b"))
+    assert _told(schedule, Begin(), StepFailed("a")) == [
+        ["start a"],
+        ["skip b: stopped, because step 'a' failed", "FAILED"],
+    ]
+
+
+def test_a_cancellation_skips_what_is_not_prepared() -> None:
+    schedule = _schedule(_step("a"), unprepared=frozenset("a"))
+    assert _told(schedule, Begin(), CancelRequested(), StepsPrepared(("a",))) == [
+        [],
+        ["skip a: cancelled", "KILLED"],
+        [],
+    ]
 
 
 def test_a_failed_step_skips_its_dependents_with_the_first_cause() -> None:
