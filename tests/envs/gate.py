@@ -28,7 +28,7 @@ class Gate:
 
     def wait_for_build(self) -> None:
         """Return once a build has come to the gate."""
-        until(lambda: self._pids.exists(), what="the build")
+        until(lambda: self._pids.exists(), 60, "the build")  # behind a start of flowrun and of uv
 
     def wait_for_end(self) -> None:
         """Return once the build and uv, which runs it, are gone."""
