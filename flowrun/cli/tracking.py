@@ -234,6 +234,7 @@ def _print_run(stores: Stores, run: Run) -> None:
             ("peak memory", _mebibytes(tags.get("flowrun.peak_memory_bytes"))),
             ("cpu time", _seconds(tags.get("flowrun.cpu_time_s"))),
             ("environment", _environment(tags)),
+            ("lock", tags.get("flowrun.env.lock")),
             ("artifacts", info.artifact_uri),
         ],
         indent="  ",

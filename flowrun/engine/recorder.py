@@ -7,6 +7,7 @@ MLflow's names (`mlflow.*`); flowrun's own are `flowrun.*`. Source of MLflow's: 
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -19,6 +20,7 @@ from flowrun.engine.masking import Masker
 from flowrun.engine.request import ProjectCode, RunRequest
 from flowrun.engine.services import Services
 from flowrun.envs.base import Env, ImageEnv
+from flowrun.envs.published import key_of
 from flowrun.executors.base import JobEnded
 from flowrun.plan.draw import plan_to_json
 from flowrun.plan.plan import PlannedStep
@@ -32,6 +34,9 @@ from flowrun.tracking.limits import (
 )
 from flowrun.version import __version__
 
+LOCK_TAG = "flowrun.env.lock"
+"""Of a step: where its environment's lock is, as `runs:/RUN_ID/PATH`."""
+LOCKS_FOLDER = "flowrun/environments"
 T = TypeVar("T")
 
 _METRICS_PER_BATCH = MAX_ENTITIES_PER_BATCH - 2 * MAX_PARAMS_TAGS_PER_BATCH
@@ -66,6 +71,8 @@ class Recorder:
         self._session = session
         self._store = services.tracking
         self._parent: StepRecord | None = None
+        self._keeping = threading.Lock()
+        self._kept: set[str] = set()
 
     @property
     def parent_run_id(self) -> str | None:
@@ -110,7 +117,7 @@ class Recorder:
         return record
 
     def note_env(self, record: StepRecord, env: Env) -> None:
-        """Keep the environment's lock with the run."""
+        """Keep the environment's lock: a pipeline's run has each of its steps' locks once."""
         tags = {"flowrun.env.backend": env.backend}
         if env.key:
             tags["flowrun.env.key"] = env.key
@@ -119,8 +126,21 @@ class Recorder:
         if isinstance(env, ImageEnv):
             tags["mlflow.docker.image.uri"] = env.name
             tags["mlflow.docker.image.id"] = env.image_id
-        self._put_text(record.artifacts, "flowrun/environment.lock", env.lock)
+        if self._parent is None:
+            self._put_text(record.artifacts, "flowrun/environment.lock", env.lock)
+        else:
+            path = self._kept_with(self._parent, self._mask(env.lock))
+            tags[LOCK_TAG] = f"runs:/{self._parent.run_id}/{path}"
         self._log(record.run_id, tags=tags)
+
+    def _kept_with(self, parent: StepRecord, lock: str) -> str:
+        """Put a lock beside the others of the pipeline, if it is not there yet; give its path."""
+        path = f"{LOCKS_FOLDER}/{key_of(lock)}.lock"
+        with self._keeping:
+            if path not in self._kept:
+                self._put_text(parent.artifacts, path, lock)
+                self._kept.add(path)
+        return path
 
     def note_command(self, record: StepRecord, command: str, job: JobEnded, logs: Path) -> None:
         """Keep what ran, how it ended, what it took and what it printed."""

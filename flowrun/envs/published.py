@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+from functools import lru_cache
 from pathlib import Path
 
 from flowrun.envs.base import PrefixEnv
@@ -16,6 +17,7 @@ _DIGITS_IN_NAME = 12
 _NAME = re.compile(rf"[0-9a-f]{{{_DIGITS_IN_NAME}}}-[0-9a-f]+")
 
 
+@lru_cache(maxsize=64)
 def key_of(lock: str) -> str:
     """Return the key of the environment that `lock` pins; the lock's first line is its tag."""
     return hashlib.sha256(lock.encode()).hexdigest()

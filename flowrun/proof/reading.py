@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 
 from flowrun.engine.live import ERROR_TAG, PARENT_TAG
+from flowrun.engine.recorder import LOCK_TAG, LOCKS_FOLDER
+from flowrun.envs.published import key_of
 from flowrun.errors import InvalidValueError, NotFoundError, UsageError
 from flowrun.plan.draw import Json
 from flowrun.proof.recorded import (
@@ -25,6 +28,9 @@ INPUT_PREFIX = "flowrun.input."
 OUTPUT_PREFIX = "flowrun.output."
 VALUE_PREFIX = "flowrun.value."
 MIN_ID_PREFIX = 4
+_LOCK_OF_A_STEP = re.compile(
+    rf"runs:/(?P<run_id>\w[\w-]*)/(?P<path>{LOCKS_FOLDER}/(?P<digest>[0-9a-f]{{64}})\.lock)"
+)
 
 
 class RunReader:
@@ -179,12 +185,21 @@ class RunReader:
     def _lock(self, run: Run, key: str) -> str | None:
         if key and key in self._locks:
             return self._locks[key]
-        artifacts = self._stores.open_artifacts(run.info.artifact_uri)
-        path = "flowrun/environment.lock"
-        text = _read(artifacts, path) if artifacts.exists(path) else None
+        text = self._lock_text(run)
         if key:
             self._locks[key] = text
         return text
+
+    def _lock_text(self, run: Run) -> str | None:
+        """Read a lock: of a step it is with its pipeline, under its own digest."""
+        place = _LOCK_OF_A_STEP.fullmatch(run.tags.get(LOCK_TAG, ""))
+        if place is not None:
+            run = self._stores.tracking.get_run(place["run_id"])
+        path = place["path"] if place else "flowrun/environment.lock"
+        artifacts = self._stores.open_artifacts(run.info.artifact_uri)
+        text = _read(artifacts, path) if artifacts.exists(path) else None
+        is_changed = place is not None and text is not None and key_of(text) != place["digest"]
+        return None if is_changed else text
 
 
 def planned_ids(plan: Mapping[str, Json] | None) -> list[str]:

@@ -73,7 +73,7 @@ def test_step_runs_in_its_conda_environment_the_second_time_without_any_channel(
     assert run["metrics"]["doubled"] == 42
     assert run["tags"]["mlflow.project.env"] == "conda"
     assert run["tags"]["flowrun.env.backend"] == "conda"
-    locks = [path.read_text() for path in project.home.rglob("flowrun/environment.lock")]
+    locks = [path.read_text() for path in project.home.rglob("flowrun/environments/*.lock")]
     (lock,) = [text for text in locks if "- conda: " in text]
     assert "/noarch/demo-lib-2.0-0.conda" in lock
     shutil.rmtree(channel.folder)

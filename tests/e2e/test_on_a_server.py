@@ -68,7 +68,7 @@ def test_a_pipeline_is_recorded_on_the_server_and_nowhere_else(either: Space) ->
     assert json.loads(run["tags"]["flowrun.input.table"])["uri"].startswith("runs:/")
     assert run["tags"]["flowrun.exit_code"] == "0"
     shown = either.flowrun("runs", "show", run["run_id"]).out
-    assert "environment.lock" in shown
+    assert f"runs:/{run['tags']['mlflow.parentRunId']}/flowrun/environments/" in shown
     assert either.flowrun("runs", "logs", either.run_of("report")["run_id"]).out.endswith(
         "best is 0.1 of 3\n"
     )

@@ -236,3 +236,17 @@ def _files(folder: Path) -> dict[str, str]:
         for path in folder.rglob("*")
         if path.is_file() and path.suffix != ".pyc"
     }
+
+
+def test_lock_of_many_steps_is_kept_once_and_found_from_each(space: Space) -> None:
+    space.write({f"pipe/{name}": text for name, text in PIPELINE.items()})
+    space.flowrun("run", "pipe", *LOCAL)
+    (kept,) = space.home.rglob("flowrun/environments/*.lock")
+    assert kept.stem == hashlib.sha256(kept.read_bytes()).hexdigest()
+    steps = [run["tags"] for run in space.runs() if "flowrun.env.backend" in run["tags"]]
+    assert len(steps) == 5
+    for tags in steps:
+        assert tags["flowrun.env.lock"] == (
+            f"runs:/{tags['mlflow.parentRunId']}/flowrun/environments/{kept.name}"
+        )
+    assert not list(space.home.rglob("environment.lock"))
