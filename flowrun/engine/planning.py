@@ -14,6 +14,7 @@ from flowrun.engine.local_paths import local_path_of, scheme_of
 from flowrun.engine.request import ProjectCode
 from flowrun.errors import PlanError, SourceError
 from flowrun.plan.build import LoadedProject, build_plan
+from flowrun.plan.environments import AskedEnv, environments_of
 from flowrun.plan.plan import Plan, SubProject
 from flowrun.sources.cache import SourceCache
 from flowrun.sources.resolve import resolve
@@ -58,6 +59,19 @@ class Planner:
         plan = build_plan(self._loaded(project, code, None), entry_point, absolute, load=self._load)
         shown = {name: params[name] for name in params if absolute[name] != params[name]}
         return PlannedProject(plan, self._codes, shown, _file_text(code.directory))
+
+    def environments(
+        self, uri: str, version: str | None
+    ) -> tuple[Mapping[str, ProjectCode], tuple[AskedEnv, ...]]:
+        """Find a project and every environment that it may ask for.
+
+        Returns:
+            the code of all projects in it, by key as in `PlannedProject`, and the environments.
+        """
+        code, project = self._open(uri, version)
+        self._codes[""] = code
+        asked = environments_of(self._loaded(project, code, None), self._load)
+        return self._codes, asked
 
     def project(self, uri: str, version: str | None) -> Project:
         """Find and read a project."""
