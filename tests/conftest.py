@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.docker import TestEngine, docker_engine
 from tests.support.genuine import Genuine, genuine_server
 from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.space import Space
@@ -55,6 +56,13 @@ def store_uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'flowrun.db'}"
     server: PostgresServer = request.getfixturevalue("postgres")
     return server.new_store()
+
+
+@pytest.fixture(scope="session")
+def docker() -> Iterator[TestEngine]:
+    """Give a container engine with a small image in it."""
+    with docker_engine() as engine:
+        yield engine
 
 
 @pytest.fixture(scope="session")

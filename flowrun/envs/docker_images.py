@@ -80,7 +80,7 @@ class Images:
             context = baked_context(request.directory, str(found["Id"]), docker.platform)
             found = self._built(context, name, progress, is_cancelled)
             name = request.baked_as
-            self._engine.api.tag(str(found["Id"]), *_parts(name))
+            self._name(str(found["Id"]), name)
         elif request.lock is not None:
             return _env(docker, name, found, request.lock)
         return _env(docker, name, found, _lock_of(name, found))
@@ -127,6 +127,12 @@ class Images:
         context = read_context(request.directory, build, platform, _where(request))
         found = self._built(context, context.dockerfile, progress, is_cancelled)
         return _tag(context), found
+
+    def _name(self, image_id: str, name: str) -> None:
+        try:
+            self._engine.api.tag(image_id, *_parts(name))
+        except UNREACHABLE as error:
+            raise EnvError(f"image '{name}': {reason(error)}.") from error
 
     def _find(self, name: str, platform: str | None, where: str) -> Mapping[str, object] | None:
         """Look for an image on this engine, of the platform if one is asked for."""

@@ -184,6 +184,9 @@ class DockerExecutor:
             return JobEnded(job.id, lost=ENGINE_GONE, start_time_ms=start_ms)
         finally:
             usage = self._meter.end(container_id)
+            with suppress(*UNREACHABLE):  # it is closed already
+                output.close()
+            output._response.close()  # type: ignore[attr-defined]  # the SDK would leave it open
         return _outcome(job.id, state, usage, start_ms)
 
     def _create(self, config: Mapping[str, object], platform: str | None = None) -> str:
