@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 
 from docker import APIClient
@@ -50,6 +51,9 @@ class Engine:
         for config in (found.get("IPAM") or {}).get("Config") or []:
             if gateway := config.get("Gateway"):
                 return str(gateway)
+            if subnet := config.get("Subnet"):
+                # Of its own bridge Docker may not tell; it takes the first address.
+                return str(ip_network(subnet)[1])
         return None
 
 
