@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
@@ -70,6 +71,8 @@ def connect(variables: Mapping[str, str]) -> Engine:
     # The SDK tells every request to the log; a program that logs DEBUG need not hear of them.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
     try:
+        if host.startswith(UNIX):
+            _knock(host.removeprefix(UNIX))
         settings = kwargs_from_env(environment=dict(variables))
         settings.setdefault("base_url", host)
         api = APIClient(version="auto", timeout=CONNECT_TIMEOUT_S, **settings)
@@ -78,6 +81,13 @@ def connect(variables: Mapping[str, str]) -> Engine:
         raise EnvError(f"No Docker engine answers at {host}: {reason(error)}.", _HINT) from error
     api.timeout = REQUEST_TIMEOUT_S
     return Engine(api, host, any("rootless" in option for option in options))
+
+
+def _knock(path: str) -> None:
+    """Raise OSError if nobody listens: the SDK would leave its own socket open."""
+    with socket.socket(socket.AF_UNIX) as door:
+        door.settimeout(CONNECT_TIMEOUT_S)
+        door.connect(path)
 
 
 def reason(error: BaseException) -> str:

@@ -22,6 +22,7 @@ from docker.errors import ImageNotFound
 
 from flowrun.envs.docker_engine import Engine, connect
 from flowrun.errors import EnvError
+from tests.contracts.executor import is_alive
 from tests.support.waiting import until
 
 IMAGE = f"flowrun-test/python:{sys.version_info.major}.{sys.version_info.minor}"
@@ -82,14 +83,16 @@ def _started() -> Engine:
         pytest.skip("needs a Docker engine that answers, or root to start one")
     state = _SHARED / "state"
     state.mkdir(exist_ok=True)
-    with (_SHARED / "dockerd.log").open("w") as log:
-        process = subprocess.Popen(
-            [program, "--data-root", str(state / "data")],
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    (_SHARED / "pid").write_text(str(process.pid))
+    # By a shell that ends at once: the engine may outlive the test process that starts it.
+    command = 'setsid "$@" >"$0" 2>&1 </dev/null & echo $!'
+    log = str(_SHARED / "dockerd.log")
+    pid = subprocess.run(
+        ["sh", "-c", command, log, program, "--data-root", str(state / "data")],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    ).stdout
+    (_SHARED / "pid").write_text(pid)
     until(lambda: _answering() is not None, _START_TIMEOUT_S, "the Docker engine")
     engine = _answering()
     assert engine is not None
@@ -103,7 +106,7 @@ def _stop_ours() -> None:
     pid = int(pid_file.read_text())
     pid_file.unlink()
     subprocess.run(["kill", str(pid)], check=False)
-    until(lambda: not Path(f"/proc/{pid}/fd").exists(), _START_TIMEOUT_S, "the engine's end")
+    until(lambda: not is_alive(pid), _START_TIMEOUT_S, "the engine's end")
     shutil.rmtree(_SHARED / "state", ignore_errors=True)
 
 
