@@ -7,7 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from benchmarks.lab import FLOWRUN, Lab, Tool, open_lab, parse_options, run_quietly
+from benchmarks.lab import FLOWRUN, Tool, open_lab, parse_options, run_quietly
 from benchmarks.report import Target, duration, print_targets, print_title
 from tests.support.docker import IMAGE, docker_engine
 
