@@ -17,7 +17,7 @@ PROJECT = """
       main:
         docker_env: {image: busybox}
         steps:
-          train: {}
+          train: {matrix: {lr: [1, 2]}}
           score: {python_env: own.yaml}
           clean: {run: "x"}
           own: {run: "x", python_env: own.yaml}
