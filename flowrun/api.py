@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from types import FrameType
@@ -44,6 +44,7 @@ from flowrun.server.loopback import LoopbackServer
 from flowrun.settings import Settings, load_settings
 from flowrun.sources.cache import SourceCache
 from flowrun.sources.credentials import without_credentials
+from flowrun.sources.source import silent
 from flowrun.spec.project import EnvKind
 from flowrun.stores import Stores, new_id, now_ms, open_stores
 from flowrun.tracking.entities import Experiment, LifecycleStage
@@ -51,9 +52,13 @@ from flowrun.tracking.store import TrackingStore
 from flowrun.tracking.uri import is_server
 
 if TYPE_CHECKING:
+    from flowrun.proof.again import Again
     from flowrun.server.asgi import ASGIApp
 
 DEFAULT_EXPERIMENT_ID = "0"
+RUNS = "runs:/"
+AGAIN_TAG = "flowrun.again"
+"""On a run that is a recorded run, run again: that one's id."""
 _DOCKER_EXECUTOR = "flowrun.executors.docker"
 """By name: to import what it needs takes as long as a short step."""
 
@@ -79,6 +84,7 @@ def run(
     jobs: int | None = None,
     fail_fast: bool = False,
     in_place: bool = False,
+    require_clean: bool = False,
     storage_dir: Path | None = None,
     docker_args: Mapping[str, str] | None = None,
     build_image: bool = False,
@@ -89,10 +95,12 @@ def run(
     """Run an entry point of a project, as `flowrun run` does, and wait for its end.
 
     Args:
-        uri: a git URL, a directory or a zip file, with an optional `#subdirectory`.
+        uri: a git URL, a directory or a zip file, with an optional `#subdirectory`; or `runs:/ID`,
+            to run a recorded run again: its code, its environments, its parameters.
         entry_point: its name, or a script of the project (`train.py`, `prepare.sh`).
         version: branch, tag, commit or `refs/...` of a git project.
-        params: parameter values; they are checked before anything runs.
+        params: parameter values; they are checked before anything runs. Of a recorded run: those
+            that take the place of recorded ones.
         experiment_name: the experiment to record into, made if it is new.
         experiment_id: the same by its id.
         env_manager: `local`, `virtualenv` or None for the project's own choice.
@@ -101,6 +109,7 @@ def run(
         jobs: steps at the same time, at most; default: the number of processors.
         fail_fast: stop at the first failed step.
         in_place: run in the project's own directory (local directories only).
+        require_clean: refuse code that is not exactly a commit.
         storage_dir: where downloaded `path` parameters go.
         docker_args: what containers are given beside the project's word, as in `docker run`.
         build_image: run containers of an image that has the project's files in it.
@@ -112,52 +121,94 @@ def run(
         FlowrunError: something is wrong before any step runs; see `flowrun.errors`.
     """
     settings = settings or load_settings()
-    home = Home(settings.home)
+    wanted = RunOptions(
+        "",
+        "",
+        run_name=run_name,
+        run_id=run_id,
+        env_manager=env_manager,
+        jobs=jobs or processors(),
+        builds=processors(),
+        cpus=float(max(processors(), jobs or 1)),
+        memory_bytes=memory_bytes(),
+        fail_fast=fail_fast,
+        in_place=in_place,
+        storage_dir=storage_dir,
+        docker_args=docker_args or {},
+        build_image=build_image,
+    )
     with ExitStack() as stack:
         # first of all, since it comes up by itself while the project is found and read
         supervisor = stack.enter_context(closing(SupervisorProcess()))
-        planned = plan(
-            uri, entry_point, version=version, params=params, settings=settings, progress=progress
-        )
+        if recorded_id(uri) is None:
+            planned = plan(
+                uri,
+                entry_point,
+                version=version,
+                params=params,
+                settings=settings,
+                progress=progress,
+            )
+        else:
+            again = _again(uri, entry_point, version, params, settings, progress)
+            planned = again.planned
+            wanted = _as_recorded(wanted, again)
         if in_place and planned.projects[""].source.directory is None:
             raise UsageError(f"--in-place needs a local directory, not {uri}")
+        if require_clean:
+            _check_clean(planned)
         if docker_args or build_image:
             _check_docker(planned, docker_args or {})
-        envs = EnvStore(home.envs, variables=settings.variables, caller_python=Path(sys.executable))
+        carry_out = _Carried(settings, supervisor, observer or SilentObserver())
+        return carry_out.run(planned, wanted, experiment_name, experiment_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Carried:
+    """Carries out plans in these surroundings."""
+
+    settings: Settings
+    supervisor: SupervisorProcess
+    observer: Observer
+    envs_root: Path | None = None
+    """Where environments are kept, if not in flowrun's home."""
+
+    def run(
+        self,
+        planned: PlannedProject,
+        options: RunOptions,
+        experiment_name: str | None,
+        experiment_id: str | None,
+    ) -> RunOutcome:
+        """Check everything, open the stores, and carry the plan out to its end."""
+        settings = self.settings
+        home = Home(settings.home)
+        root = self.envs_root or home.envs
+        envs = EnvStore(root, variables=settings.variables, caller_python=Path(sys.executable))
         check_before_run(
-            planned.plan, planned.projects, envs, env_manager, settings.variables, settings.cwd
+            planned.plan, planned.projects, envs, options, settings.variables, settings.cwd
         )
-        stores = stack.enter_context(open_default_stores(settings))
-        endpoint = stack.enter_context(_endpoint(stores))
-        remove_containers = partial(_remove_containers, settings.variables)
-        close_abandoned(home.live, stores.uri, stores.tracking, now_ms, remove_containers)
-        if run_id is None:
-            experiment = _experiment(stores.tracking, settings, experiment_name, experiment_id)
-        else:
-            experiment = _experiment_of(stores.tracking, run_id, experiment_name, experiment_id)
-        count = processors()
-        options = RunOptions(
-            experiment_id=experiment.experiment_id,
-            experiment_name=experiment.name,
-            run_name=run_name,
-            run_id=run_id,
-            env_manager=env_manager,
-            jobs=jobs or count,
-            builds=count,
-            cpus=float(max(count, jobs or 1)),
-            memory_bytes=memory_bytes(),
-            fail_fast=fail_fast,
-            in_place=in_place,
-            storage_dir=storage_dir,
-            docker_args=docker_args or {},
-            build_image=build_image,
-            project_file=planned.project_file,
-        )
-        request = RunRequest(planned.plan, planned.projects, options, planned.shown_params)
-        services = _services(settings, stores, endpoint, envs, supervisor)
-        plan_run = PlanRun(request, services, observer or SilentObserver())
-        with _cancelled_by_signals(plan_run):
-            return plan_run.carry_out()
+        with ExitStack() as stack:
+            stores = stack.enter_context(open_default_stores(settings))
+            endpoint = stack.enter_context(_endpoint(stores))
+            remove_containers = partial(_remove_containers, settings.variables)
+            close_abandoned(home.live, stores.uri, stores.tracking, now_ms, remove_containers)
+            run_id, store = options.run_id, stores.tracking
+            if run_id is None:
+                experiment = _experiment(store, settings, experiment_name, experiment_id)
+            else:
+                experiment = _experiment_of(store, run_id, experiment_name, experiment_id)
+            options = replace(
+                options,
+                experiment_id=experiment.experiment_id,
+                experiment_name=experiment.name,
+                project_file=planned.project_file,
+            )
+            request = RunRequest(planned.plan, planned.projects, options, planned.shown_params)
+            services = _services(settings, stores, endpoint, envs, self.supervisor)
+            plan_run = PlanRun(request, services, self.observer)
+            with _cancelled_by_signals(plan_run):
+                return plan_run.carry_out()
 
 
 def plan(
@@ -171,11 +222,86 @@ def plan(
 ) -> PlannedProject:
     """Find a project, read it and plan an entry point; nothing of it is executed."""
     settings = settings or load_settings()
+    if recorded_id(uri) is not None:
+        return _again(uri, entry_point, version, params, settings, progress).planned
+    texts = _texts(params)
+    planner = Planner(_source_cache(settings), settings.cwd, progress)
+    return planner.plan(uri, entry_point, version, texts)
+
+
+def recorded_id(uri: str) -> str | None:
+    """Give the id in `runs:/ID`; None for a project's URI."""
+    return uri.removeprefix(RUNS) if uri.startswith(RUNS) else None
+
+
+def _again(
+    uri: str,
+    entry_point: str,
+    version: str | None,
+    params: Mapping[str, object] | None,
+    settings: Settings,
+    progress: Callable[[str], None] | None,
+) -> Again:
+    """Plan a recorded run once more; refuse one whose inputs have changed."""
+    run_id, texts = recorded_id(uri) or "", _texts(params)
+    if version is not None:
+        raise UsageError(f"-v {version}: {uri} has a version of its own, the recorded one")
+    again = _load_again(run_id, texts, settings, progress)
+    if entry_point not in {"main", again.run.entry_point}:
+        raise UsageError(f"{uri} ran entry point '{again.run.entry_point}', not '{entry_point}'")
+    if again.changed_inputs:
+        raise importlib.import_module("flowrun.proof.again").changed_error(again.changed_inputs)
+    for fact in again.lacking:
+        (progress or silent)(f"the record lacks {fact}; it is had anew")
+    return again
+
+
+def _load_again(
+    run_id: str,
+    params: Mapping[str, str],
+    settings: Settings,
+    progress: Callable[[str], None] | None,
+) -> Again:
+    # by name: only who runs something again needs it
+    reader = importlib.import_module("flowrun.proof.reading").RunReader
+    recorded_sources = importlib.import_module("flowrun.proof.sources").RecordedSources
+    plan_again = importlib.import_module("flowrun.proof.again").plan_again
+    cache = _source_cache(settings)
+    with open_default_stores(settings) as stores:
+        run = reader(stores).read(run_id)
+        artifacts = stores.open_artifacts(run.artifact_uri)
+        find = recorded_sources(run, artifacts, cache, progress or silent)
+        again: Again = plan_again(run, find, cache=cache, cwd=settings.cwd, params=params)
+        return again
+
+
+def _as_recorded(wanted: RunOptions, again: Again) -> RunOptions:
+    """Give the options with the recorded environments, unless another manager is asked for."""
+    envs = again.envs if wanted.env_manager is None else {}
+    return replace(wanted, envs=envs, tags={AGAIN_TAG: again.run.run_id})
+
+
+def _check_clean(planned: PlannedProject) -> None:
+    for code in planned.projects.values():
+        source = code.source
+        if source.commit is None:
+            raise UsageError(
+                f"{source.uri}: --require-clean needs code in git, at a commit",
+                "Commit it, or leave --require-clean out.",
+            )
+        if source.is_dirty:
+            raise UsageError(
+                f"{source.uri} has changes that are not in commit {source.commit}, and "
+                "--require-clean refuses them",
+                "Commit them, or name the commit: -v HEAD.",
+            )
+
+
+def _texts(params: Mapping[str, object] | None) -> dict[str, str]:
     texts = {name: str(value) for name, value in (params or {}).items()}
     for name, text in texts.items():
         _check_text(name, text)
-    planner = Planner(_source_cache(settings), settings.cwd, progress)
-    return planner.plan(uri, entry_point, version, texts)
+    return texts
 
 
 def _check_text(name: str, text: str) -> None:

@@ -66,6 +66,10 @@ class EnvError(FlowrunError):
     """An environment can't be resolved or built."""
 
 
+class NotRepeatableError(FlowrunError):
+    """A recorded run can't be run again: something it needs is gone or has changed; one a line."""
+
+
 class CancelledError(FlowrunError):
     """The run was cancelled while this was still being prepared or built."""
 

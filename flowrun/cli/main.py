@@ -25,6 +25,7 @@ from flowrun.errors import (
     EnvError,
     ExecutorError,
     FlowrunError,
+    NotRepeatableError,
     StoreError,
     UnreachableError,
 )
@@ -54,7 +55,7 @@ EXIT_BUG = 70
 EXIT_BY_SIGNAL = 128
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """What a full disk says; where it stops the output, no other layer has heard of it."""
-SURROUNDINGS = (EnvError, ExecutorError, StoreError, UnreachableError)
+SURROUNDINGS = (EnvError, ExecutorError, NotRepeatableError, StoreError, UnreachableError)
 
 
 class EndedBySignal(BaseException):

@@ -28,7 +28,7 @@ from flowrun.tracking.entities import RunStatus
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 Uri = Annotated[
-    str, typer.Argument(metavar="URI", help="Git URL, directory or zip; #subdir inside it.")
+    str, typer.Argument(metavar="URI", help="Git URL, directory or zip; #subdir; runs:/ID.")
 ]
 EntryPoint = Annotated[
     str, typer.Option("--entry-point", "-e", help="Entry point, or a script of the project.")
@@ -78,6 +78,9 @@ def run_command(
         str | None,
         typer.Option(help="local, virtualenv, uv or conda; default: what the project says."),
     ] = None,
+    require_clean: Annotated[
+        bool, typer.Option("--require-clean", help="Refuse code that is not exactly a commit.")
+    ] = False,
     storage_dir: Annotated[
         Path | None, typer.Option(help="Where downloaded path parameters are put and stay.")
     ] = None,
@@ -123,6 +126,7 @@ def run_command(
             jobs=jobs,
             fail_fast=fail_fast,
             in_place=in_place,
+            require_clean=require_clean,
             storage_dir=storage_dir,
             docker_args=parse_docker_args(docker_args or []),
             build_image=build_image,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flowrun.engine.fetch import unfetchable
 from flowrun.engine.local_paths import local_path_of
-from flowrun.engine.request import ProjectCode
+from flowrun.engine.request import ProjectCode, RunOptions
 from flowrun.envs.base import EnvRequest
 from flowrun.envs.store import EnvStore
 from flowrun.errors import PlanError
@@ -19,7 +19,7 @@ def check_before_run(
     plan: Plan,
     projects: Mapping[str, ProjectCode],
     envs: EnvStore,
-    env_manager: str | None,
+    options: RunOptions,
     variables: Mapping[str, str],
     cwd: Path,
 ) -> None:
@@ -39,11 +39,13 @@ def check_before_run(
     ]
     if problems:
         raise PlanError("\n".join(dict.fromkeys(problems)))
-    checked: set[tuple[str, EnvSpec]] = set()
+    checked: set[tuple[str, EnvSpec, str | None]] = set()
     for step in plan.steps:
-        if step.env is not None and (step.project, step.env) not in checked:
-            checked.add((step.project, step.env))
-            envs.check(EnvRequest(step.env, projects[step.project].directory), env_manager)
+        given = options.envs.get(step.id)
+        manager = given.manager if given else options.env_manager
+        if step.env is not None and (step.project, step.env, manager) not in checked:
+            checked.add((step.project, step.env, manager))
+            envs.check(EnvRequest(step.env, projects[step.project].directory), manager)
 
 
 def _missing_secrets(step: PlannedStep, variables: Mapping[str, str]) -> Iterator[str]:

@@ -141,14 +141,19 @@ class CommandRunner:
             masked=self.mask.words,
         )
         services = self.services
+        time_s = self.request.projects[step.project].source.commit_time_s
         match env:
             case PrefixEnv():
-                variables = process_variables(services, step, env, own, self.secrets, record, work)
+                variables = process_variables(
+                    services, step, env, own, self.secrets, time_s, record, work
+                )
                 return replace(job, variables=variables)
             case ImageEnv():
                 home = self.containers.home(env.docker.user, work)
                 container, address = self.containers.make(step, env, inputs, work)
-                variables = container_variables(services, step, env, own, address, record, work)
+                variables = container_variables(
+                    services, step, env, own, address, time_s, record, work
+                )
                 return replace(
                     job,
                     argv=(CONTAINER_SHELL, "-c", TRAP + command),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from flowrun.engine.events import EnvEnded, EnvProgress, Event, StepProgress
-from flowrun.engine.request import ProjectCode, RunRequest
+from flowrun.engine.request import GivenEnv, ProjectCode, RunRequest
 from flowrun.engine.services import Services
 from flowrun.envs.base import Env, EnvRequest
 from flowrun.envs.manager import LOCAL
@@ -104,7 +104,9 @@ class Environments:
         baked_as = (
             image_name(self._request.plan, code) if self._request.options.build_image else None
         )
-        return EnvRequest(step.env, code.directory, baked_as)
+        asked = EnvRequest(step.env, code.directory, baked_as)
+        given = self._request.options.envs.get(step.id)
+        return replace(asked, lock=given.lock, manager=given.manager) if given else asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +136,13 @@ def _ahead(
 ) -> Iterator[_Ahead]:
     if not request.plan.is_pipeline:
         return
-    asking: dict[tuple[str, EnvSpec], list[PlannedStep]] = {}
+    asking: dict[tuple[str, EnvSpec, GivenEnv | None], list[PlannedStep]] = {}
     for step in request.plan.steps:
         if step.env is not None and not _is_local(step, request):
             # without its mark: one environment may be named at several places of the file
             same = step.env if step.env.mark is None else replace(step.env, mark=None)
-            asking.setdefault((step.project, same), []).append(step)
+            given = request.options.envs.get(step.id)
+            asking.setdefault((step.project, same, given), []).append(step)
     for steps in asking.values():
         if not all(step.conditions for step in steps):
             yield _Ahead(env_request(steps[0]), tuple(step.id for step in steps))
@@ -148,7 +151,9 @@ def _ahead(
 def _is_local(step: PlannedStep, request: RunRequest) -> bool:
     """Tell whether there is nothing to build: the interpreter is the caller's own."""
     is_image = step.env is not None and step.env.kind is EnvKind.DOCKER
-    return request.options.env_manager == LOCAL and not is_image
+    given = request.options.envs.get(step.id)
+    manager = given.manager if given else request.options.env_manager
+    return manager == LOCAL and not is_image
 
 
 def image_name(plan: Plan, code: ProjectCode) -> str:

@@ -37,15 +37,33 @@ class PlannedProject:
     """The text of the project file."""
 
 
+Find = Callable[[str, str | None], Source]
+"""A project's URI and version to its source."""
+
+
 class Planner:
     """Plans one project."""
 
     def __init__(
-        self, sources: SourceCache, cwd: Path, progress: Callable[[str], None] | None = None
+        self,
+        sources: SourceCache,
+        cwd: Path,
+        progress: Callable[[str], None] | None = None,
+        find: Find | None = None,
     ) -> None:
+        """Make it.
+
+        Args:
+            sources: keeps what is fetched.
+            cwd: what a relative path starts from.
+            progress: told what takes time.
+            find: finds this project and those that it calls; None: where they are today.
+        """
         self._sources = sources
         self._cwd = cwd
-        self._progress = progress
+        self._find = find or (
+            lambda uri, version: resolve(uri, version, cache=sources, cwd=cwd, progress=progress)
+        )
         self._codes: dict[str, ProjectCode] = {}
 
     def plan(
@@ -78,8 +96,7 @@ class Planner:
         return self._open(uri, version)[1]
 
     def _open(self, uri: str, version: str | None) -> tuple[ProjectCode, Project]:
-        source = resolve(uri, version, cache=self._sources, cwd=self._cwd, progress=self._progress)
-        return self._read(source)
+        return self._read(self._find(uri, version))
 
     def _read(self, source: Source) -> tuple[ProjectCode, Project]:
         code = ProjectCode(source, self._sources.project_dir(source))

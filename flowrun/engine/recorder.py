@@ -24,6 +24,7 @@ from flowrun.envs.published import key_of
 from flowrun.executors.base import JobEnded
 from flowrun.plan.draw import plan_to_json
 from flowrun.plan.plan import PlannedStep
+from flowrun.sources.keeping import kept_pack
 from flowrun.tracking.artifacts import Artifacts
 from flowrun.tracking.entities import Metric, Run, RunStatus
 from flowrun.tracking.limits import (
@@ -39,6 +40,8 @@ LOCK_TAG = "flowrun.env.lock"
 LOCKS_FOLDER = "flowrun/environments"
 T = TypeVar("T")
 
+TREES = "flowrun/trees"
+"""The folder of an artifact that holds trees, as git packs."""
 _METRICS_PER_BATCH = MAX_ENTITIES_PER_BATCH - 2 * MAX_PARAMS_TAGS_PER_BATCH
 """So many have room beside as many params and tags as there may be."""
 
@@ -85,14 +88,12 @@ class Recorder:
         run = self._begin(
             request.projects[""],
             request.options.run_name,
-            {"mlflow.project.entryPoint": plan.entry_point},
+            {"mlflow.project.entryPoint": plan.entry_point, **request.options.tags},
             self._shown(plan.params),
             run_id=request.options.run_id,
         )
         self._parent = StepRecord(run, self._services.open_artifacts(run.info.artifact_uri))
-        plan_text = json.dumps(plan_to_json(plan), indent=1)
-        self._put_text(self._parent.artifacts, "flowrun/plan.json", plan_text)
-        self._put_project(self._parent.artifacts, request.projects[""])
+        self._put_request(self._parent.artifacts)
         return run
 
     def begin_step(self, step: PlannedStep, params: Mapping[str, object], kind: str) -> StepRecord:
@@ -104,6 +105,8 @@ class Recorder:
             tags[PARENT_TAG] = self._parent.run_id
         entry_point = getattr(step.action, "entry_point", None) or step.name
         tags["mlflow.project.entryPoint"] = entry_point
+        if is_alone:
+            tags |= self._request.options.tags
         run = self._begin(
             code,
             self._request.options.run_name if is_alone else step.id,
@@ -113,7 +116,7 @@ class Recorder:
         )
         record = StepRecord(run, self._services.open_artifacts(run.info.artifact_uri))
         if is_alone:
-            self._put_project(record.artifacts, code)
+            self._put_request(record.artifacts)
         return record
 
     def note_env(self, record: StepRecord, env: Env) -> None:
@@ -269,16 +272,28 @@ class Recorder:
             "mlflow.source.git.branch": source.branch,
             "flowrun.source.ref": source.ref,
             "flowrun.source.subdir": source.subdir or None,
+            "flowrun.source.commit_time_s": _text(source.commit_time_s),
             "mlflow.source.git.dirty": "true" if source.is_dirty else None,
             "flowrun.in_place": "true" if self._request.options.in_place else None,
         }
         return tags | {key: value for key, value in optional.items() if value is not None}
 
-    def _put_project(self, artifacts: Artifacts, code: ProjectCode) -> None:
-        if self._request.options.project_file is not None:
-            self._put_text(artifacts, "flowrun/MLproject", self._request.options.project_file)
-        if code.source.diff is not None:
-            self._put_text(artifacts, "flowrun/source.diff", code.source.diff)
+    def _put_request(self, artifacts: Artifacts) -> None:
+        """Keep the plan, and what makes each project's tree again where nobody else has it."""
+        request = self._request
+        plan_text = json.dumps(plan_to_json(request.plan), indent=1)
+        self._put_text(artifacts, "flowrun/plan.json", plan_text)
+        if request.options.project_file is not None:
+            self._put_text(artifacts, "flowrun/MLproject", request.options.project_file)
+        diff = request.projects[""].source.diff
+        if diff is not None:
+            self._put_text(artifacts, "flowrun/source.diff", diff)
+        for source in {
+            code.source.tree: code.source for code in request.projects.values()
+        }.values():
+            pack = kept_pack(source, self._services.sources)
+            if pack is not None:
+                artifacts.put_file(pack, f"{TREES}/{source.tree}.pack")
 
     def _put_text(self, artifacts: Artifacts, path: str, text: str) -> None:
         artifacts.put_bytes(path, self._mask(text).encode("utf-8", "surrogateescape"))
@@ -286,6 +301,10 @@ class Recorder:
     def _shown(self, params: Mapping[str, object]) -> dict[str, str]:
         given = self._request.shown_params
         return {name: given.get(name, str(value)) for name, value in params.items()}
+
+
+def _text(number: int | None) -> str | None:
+    return None if number is None else str(number)
 
 
 def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

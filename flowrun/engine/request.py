@@ -19,6 +19,30 @@ class ProjectCode:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenEnv:
+    """The environment that a step must have: what a record says of an earlier run."""
+
+    manager: str | None
+    """As for `EnvStore.ensure`."""
+    lock: str | None
+    """None where the manager pins nothing (`local`), or the record has no lock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """The steps that would write to the model registry only act as if they did.
+
+    What they look at there has moved on since the run that is carried out again, so they end as
+    they did then.
+    """
+
+    statuses: Mapping[str, str] = field(default_factory=dict)
+    """By step id: how it ended then."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """By step id: the model version that it made then."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunOptions:
     """How to carry out a plan; the command line's flags."""
 
@@ -45,6 +69,12 @@ class RunOptions:
     """Make an image with the project's files in it, as MLflow does when asked."""
     project_file: str | None = None
     """The text of the project file, for the record."""
+    envs: Mapping[str, GivenEnv] = field(default_factory=dict)
+    """By step id: goes before `env_manager`. Other steps' environments are resolved."""
+    rehearsal: Rehearsal | None = None
+    """Leave the model registry alone."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """More tags of the run that stands for the whole."""
 
 
 @dataclass(frozen=True, slots=True)

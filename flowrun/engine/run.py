@@ -243,7 +243,15 @@ class PlanRun:
             ContainerMaker(self._services, self._session.id, self._request.options.docker_args),
         )
         visible = {key: value for key, value in variables.items() if key not in secrets}
-        return StepRunner(self._services, self._recorder, commands, self._tell, self._mask, visible)
+        return StepRunner(
+            self._services,
+            self._recorder,
+            commands,
+            self._tell,
+            self._mask,
+            visible,
+            self._request.options.rehearsal,
+        )
 
     def _act(self, actions: list[Action], runner: StepRunner) -> RunStatus | None:
         """Do what the schedule says; give the run's status once that is `Finish`."""

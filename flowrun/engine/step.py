@@ -18,6 +18,7 @@ from flowrun.engine.registry_steps import (
     register_model,
     select_best,
 )
+from flowrun.engine.request import Rehearsal
 from flowrun.engine.services import Services
 from flowrun.engine.values import as_text
 from flowrun.errors import CancelledError, EnvError, FlowrunError, StoreError, UnreachableError
@@ -59,6 +60,7 @@ class StepRunner:
     mask: Masker
     visible_variables: Mapping[str, str]
     """What `env.NAME` means in expressions: the caller's variables but for secrets."""
+    rehearsal: Rehearsal | None = None
 
     def run(self, step: PlannedStep, results: Mapping[str, StepResult], work: Path) -> StepOutcome:
         """Carry a step out, with `work` as its own folder; its run is final when this returns.
@@ -80,6 +82,7 @@ class StepRunner:
             return turn.end_early(StepStatus.FAILED, why, is_surroundings=True)
 
 
+REHEARSED = "rehearsed: the model registry was left alone"
 SURROUNDINGS = (EnvError, StoreError, UnreachableError)
 
 
@@ -96,6 +99,9 @@ class _Turn:
 
     def take(self) -> StepOutcome:
         step = self.step
+        rehearsal = self.runner.rehearsal
+        if rehearsal is not None and isinstance(step.action, Register | Promote):
+            return self._rehearse(step.action, rehearsal)
         if not condition_holds(step, self.results, env=self._env(), champion=self._champion):
             return StepOutcome(StepResult(step.id, StepStatus.SKIPPED), self._unmet())
         self.params = {name: self._evaluate(value) for name, value in step.arguments.items()}
@@ -143,6 +149,7 @@ class _Turn:
             "version": version.version,
             "model": f"models:/{version.name}/{version.version}",
         }
+        record.tags["flowrun.value.version"] = version.version
         detail = f"{version.name} version {version.version}"
         return self._end(CommandEnded(StepStatus.SUCCEEDED, detail, outputs))
 
@@ -159,6 +166,29 @@ class _Turn:
         outputs = {"name": version.name, "version": version.version, "stage": version.stage.value}
         detail = f"{version.name} version {version.version} is now {' and '.join(given.values())}"
         return self._end(CommandEnded(StepStatus.SUCCEEDED, detail, outputs))
+
+    def _rehearse(self, action: Register | Promote, rehearsal: Rehearsal) -> StepOutcome:
+        """End as the step did then, and leave the registry as it is.
+
+        What others make of a registered model they make of the model itself.
+        """
+        status = rehearsal.statuses.get(self.step.id, StepStatus.SUCCEEDED)
+        if status != StepStatus.SUCCEEDED:
+            return StepOutcome(StepResult(self.step.id, StepStatus.SKIPPED), "as it was then")
+        self.params = {"name": self._text(action.name)}
+        outputs: dict[str, object] = {"name": self._text(action.name)}
+        match action:
+            case Register():
+                outputs["version"] = rehearsal.versions.get(self.step.id, "0")
+                outputs["model"] = self._evaluate(action.model)
+                self._begin("register")
+            case Promote():
+                outputs["version"] = self._text(action.version)
+                outputs["stage"] = self._text(action.stage) if action.stage else "None"
+                self._begin("promote")
+            case _:
+                assert_never(action)
+        return self._end(CommandEnded(StepStatus.SUCCEEDED, REHEARSED, outputs))
 
     def _begin(self, kind: str) -> StepRecord:
         record = self.runner.recorder.begin_step(self.step, self.params, kind)

@@ -25,6 +25,8 @@ LEFT_OUT = frozenset(
     }
 )
 """Of the caller's variables, what would mislead the step's client or interpreter."""
+ZIP_EPOCH_S = 315_532_800
+"""1980-01-01, the first day that a zip file (or wheel) can name; for code without a commit."""
 LEFT_OUT_OF_ENVS = frozenset(
     {"CONDA_PREFIX", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "VIRTUAL_ENV"}
 )
@@ -37,6 +39,7 @@ def process_variables(
     env: PrefixEnv,
     own: Mapping[str, object],
     secrets: frozenset[str],
+    commit_time_s: int | None,
     record: StepRecord,
     work: Path,
 ) -> dict[str, str]:
@@ -48,6 +51,7 @@ def process_variables(
         env: what it runs in.
         own: the step's `env`, evaluated.
         secrets: every secret's name in the plan; the step gets those it asks for.
+        commit_time_s: of the project's code.
         record: the step's run.
         work: the step's folder.
     """
@@ -55,6 +59,7 @@ def process_variables(
     if env.prefix is not None:
         left_out |= LEFT_OUT_OF_ENVS
     variables = {k: v for k, v in services.variables.items() if k not in left_out}
+    variables |= steady_variables(commit_time_s)
     variables |= _told(step, services.endpoint.variables, record, work)
     # The step's endpoint is on this machine: a proxy must not be asked for it.
     for name in ("no_proxy", "NO_PROXY"):
@@ -74,6 +79,7 @@ def container_variables(
     env: ImageEnv,
     own: Mapping[str, object],
     address: str | None,
+    commit_time_s: int | None,
     record: StepRecord,
     work: Path,
 ) -> dict[str, str]:
@@ -85,12 +91,13 @@ def container_variables(
         env: what it runs in; its `environment` names what is copied.
         own: the step's `env`, evaluated.
         address: at which the container reaches this machine; None: as this machine itself does.
+        commit_time_s: of the project's code.
         record: the step's run.
         work: the step's folder.
     """
     endpoint = services.endpoint
     reached = endpoint.variables if address is None else endpoint.variables_at(address)
-    variables: dict[str, str] = {}
+    variables = steady_variables(commit_time_s)
     for entry in env.docker.environment:
         name, value = (entry, services.variables[entry]) if isinstance(entry, str) else entry
         variables[name] = value
@@ -102,6 +109,19 @@ def container_variables(
     )
     variables |= {name: as_text(value) for name, value in own.items()}
     return variables
+
+
+def steady_variables(commit_time_s: int | None) -> dict[str, str]:
+    """Give what takes chance out of a command: the same for every run of the same code.
+
+    They take the place of the caller's, which no record holds; a step's own `env` goes before
+    them. Sources: Python's documentation of PYTHONHASHSEED; reproducible-builds.org, the
+    specification of SOURCE_DATE_EPOCH.
+    """
+    return {
+        "PYTHONHASHSEED": "0",
+        "SOURCE_DATE_EPOCH": str(ZIP_EPOCH_S if commit_time_s is None else commit_time_s),
+    }
 
 
 def _told(

@@ -64,6 +64,8 @@ class EnvRequest:
     lock: str | None = None
     """The text of a lock (an earlier `Env.lock`): exactly that is to be had, nothing is resolved.
     It may come from anywhere, so it is checked against what the project asks for."""
+    manager: str | None = None
+    """What made the environment that is to be had again; goes before the manager asked for."""
 
 
 def never() -> bool:

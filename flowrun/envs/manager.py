@@ -47,7 +47,7 @@ def choose_manager(request: EnvRequest, manager: str | None) -> str:
     Raises:
         EnvError: it takes conda for what is described in another way.
     """
-    spec = request.spec
+    spec, manager = request.spec, request.manager or manager
     where = f"{spec.mark}: " if spec.mark else ""
     if spec.kind is EnvKind.DOCKER:
         return DOCKER

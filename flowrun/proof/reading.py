@@ -223,6 +223,7 @@ def _source(tags: Mapping[str, str]) -> RecordedSource:
         ref=tags.get("flowrun.source.ref"),
         branch=tags.get("mlflow.source.git.branch"),
         is_dirty=tags.get("mlflow.source.git.dirty") == "true",
+        commit_time_s=_whole(tags.get("flowrun.source.commit_time_s")),
         is_in_place=tags.get("flowrun.in_place") == "true",
     )
 

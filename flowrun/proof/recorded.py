@@ -29,6 +29,7 @@ class RecordedSource:
     """The version as it was asked for."""
     branch: str | None
     is_dirty: bool
+    commit_time_s: int | None = None
     is_in_place: bool = False
     """The command ran in the user's own directory, whatever the tree says."""
 

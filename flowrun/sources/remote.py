@@ -14,6 +14,7 @@ from flowrun.sources.refs import (
 )
 from flowrun.sources.source import Progress, Source, SourceKind, silent
 from flowrun.sources.submodules import is_kept, whole_tree
+from flowrun.sources.times import commit_time_s
 from flowrun.sources.uri import GitUri, PageUri
 
 
@@ -146,14 +147,17 @@ def _unknown(origin: Origin, refs: RemoteRefs, version: str) -> SourceError:
 
 def _source(origin: Origin, found: FoundRef, version: str | None) -> Source:
     subdir = origin.uri.subdir
+    tree = whole_tree(origin, found.commit, found.name or None)
+    repository = origin.repository(found.commit)
     return Source(
         kind=SourceKind.GIT,
         uri=origin.url + (f"#{subdir}" if subdir else ""),
-        repository=origin.repository(found.commit).path,
-        tree=whole_tree(origin, found.commit, found.name or None),
+        repository=repository.path,
+        tree=tree,
         subdir=subdir,
         commit=found.commit,
         repo_url=origin.url,
         ref=version,
         branch=found.branch,
+        commit_time_s=commit_time_s(found.commit, repository.git, origin.cache),
     )

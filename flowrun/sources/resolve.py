@@ -22,6 +22,7 @@ from flowrun.sources.checkout import (
 from flowrun.sources.remote import resolve_git, resolve_gone, resolve_page
 from flowrun.sources.snapshot import take_snapshot
 from flowrun.sources.source import Progress, Source, SourceKind, silent
+from flowrun.sources.times import commit_time_s
 from flowrun.sources.uri import GitUri, LocalUri, PageUri, ZipUri, parse_uri
 
 ZipResolver = Callable[[LocalUri | ZipUri, SourceCache, Progress], Source]
@@ -137,6 +138,9 @@ def _as_on_disk(
         branch=checkout.branch if checkout else None,
         is_dirty=found.is_dirty,
         diff=found.diff,
+        commit_time_s=commit_time_s(
+            checkout.commit if checkout else None, cache.git.inside(path), cache
+        ),
         directory=path / subdir,
     )
 

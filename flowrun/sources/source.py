@@ -58,5 +58,7 @@ class Source:
     """A local directory whose tree is not its commit's tree."""
     diff: str | None = None
     """`git diff` of a dirty tree against its commit, binary files included; None when clean."""
+    commit_time_s: int | None = None
+    """When the commit was made, in seconds since the epoch."""
     directory: Path | None = None
     """The project's directory on the user's disk, for a local directory (`--in-place`)."""
