@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -216,7 +215,7 @@ def _outputs(path: Path) -> Iterator[ModelOutput]:
 def _logged_model(experiment_id: str, path: Path) -> FoundModel:
     meta = read_meta(path)
     points = [
-        replace(point, model_id=path.name)
+        point._replace(model_id=path.name)
         for key, file in files_below(path / "metrics")
         for point in read_points(key, file, model_point)
     ]

@@ -12,7 +12,7 @@ from flowrun.tracking.fields import Fields, JsonObject
 from flowrun.tracking.wire import (
     compact,
     dataset_inputs_from,
-    metric_from,
+    metrics_from,
     model_inputs_from,
     model_outputs_from,
     run_info_json,
@@ -125,7 +125,7 @@ def log_batch(call: Call) -> JsonObject:
     """Append metrics and set params and tags, all or nothing."""
     fields = call.fields
     run_id = fields.text("run_id")
-    metrics = [metric_from(item) for item in fields.objects("metrics")]
+    metrics = metrics_from(fields, "metrics")
     params = _unique_params(fields)
     tags = fields.pairs("tags")
     call.stores.tracking.log_batch(run_id, metrics=metrics, params=params, tags=tags)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
@@ -57,9 +57,11 @@ class Experiment:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One point of a metric's history; `value` may be nan or infinite."""
+class Metric(NamedTuple):
+    """One point of a metric's history; `value` may be nan or infinite.
+
+    No dataclass, since a history may have a million: a named tuple is made in a third of the time.
+    """
 
     key: str
     value: float

@@ -49,10 +49,6 @@ class Fields:
         """True if the field is there and not null."""
         return self._values.get(name) is not None
 
-    def has_none_of(self, names: frozenset[str]) -> bool:
-        """True if the object has none of these members, not even as null."""
-        return names.isdisjoint(self._values)
-
     def require(self, name: str) -> None:
         """Refuse the object if the field isn't there."""
         if not self.has(name):

@@ -12,6 +12,7 @@ import functools
 import importlib
 import math
 import re
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -53,9 +54,12 @@ def _regex(pattern: str) -> _Regex:
             f"The pattern of an RLIKE has at most {limits.MAX_REGEX_LENGTH} characters."
         )
     try:
-        compiled = re.compile(pattern)
-        # By name: the module has no types. It is the one that `re.compile` parses with.
-        ways = list(_ways(importlib.import_module("re._parser").parse(pattern), depth=0))
+        with warnings.catch_warnings():
+            # Of what a later Python may read otherwise; it is nothing to the server's operator.
+            warnings.simplefilter("ignore", FutureWarning)
+            compiled = re.compile(pattern)
+            # By name: the module has no types. It is the one that `re.compile` parses with.
+            ways = list(_ways(importlib.import_module("re._parser").parse(pattern), depth=0))
     except (re.error, RecursionError, OverflowError) as error:
         raise InvalidValueError(f"Invalid pattern '{pattern}' of an RLIKE: {error}") from None
     endless = ways.count(math.inf)

@@ -38,6 +38,7 @@ def test_a_pattern_that_could_take_too_long_is_refused(pattern: str) -> None:
         ("(red|blue)", "green", False),
         ("[a-z]{2,5}x", "abcx", True),
         (r"\d+\.\d+", "v1.25", True),
+        ("[[]", "a[0]", True),  # of which Python warns
     ],
 )
 def test_an_ordinary_pattern_is_matched(pattern: str, text: str, is_found: bool) -> None:

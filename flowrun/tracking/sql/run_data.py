@@ -182,13 +182,13 @@ def _log_metrics(
 ) -> None:
     rows = []
     latest: dict[str, tuple[int, int, float, int]] = {}
-    for metric in metrics:
-        value, is_nan = stored_value(metric.value)
-        rows.append((run_pk, metric.key, metric.timestamp_ms, metric.step, value, is_nan))
-        point = (metric.step, metric.timestamp_ms, value, is_nan)
-        known = latest.get(metric.key)
+    for key, number, timestamp_ms, step, *_ in metrics:
+        value, is_nan = stored_value(number)
+        rows.append((run_pk, key, timestamp_ms, step, value, is_nan))
+        point = (step, timestamp_ms, value, is_nan)
+        known = latest.get(key)
         if known is None or point[:3] > known[:3]:
-            latest[metric.key] = point
+            latest[key] = point
     connection.executemany(INSERT_METRIC, rows)
     connection.executemany(
         SET_LATEST_METRIC, [(run_pk, key, *point) for key, point in latest.items()]
