@@ -76,25 +76,15 @@ def get_history_bulk_interval(call: Call) -> JsonObject:
             "end_step must be greater than start_step. "
             f"Found start_step={first} and end_step={last}."
         )
-    chosen: list[JsonObject] = []
-    for run_id in run_ids:
-        points = [
-            metric
-            for metric in _history(call.stores.tracking, run_id, key)
-            if (first is None or metric.step >= first) and (last is None or metric.step <= last)
+    steps = None if first is None or last is None else (first, last)
+    store = call.stores.tracking
+    return compact(
+        metrics=[
+            _point_json(run_id, point)
+            for run_id in run_ids
+            for point in store.sample_metric_history(run_id, key, most=most, steps=steps)
         ]
-        points.sort(key=lambda metric: (metric.step, metric.timestamp_ms))
-        chosen.extend(_point_json(run_id, metric) for metric in evenly(points, most))
-    return compact(metrics=chosen)
-
-
-def evenly(points: Sequence[Metric], most: int) -> list[Metric]:
-    """Give at most `most` points at even distances; the last always, the first if two fit."""
-    if len(points) <= most:
-        return list(points)
-    if most == 1:
-        return [points[-1]]
-    return [points[index * (len(points) - 1) // (most - 1)] for index in range(most)]
+    )
 
 
 def _history(store: RunStore, run_id: str, key: str) -> Iterator[Metric]:

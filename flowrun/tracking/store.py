@@ -148,6 +148,23 @@ class RunStore(Protocol):
     ) -> Page[Metric]:
         """Give all points of one metric by (timestamp, step, value)."""
 
+    def sample_metric_history(
+        self,
+        run_id: str,
+        key: str,
+        *,
+        most: int,
+        steps: tuple[int, int] | None = None,
+    ) -> Sequence[Metric]:
+        """Give points of one metric at even distances by (step, timestamp, value).
+
+        Args:
+            run_id: a run, deleted or not.
+            key: the metric's.
+            most: give at most so many, from 1 to 2,500; the last point always, the first from 2 on.
+            steps: the first and the last one to look at; None for all.
+        """
+
     def log_inputs(
         self,
         run_id: str,

@@ -367,6 +367,34 @@ class RunDataContract:
         assert [*first.items, *rest.items] == points
         assert rest.next_page_token is None
 
+    def test_a_page_of_a_history_goes_on_where_the_one_before_ended(
+        self, store: TrackingStore
+    ) -> None:
+        run_id = store.create_run("0").info.run_id
+        store.log_batch(run_id, metrics=[Metric("m", float(n), n, n) for n in (1, 2, 3, 4)])
+        first = store.get_metric_history(run_id, "m", max_results=2)
+        store.log_batch(run_id, metrics=[Metric("m", 0.0, 0, 0)])
+        rest = store.get_metric_history(run_id, "m", page_token=first.next_page_token)
+        assert [point.step for point in (*first.items, *rest.items)] == [1, 2, 3, 4]
+
+    @pytest.mark.parametrize(
+        ("most", "steps"), [(1, [100]), (2, [0, 100]), (5, [0, 25, 50, 75, 100])]
+    )
+    def test_points_for_a_chart_are_evenly_chosen(
+        self, store: TrackingStore, most: int, steps: list[int]
+    ) -> None:
+        run_id = store.create_run("0").info.run_id
+        store.log_batch(run_id, metrics=[Metric("m", 0.5, 1, step) for step in range(101)])
+        assert [p.step for p in store.sample_metric_history(run_id, "m", most=most)] == steps
+
+    def test_a_chart_of_few_points_has_them_all_by_step(self, store: TrackingStore) -> None:
+        run_id = store.create_run("0").info.run_id
+        points = [Metric("m", float(step), 9 - step, step) for step in range(5)]
+        store.log_batch(run_id, metrics=[*points, Metric("other", 0.0, 0)])
+        assert list(store.sample_metric_history(run_id, "m", most=5)) == points
+        assert list(store.sample_metric_history(run_id, "m", most=9, steps=(1, 3))) == points[1:4]
+        assert list(store.sample_metric_history(run_id, "absent", most=9)) == []
+
     def test_a_metric_nobody_logged_has_no_history(self, store: TrackingStore) -> None:
         run_id = store.create_run("0").info.run_id
         assert store.get_metric_history(run_id, "absent").items == ()

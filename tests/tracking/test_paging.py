@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowrun.errors import InvalidValueError
-from flowrun.tracking.paging import offset_of, page_of
+from flowrun.tracking.paging import Place, offset_of, page_of, place_of, token_after
 
 
 @given(st.integers(0, 10**6), st.integers(1, 50))
@@ -46,3 +46,24 @@ def test_other_texts_are_refused(token: str, message: str) -> None:
     with pytest.raises(InvalidValueError) as error:
         offset_of(token)
     assert str(error.value) == message
+
+
+places = st.tuples(
+    st.integers(0, 2**63 - 1),
+    st.integers(-(2**63) + 1, 2**63 - 1),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from((0, 1)),
+)
+
+
+@given(places)
+def test_token_leads_to_the_place_in_a_history(place: Place) -> None:
+    assert place_of(token_after(place)) == place
+
+
+@pytest.mark.parametrize(
+    "after", ["[]", "[1, 1, 1.0]", "[1, 1, 1.0, 2]", "[1, 1, 1, 0]", "[1, 1e3, 1.0, 0]", "{}"]
+)
+def test_a_place_that_no_history_has_is_refused(after: str) -> None:
+    with pytest.raises(InvalidValueError, match="Invalid page token, parsed value="):
+        place_of(encoded(f'{{"after": {after}}}'))

@@ -24,6 +24,7 @@ from flowrun.tracking.wire import (
     dataset_summary_from,
     metric_from,
     metric_json,
+    metrics_from,
     pairs_json,
     run_from,
     run_info_from,
@@ -153,6 +154,30 @@ class RestRuns(RestPart):
             "page_token": page_token,
         }
         return self._server.get("metrics/get-history", query, page_from("metrics", metric_from))
+
+    def sample_metric_history(
+        self,
+        run_id: str,
+        key: str,
+        *,
+        most: int,
+        steps: tuple[int, int] | None = None,
+    ) -> Sequence[Metric]:
+        """Give points of one metric at even distances by (step, timestamp, value)."""
+        query = {
+            "run_ids": run_id,
+            "metric_key": key,
+            "max_results": most,
+            "start_step": steps and steps[0],
+            "end_step": steps and steps[1],
+        }
+        return self._server.get(
+            "metrics/get-history-bulk-interval",
+            query,
+            lambda fields: [
+                point._replace(run_id=None) for point in metrics_from(fields, "metrics")
+            ],
+        )
 
     def log_inputs(
         self,

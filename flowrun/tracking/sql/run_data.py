@@ -14,13 +14,11 @@ from flowrun.tracking.entities import (
     Metric,
     ModelInput,
     ModelOutput,
-    Page,
 )
-from flowrun.tracking.paging import offset_of, page_of
 from flowrun.tracking.sql import search
 from flowrun.tracking.sql.database import Connection
 from flowrun.tracking.sql.part import SqlPart, marks
-from flowrun.tracking.sql.runs import find_active_run, find_run, set_tags
+from flowrun.tracking.sql.runs import find_active_run, set_tags
 
 # Statements for many rows bind by position: by name costs a third more for each row.
 INSERT_METRIC = """
@@ -46,11 +44,6 @@ _INSERT_PARAM = """
     INSERT INTO params (run_pk, key, value) VALUES (?, ?, ?) ON CONFLICT DO NOTHING
 """
 _DELETE_TAG = "DELETE FROM tags WHERE run_pk = :run_pk AND key = :key RETURNING key"
-_SELECT_HISTORY = """
-    SELECT timestamp_ms, step, value, is_nan FROM metrics
-    WHERE run_pk = :run_pk AND key = :key
-    ORDER BY timestamp_ms, step, value, is_nan LIMIT :limit OFFSET :offset
-"""
 _INSERT_DATASET = """
     INSERT INTO datasets
         (experiment_id, name, digest, source_type, source, dataset_schema, dataset_profile)
@@ -106,28 +99,6 @@ class SqlRunData(SqlPart):
             run_pk = find_active_run(connection, run_id).run_pk
             if not connection.execute(_DELETE_TAG, {"run_pk": run_pk, "key": key}).fetchone():
                 raise NotFoundError(f"No tag with name: {key} in run with id {run_id}")
-
-    def get_metric_history(
-        self,
-        run_id: str,
-        key: str,
-        *,
-        max_results: int = limits.MAX_METRIC_HISTORY_RESULTS,
-        page_token: str | None = None,
-    ) -> Page[Metric]:
-        """Give all points of one metric by (timestamp, step, value)."""
-        checks.check_max_results(max_results, limits.MAX_METRIC_HISTORY_RESULTS)
-        offset = offset_of(page_token)
-        with self._database.read() as connection:
-            where = {"run_pk": find_run(connection, run_id).run_pk, "key": key}
-            rows = connection.execute(
-                _SELECT_HISTORY, {**where, "limit": max_results + 1, "offset": offset}
-            ).fetchall()
-        points = [
-            Metric(key, math.nan if is_nan else value, timestamp_ms, step)
-            for timestamp_ms, step, value, is_nan in rows
-        ]
-        return page_of(points, offset, max_results)
 
     def log_inputs(
         self,

@@ -29,6 +29,8 @@ DIFFERS = {
     "bad_values_are_refused[order twice]": "an internal error (500), in the same words",
     "bad_values_are_refused[half a surrogate pair]": "the text is read as an empty one",
     "a_metric_of_an_unknown_model_is_refused_whole": "the database's own error, as a bad value",
+    "a_page_of_a_history_goes_on_where_the_one_before_ended": "a point logged meanwhile moves it",
+    "points_for_a_chart_are_evenly_chosen[5-steps2]": "the first of equal parts: 1 farther each",
     "datasets_narrow_a_search": "a dataset without a digest narrows nothing",
     "a_param_never_changes": "the words of a batch, also for a batch of one",
     "datasets_of_experiments_are_told_once_for_each_context": "an id that is no number is refused",
