@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 
 from docker import APIClient
+from docker.constants import DEFAULT_DOCKER_API_VERSION
 from docker.errors import APIError, DockerException
 from docker.utils import kwargs_from_env
 from requests.exceptions import RequestException
@@ -35,13 +38,16 @@ class Engine:
     api: APIClient
     host: str
     """As in DOCKER_HOST."""
-    is_rootless: bool
-    """Its root is the user who runs it."""
 
     @property
     def socket(self) -> Path | None:
         """Its unix socket; None if it is reached over a network."""
         return Path(self.host.removeprefix(UNIX)) if self.host.startswith(UNIX) else None
+
+    @property
+    def is_rootless(self) -> bool:
+        """Whether the root of its containers is the user who runs it, whose socket it is then."""
+        return self.socket is not None and self.socket.stat().st_uid != 0
 
     def gateway(self, network: str) -> str | None:
         """Give this machine's address in one of the engine's networks, if it has one there."""
@@ -74,13 +80,26 @@ def connect(variables: Mapping[str, str]) -> Engine:
         if host.startswith(UNIX):
             _knock(host.removeprefix(UNIX))
         settings = kwargs_from_env(environment=dict(variables))
-        settings.setdefault("base_url", host)
-        api = APIClient(version="auto", timeout=CONNECT_TIMEOUT_S, **settings)
-        options = api.info().get("SecurityOptions") or []
+        client = partial(APIClient, **({"base_url": host} | settings))
+        return Engine(client(version=_version(client), timeout=REQUEST_TIMEOUT_S), host)
     except UNREACHABLE as error:
-        raise EnvError(f"No Docker engine answers at {host}: {reason(error)}.", _HINT) from error
-    api.timeout = REQUEST_TIMEOUT_S
-    return Engine(api, host, any("rootless" in option for option in options))
+        raise EnvError(
+            f"No Docker engine answers at {host}: {reason(error).rstrip('.')}.", _HINT
+        ) from error
+
+
+def _version(client: Callable[..., APIClient]) -> str:
+    """Ask the engine for the newest protocol it speaks.
+
+    By a ping: to tell its version, as the SDK would ask it to, the engine starts other programs.
+    """
+    caller = client(version=DEFAULT_DOCKER_API_VERSION, timeout=CONNECT_TIMEOUT_S)
+    with closing(caller):
+        answer = caller.get(f"{caller.base_url}/_ping")
+        answer.raise_for_status()
+        if version := answer.headers.get("Api-Version"):
+            return version
+        raise DockerException("what answers is no container engine")
 
 
 def _knock(path: str) -> None:
