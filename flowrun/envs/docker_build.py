@@ -8,7 +8,7 @@ import os
 import stat
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -86,10 +86,17 @@ class BuildContext:
             archive.addfile(info)
 
 
-def read_context(project: Path, build: BuildSpec, platform: str | None, where: str) -> BuildContext:
+def read_context(
+    project: Path,
+    build: BuildSpec,
+    platform: str | None,
+    variables: Mapping[str, str],
+    where: str,
+) -> BuildContext:
     """Look at what a project's `build` names; nothing is built.
 
     Args:
+        variables: the caller's, for arguments without a value.
         where: `file:line:column: `, for messages.
 
     Raises:
@@ -103,7 +110,9 @@ def read_context(project: Path, build: BuildSpec, platform: str | None, where: s
         place = str(PurePosixPath(build.context) / dockerfile)
         raise EnvError(f"{where}docker_env: there is no Dockerfile '{place}' to build from.")
     files = tuple(_files(directory, dockerfile))
-    return BuildContext(directory, files, dockerfile, None, build.args, build.target, platform)
+    given = ((name, variables.get(name) if value is None else value) for name, value in build.args)
+    args = tuple((name, value) for name, value in given if value is not None)
+    return BuildContext(directory, files, dockerfile, None, args, build.target, platform)
 
 
 def baked_context(project: Path, base: str, platform: str | None) -> BuildContext:

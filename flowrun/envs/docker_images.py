@@ -54,7 +54,7 @@ class Images:
         for _ in (*volumes_of(docker, self._variables), *sources_of(docker, self._variables)):
             pass  # each is complete and absolute, else an error says so
         if docker.build is not None:
-            read_context(request.directory, docker.build, docker.platform, where)
+            read_context(request.directory, docker.build, docker.platform, self._variables, where)
         else:
             self._find(docker.image, docker.platform, where)
 
@@ -123,8 +123,9 @@ class Images:
         progress: Progress,
         is_cancelled: Callable[[], bool],
     ) -> tuple[str, Mapping[str, object]]:
-        platform = _docker(request).platform
-        context = read_context(request.directory, build, platform, _where(request))
+        context = read_context(
+            request.directory, build, _docker(request).platform, self._variables, _where(request)
+        )
         found = self._built(context, context.dockerfile, progress, is_cancelled)
         return _tag(context), found
 

@@ -72,12 +72,11 @@ def _build(around: Fields) -> BuildSpec | None:
     fields = around.fields("build", f"build of {around.what}")
     if fields is None:
         return BuildSpec()
-    args = {
-        name: str(value.raw)
+    args = tuple(
+        (name, None if value.raw is None else str(value.raw))
         for name, value in fields.variables("args").items()
-        if value.raw is not None
-    }
-    spec = BuildSpec(args=tuple(args.items()), target=fields.text("target"))
+    )
+    spec = BuildSpec(args=args, target=fields.text("target"))
     spec = replace(
         spec,
         context=fields.directory("context") or spec.context,

@@ -96,7 +96,8 @@ class BuildSpec:
 
     context: str = "."
     dockerfile: str = "Dockerfile"
-    args: tuple[tuple[str, str], ...] = ()
+    args: tuple[tuple[str, str | None], ...] = ()
+    """None: the value is the caller's variable of that name; not set, it is the Dockerfile's."""
     target: str | None = None
 
 

@@ -142,6 +142,7 @@ BUILDS = {
     "the project": (".", BuildSpec()),
     "the project, as a key": ("{context: .}", BuildSpec()),
     "nothing but the stage": ("{target: run}", BuildSpec(target="run")),
+    "an argument of the caller's": ("{args: {BASE: }}", BuildSpec(args=(("BASE", None),))),
 }
 
 
