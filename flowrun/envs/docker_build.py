@@ -110,7 +110,7 @@ def read_context(
         place = str(PurePosixPath(build.context) / dockerfile)
         raise EnvError(f"{where}docker_env: there is no Dockerfile '{place}' to build from.")
     files = tuple(_files(directory, dockerfile))
-    given = ((name, variables.get(name) if value is None else value) for name, value in build.args)
+    given = ((arg, variables.get(arg)) if isinstance(arg, str) else arg for arg in build.args)
     args = tuple((name, value) for name, value in given if value is not None)
     return BuildContext(directory, files, dockerfile, None, args, build.target, platform)
 

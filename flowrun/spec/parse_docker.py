@@ -26,7 +26,7 @@ def parse_docker(around: Fields) -> DockerSpec:
     spec = DockerSpec(
         image or "",
         tuple(name.text for name in fields.names("volumes")),
-        _environment(fields),
+        _copied_or_set(fields, "environment"),
         build,
         user=fields.text("user"),
         gpus=_gpus(fields),
@@ -39,12 +39,13 @@ def parse_docker(around: Fields) -> DockerSpec:
     return spec
 
 
-def _environment(fields: Fields) -> tuple[tuple[str, str] | str, ...]:
-    entry = fields.entry("environment")
+def _copied_or_set(fields: Fields, key: str) -> tuple[tuple[str, str] | str, ...]:
+    """Read a list of names, whose values are the caller's, and of pairs of a name and a value."""
+    entry = fields.entry(key)
     if entry is None:
         return ()
     if not isinstance(entry.node, ListNode):
-        fields.problems.add(entry.node.mark, f"'environment' of {fields.what} must be a list")
+        fields.problems.add(entry.node.mark, f"'{key}' of {fields.what} must be a list")
         return ()
     found: list[tuple[str, str] | str] = []
     for item in entry.node.items:
@@ -56,7 +57,7 @@ def _environment(fields: Fields) -> tuple[tuple[str, str] | str, ...]:
             case _:
                 fields.problems.add(
                     item.mark,
-                    f"'environment' of {fields.what} lists names to copy and [NAME, value] pairs",
+                    f"'{key}' of {fields.what} lists names to copy and [NAME, value] pairs",
                 )
     return tuple(found)
 
@@ -72,11 +73,7 @@ def _build(around: Fields) -> BuildSpec | None:
     fields = around.fields("build", f"build of {around.what}")
     if fields is None:
         return BuildSpec()
-    args = tuple(
-        (name, None if value.raw is None else str(value.raw))
-        for name, value in fields.variables("args").items()
-    )
-    spec = BuildSpec(args=args, target=fields.text("target"))
+    spec = BuildSpec(args=_arguments(fields), target=fields.text("target"))
     spec = replace(
         spec,
         context=fields.directory("context") or spec.context,
@@ -84,6 +81,15 @@ def _build(around: Fields) -> BuildSpec | None:
     )
     fields.end(unknown_is_error=True)
     return spec
+
+
+def _arguments(fields: Fields) -> tuple[tuple[str, str] | str, ...]:
+    """Read a map of arguments, or a list like that of `environment`."""
+    entry = fields.entry("args")
+    if entry is None or isinstance(entry.node, ListNode):
+        return _copied_or_set(fields, "args")
+    values = fields.variables("args")
+    return tuple((name, str(v.raw)) for name, v in values.items() if v.raw is not None)
 
 
 def _gpus(fields: Fields) -> str | None:

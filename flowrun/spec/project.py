@@ -96,8 +96,8 @@ class BuildSpec:
 
     context: str = "."
     dockerfile: str = "Dockerfile"
-    args: tuple[tuple[str, str | None], ...] = ()
-    """None: the value is the caller's variable of that name; not set, it is the Dockerfile's."""
+    args: tuple[tuple[str, str] | str, ...] = ()
+    """A name alone has the value of the caller's variable; if that is not set, the Dockerfile's."""
     target: str | None = None
 
 

@@ -104,6 +104,10 @@ COMMANDS = {
         "docker_env: {build: {contxt: a}}",
         "MLproject:1:22: build of docker_env of the project has no key 'contxt'. Did you mean 'context'?",
     ),
+    "docker build arguments": (
+        "docker_env: {build: {args: [{BASE: a}]}}",
+        "MLproject:1:30: 'args' of build of docker_env of the project lists names to copy and [NAME, value] pairs",
+    ),
     "docker gpus": (
         "docker_env: {image: a, gpus: some}",
         "MLproject:1:30: 'gpus' of docker_env of the project must be all, a count, or a list of devices",

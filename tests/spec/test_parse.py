@@ -142,7 +142,10 @@ BUILDS = {
     "the project": (".", BuildSpec()),
     "the project, as a key": ("{context: .}", BuildSpec()),
     "nothing but the stage": ("{target: run}", BuildSpec(target="run")),
-    "an argument of the caller's": ("{args: {BASE: }}", BuildSpec(args=(("BASE", None),))),
+    "with arguments of the caller's": (
+        "{args: [BASE, [N, 1]]}",
+        BuildSpec(args=("BASE", ("N", "1"))),
+    ),
 }
 
 

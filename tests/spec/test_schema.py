@@ -27,6 +27,7 @@ SHAPES = [
             "docker without image",
             "docker build outside",
             "docker build key",
+            "docker build arguments",
             "docker gpus",
             "docker platform",
             "docker shm_size",
