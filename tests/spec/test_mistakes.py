@@ -106,7 +106,7 @@ COMMANDS = {
     ),
     "docker build arguments": (
         "docker_env: {build: {args: [{BASE: a}]}}",
-        "MLproject:1:30: 'args' of build of docker_env of the project lists names to copy and [NAME, value] pairs",
+        "MLproject:1:29: 'args' of build of docker_env of the project lists names to copy and [NAME, value] pairs",
     ),
     "docker gpus": (
         "docker_env: {image: a, gpus: some}",
