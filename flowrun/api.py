@@ -183,12 +183,12 @@ class _Carried:
         """Check everything, open the stores, and carry the plan out to its end."""
         settings = self.settings
         home = Home(settings.home)
-        root = self.envs_root or home.envs
-        envs = EnvStore(root, variables=settings.variables, caller_python=Path(sys.executable))
+        envs = env_store(settings, self.envs_root)
         check_before_run(
             planned.plan, planned.projects, envs, options, settings.variables, settings.cwd
         )
         with ExitStack() as stack:
+            stack.enter_context(closing(envs))
             stores = stack.enter_context(open_default_stores(settings))
             endpoint = stack.enter_context(_endpoint(stores))
             remove_containers = partial(_remove_containers, settings.variables)
@@ -313,6 +313,20 @@ def _check_text(name: str, text: str) -> None:
         ) from None
     if "\0" in text:
         raise UsageError(f"-P {name}: {text!r} holds a NUL, which no command line can")
+
+
+def planner_of(settings: Settings, progress: Callable[[str], None] | None = None) -> Planner:
+    """Give what finds and reads projects."""
+    return Planner(_source_cache(settings), settings.cwd, progress)
+
+
+def env_store(settings: Settings, root: Path | None = None) -> EnvStore:
+    """Give the environments in a folder, by default in flowrun's home; to be closed."""
+    return EnvStore(
+        root or Home(settings.home).envs,
+        variables=settings.variables,
+        caller_python=Path(sys.executable),
+    )
 
 
 @contextmanager

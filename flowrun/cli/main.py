@@ -40,6 +40,7 @@ COMMANDS = {
     "runs": ("tracking", "List and show runs, and what they printed."),
     "experiments": ("tracking", "List experiments."),
     "models": ("registry", "List and show registered models."),
+    "envs": ("envs", "List, show, build and remove environments."),
     "import": ("importing", "Take over what a store of MLflow's holds."),
     "server": ("server", "Serve the store by MLflow's REST protocol."),
     "db": ("db", "Upgrade, check or back up a store."),

@@ -104,7 +104,7 @@ class Environments:
         baked_as = (
             image_name(self._request.plan, code) if self._request.options.build_image else None
         )
-        asked = EnvRequest(step.env, code.directory, baked_as)
+        asked = EnvRequest(step.env, code.directory, baked_as, asker=code.source.uri)
         given = self._request.options.envs.get(step.id)
         return replace(asked, lock=given.lock, manager=given.manager) if given else asked
 

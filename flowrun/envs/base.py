@@ -61,6 +61,8 @@ class EnvRequest:
     """The project's directory: read only, nothing in it is executed."""
     baked_as: str | None = None
     """Of an image: make one of this name that has the project's files in it as well."""
+    asker: str = ""
+    """Who asks, as people know it: the project's address, without credentials."""
     lock: str | None = None
     """The text of a lock (an earlier `Env.lock`): exactly that is to be had, nothing is resolved.
     It may come from anywhere, so it is checked against what the project asks for."""

@@ -85,6 +85,10 @@ class Images:
             return _env(docker, name, found, request.lock)
         return _env(docker, name, found, _lock_of(name, found))
 
+    def has(self, image_id: str) -> bool:
+        """Tell whether the engine has an image."""
+        return self._find(image_id, None, "") is not None
+
     def _given(
         self,
         text: str,

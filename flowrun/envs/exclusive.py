@@ -30,8 +30,7 @@ def exclusive(
     Raises:
         CancelledError: `is_cancelled` said yes.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    descriptor = _opened(file)
     try:
         if not _taken(descriptor):
             on_wait()
@@ -44,6 +43,21 @@ def exclusive(
         yield
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def exclusive_now(file: Path) -> Iterator[bool]:
+    """Hold the lock `file` if nobody else does; give whether it is held."""
+    descriptor = _opened(file)
+    try:
+        yield _taken(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _opened(file: Path) -> int:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
 def _taken(descriptor: int) -> bool:

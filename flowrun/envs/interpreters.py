@@ -9,9 +9,9 @@ import platform
 import re
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 from flowrun.envs.masking import mask
@@ -86,8 +86,7 @@ class Interpreters:
     def caller(self) -> Interpreter:
         """Return the interpreter that flowrun was called with, the real one under any venv."""
         if str(self._caller) == sys.executable:
-            abi: str = sysconfig.get_config_var("SOABI") or sys.platform
-            return Interpreter(base_executable(), platform.python_version(), abi)
+            return Interpreter(base_executable(), platform.python_version(), _own_abi())
         return self._remembered(str(self._caller)) or self._ask(self._caller, str(self._caller))
 
     def find(self, wanted: str | None) -> Interpreter | None:
@@ -193,6 +192,12 @@ def base_executable() -> Path:
     """Return the interpreter that runs this: the real one, under any virtual environment."""
     base: str = getattr(sys, "_base_executable", None) or sys.executable
     return Path(base)
+
+
+def _own_abi() -> str:
+    """Return what `_ASK` prints; sysconfig gives threads that ask at once half an answer."""
+    first = EXTENSION_SUFFIXES[0].split(".")
+    return first[1] if len(first) > 2 else sys.platform
 
 
 def search_path(variables: Mapping[str, str]) -> str:

@@ -55,6 +55,27 @@ class Published:
         env = backend.env(key, lock, self._folder / name)
         return None if backend.unhealthy(env) else env
 
+    def folders(self) -> dict[str, Path]:
+        """Return the folders of all environments by key; some may be gone."""
+        found = ((file.stem, self._recorded(file.stem)) for file in self._folder.glob("*.json"))
+        return {key: self._folder / name for key, name in sorted(found) if name}
+
+    def unfinished(self) -> list[Path]:
+        """Return the folders that no record names; some may be of builds that go on now."""
+        finished = set(self.folders().values())
+        found = self._folder.iterdir() if self._folder.exists() else ()
+        return sorted(each for each in found if each.is_dir() and each not in finished)
+
+    def withdraw(self, key: str) -> None:
+        """Remove an environment.
+
+        Only for the holder of the key's lock, if nobody uses it.
+        """
+        name = self._recorded(key)
+        self._record(key).unlink(missing_ok=True)  # first: whoever looks now finds nothing
+        if name:
+            remove(self._folder / name)
+
     def new_prefix(self, digest: str) -> Path:
         """Return a fresh place for a recipe's environment; clears away its unfinished ones.
 

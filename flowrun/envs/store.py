@@ -12,31 +12,42 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowrun.envs import backends, workshop
-from flowrun.envs.base import Env, EnvRequest, PrefixEnv, Progress, never
+from flowrun.envs.base import Env, EnvRequest, ImageEnv, PrefixEnv, Progress, never
 from flowrun.envs.exclusive import exclusive
+from flowrun.envs.find_uv import load_sysconfig
 from flowrun.envs.folders import make_private, remove, seal
 from flowrun.envs.manager import DOCKER, LOCAL, choose_manager
 from flowrun.envs.published import Published, key_of, write_whole
 from flowrun.envs.recipe import EnvBackend, GivenRecipe, Recipe, Surroundings
 from flowrun.envs.system import caller_env
+from flowrun.envs.usage import Usage
 from flowrun.errors import EnvError
 
 if TYPE_CHECKING:
     from flowrun.envs.docker_engine import Engine
     from flowrun.envs.docker_images import Images
 
+ENVS = "envs"
+LOCKS = "locks"
+MEMOS = "memos"
+SCRATCH = "scratch"
+USAGE = "usage"
+"""Folders below the store's own."""
+
 
 class EnvStore:
     """All environments under one folder. Safe for any number of threads and processes.
 
     Layout of the folder: `envs/` (see `Published`), `resolved/` (digest of a recipe to its lock),
-    `locks/`, `scratch/`, `logs/`, `memos/`.
+    `locks/`, `scratch/`, `logs/`, `memos/`, `usage/` (see `Usage`). What is in use by this process
+    stays until it ends or closes the store.
     """
 
     def __init__(self, root: Path, *, variables: Mapping[str, str], caller_python: Path) -> None:
         self._root = root = root.absolute()
-        self._surroundings = Surroundings(variables, caller_python, root / "memos")
-        self._published = Published(root / "envs")
+        self._surroundings = Surroundings(variables, caller_python, root / MEMOS)
+        self._published = Published(root / ENVS)
+        self._usage = Usage(root / USAGE)
         self._engine_lock = threading.Lock()
         self._engine: Engine | None = None
 
@@ -105,20 +116,43 @@ class EnvStore:
         if name == LOCAL:
             return caller_env(self._surroundings.caller_python, self._surroundings.variables)
         with self._told_plainly():
-            if name == DOCKER:
-                return self._images().ensure(request, progress, is_cancelled)
-            surroundings = replace(self._surroundings, is_cancelled=is_cancelled)
-            backend = backends.load(name)(surroundings)
-            if request.lock and (found := self._published.find(request.lock, backend)):
-                return found
-            recipe = backend.recipe(request, progress)
-            for note in recipe.notes:
-                progress(note)
-            if request.lock is not None:
-                recipe = GivenRecipe(recipe, request.lock)
-            return self._found(backend, recipe) or self._make(
-                backend, recipe, progress, is_cancelled
-            )
+            while True:
+                if name == DOCKER:
+                    env: Env = self._images().ensure(request, progress, is_cancelled)
+                else:
+                    env = self._prefix_env(name, request, progress, is_cancelled)
+                # From here on nobody removes it; somebody may have just before.
+                if self._usage.hold(env.key, is_cancelled) or self._is_there(env):
+                    self._usage.note(env, request)
+                    return env
+
+    def close(self) -> None:
+        """Give up the environments that were got here: from now on they may be removed."""
+        self._usage.close()
+
+    def _is_there(self, env: Env) -> bool:
+        if isinstance(env, ImageEnv):
+            return self._images().has(env.image_id)
+        backend = backends.load(env.backend)(self._surroundings)
+        return self._published.find(env.lock, backend) is not None
+
+    def _prefix_env(
+        self,
+        name: str,
+        request: EnvRequest,
+        progress: Progress,
+        is_cancelled: Callable[[], bool],
+    ) -> PrefixEnv:
+        surroundings = replace(self._surroundings, is_cancelled=is_cancelled)
+        backend = backends.load(name)(surroundings)
+        if request.lock and (found := self._published.find(request.lock, backend)):
+            return found
+        recipe = backend.recipe(request, progress)
+        for note in recipe.notes:
+            progress(note)
+        if request.lock is not None:
+            recipe = GivenRecipe(recipe, request.lock)
+        return self._found(backend, recipe) or self._make(backend, recipe, progress, is_cancelled)
 
     @contextmanager
     def _told_plainly(self) -> Iterator[None]:
@@ -144,6 +178,7 @@ class EnvStore:
         progress: Progress,
         is_cancelled: Callable[[], bool],
     ) -> PrefixEnv:
+        load_sysconfig()  # a build asks it in several threads
         log = self._root / "logs" / f"{recipe.digest[:12]}.log"
         waiting = f"waiting for another flowrun that is building the environment of {recipe.label}"
         with ExitStack() as held:
@@ -155,7 +190,7 @@ class EnvStore:
             cleared = held.enter_context(ExitStack())
             cleared.callback(remove, prefix)
             shop = held.enter_context(
-                workshop.opened(self._root / "scratch", prefix, log, progress, is_cancelled)
+                workshop.opened(self._root / SCRATCH, prefix, log, progress, is_cancelled)
             )
             env = self._build_remembered(backend, recipe, shop)
             if env.prefix == prefix:
@@ -210,4 +245,4 @@ class EnvStore:
         return self._root / "resolved" / recipe.digest
 
     def _lock_file(self, name: str) -> Path:
-        return self._root / "locks" / name
+        return self._root / LOCKS / name

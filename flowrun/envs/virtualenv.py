@@ -5,9 +5,8 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-import uv
-
 from flowrun.envs.base import EnvRequest, PrefixEnv, Progress
+from flowrun.envs.find_uv import find_uv
 from flowrun.envs.given_lock import check_pins, check_tag
 from flowrun.envs.index_settings import forbids_index, uv_variables
 from flowrun.envs.inputs import Inputs, read_inputs
@@ -27,7 +26,7 @@ class VirtualenvBackend:
         variables = uv_variables(surroundings.variables)
         self._forbids_index = forbids_index(surroundings.variables)
         self._tools = Tools(
-            functools.cache(uv.find_uv_bin), variables, surroundings.variables, surroundings.memos
+            functools.cache(find_uv), variables, surroundings.variables, surroundings.memos
         )
         self._interpreters = Interpreters(
             surroundings.memos,

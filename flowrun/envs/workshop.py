@@ -120,7 +120,8 @@ def opened(
     can be had belongs to nobody.
     """
     scratch.mkdir(parents=True, exist_ok=True)
-    _sweep(scratch)
+    for left in abandoned(scratch):
+        remove(left)
     folder = scratch / os.urandom(6).hex()
     folder.mkdir()
     descriptor = os.open(folder, os.O_RDONLY)
@@ -138,15 +139,16 @@ def opened(
         os.close(descriptor)
 
 
-def _sweep(scratch: Path) -> None:
-    for folder in scratch.iterdir():
+def abandoned(scratch: Path) -> Iterator[Path]:
+    """Yield the workshops that were left by killed builders; each is nobody's until the next."""
+    for folder in sorted(scratch.iterdir() if scratch.exists() else ()):
         try:
             descriptor = os.open(folder, os.O_RDONLY)
         except FileNotFoundError:
             continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            remove(folder)
+            yield folder
         except BlockingIOError:
             pass
         finally:

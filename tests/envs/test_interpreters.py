@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
 
 from flowrun.envs.interpreters import search_path
 from flowrun.errors import EnvError
-from tests.envs.conftest import EnvSpace
+from tests.envs.conftest import EnvSpace, run
 
 OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
 VERSIONS = Path(sys.base_prefix).parent
@@ -133,3 +134,18 @@ def test_search_path_puts_the_real_interpreters_in_the_place_of_shims(tmp_path: 
 
 def test_search_path_without_pyenv_is_the_callers() -> None:
     assert search_path({"PATH": "/usr/bin:/bin"}) == "/usr/bin:/bin"
+
+
+def test_threads_that_ask_at_once_get_the_same_answer(space: EnvSpace) -> None:
+    code = (
+        "import sys, threading; from pathlib import Path; sys.setswitchinterval(1e-6);"
+        "from flowrun.envs.interpreters import Interpreters;"
+        "own = Interpreters(Path(sys.argv[1]), list, {}, Path(sys.executable), lambda: False);"
+        "barrier, found = threading.Barrier(8), [];"
+        "ask = lambda: (barrier.wait(), found.append(own.caller().abi));"
+        "threads = [threading.Thread(target=ask) for _ in range(8)];"
+        "[each.start() for each in threads]; [each.join() for each in threads];"
+        "print(len(found), *set(found))"
+    )
+    said = run(sys.executable, "-c", code, space.folder, directory=Path.cwd())
+    assert said == f"8 {sysconfig.get_config_var('SOABI')}"

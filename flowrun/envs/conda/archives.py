@@ -83,6 +83,7 @@ def _is_taken(kept: Path, mine: Path, sha256: str) -> bool:
     except OSError:
         return False  # not there, or on a file system that can't: then it is fetched
     if _digest(mine) == sha256:
+        os.utime(mine)  # both names' time, by which old archives are removed
         return True
     mine.unlink()
     return False

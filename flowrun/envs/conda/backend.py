@@ -6,8 +6,6 @@ import functools
 import hashlib
 from pathlib import Path
 
-import uv
-
 from flowrun.envs.base import EnvRequest, PrefixEnv, Progress
 from flowrun.envs.conda.activation import noted_activation, prefix_variables
 from flowrun.envs.conda.channels import Channels
@@ -18,6 +16,7 @@ from flowrun.envs.conda.machine import Machine, overrides_of, subdir_of
 from flowrun.envs.conda.on_use import conda_packages
 from flowrun.envs.conda.recipe import CondaRecipe
 from flowrun.envs.conda.settings import read_settings
+from flowrun.envs.find_uv import find_uv
 from flowrun.envs.index_settings import forbids_index, uv_variables
 from flowrun.envs.inputs import Inputs
 from flowrun.envs.manager import CONDA, Form, describe
@@ -51,7 +50,7 @@ class CondaBackend:
         file, inputs = self._read(request)
         machine = Machine(subdir_of(self._caller), overrides_of(self._caller), self._memos)
         tools = Tools(
-            functools.cache(uv.find_uv_bin), uv_variables(self._caller), self._caller, self._memos
+            functools.cache(find_uv), uv_variables(self._caller), self._caller, self._memos
         )
         channels = self._channels(file)
         if request.lock is not None:
