@@ -218,7 +218,7 @@ class Expansion:
     def _add_inline(self, turn: _Turn, command: str) -> None:
         """Plan a `run`: the pipeline it stands in is the entry point it takes its defaults from."""
         frame = turn.frame
-        defaults = replace(frame.pipeline, outputs={}, metrics=None)
+        defaults = replace(frame.pipeline, outputs={}, metrics=None, metric_tolerance=None)
         arguments = self._arguments(turn, {})
         self._add_run(turn, CommandAction(command, None, {}), defaults, frame.loaded, arguments)
 
@@ -243,6 +243,7 @@ class Expansion:
                 secrets=tuple(dict.fromkeys((*defaults.secrets, *step.secrets))),
                 outputs={**defaults.outputs, **step.outputs},
                 metrics=step.metrics or defaults.metrics,
+                metric_tolerance=step.metric_tolerance or defaults.metric_tolerance,
             )
         )
 

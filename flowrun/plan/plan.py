@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from flowrun.spec.project import (
     EnvSpec,
     Mark,
+    MetricTolerance,
     OutputSpec,
     Parameter,
     Promote,
@@ -124,6 +125,7 @@ class PlannedStep:
     secrets: tuple[str, ...] = ()
     outputs: Mapping[str, OutputSpec] = field(default_factory=dict)
     metrics: str | None = None
+    metric_tolerance: MetricTolerance | None = None
     continue_on_error: bool = False
 
     @property

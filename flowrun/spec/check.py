@@ -143,7 +143,7 @@ def _check_pipeline_call(step: StepSpec, called: EntryPoint, problems: Problems)
     given: Mapping[str, object] = {
         "resources": step.resources,
         "outputs": step.outputs,
-        "metrics": step.metrics,
+        "metrics": step.metrics or step.metric_tolerance,
         "env": step.variables,
         "secrets": step.secrets,
         "python_env, conda_env or docker_env": step.env,

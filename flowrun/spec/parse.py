@@ -18,6 +18,7 @@ from flowrun.spec.parse_surroundings import (
     parse_outputs,
     parse_resources,
 )
+from flowrun.spec.parse_tolerances import parse_metrics
 from flowrun.spec.problems import Problems
 from flowrun.spec.project import EntryPoint, EnvKind, EnvSpec, Project
 from flowrun.spec.yaml_nodes import Entry, MapNode, ScalarNode, read_yaml
@@ -92,13 +93,15 @@ def _command(name: str, entry: Entry, fields: Fields) -> EntryPoint:
             "which is no parameter",
             fields.problems,
         )
+    outputs, metrics = parse_outputs(fields), parse_metrics(fields)
     entry_point = EntryPoint(
         name,
         entry.mark,
         parameters,
         command=command.text if command else "",
-        outputs=parse_outputs(fields),
-        metrics=fields.path("metrics"),
+        outputs=outputs,
+        metrics=metrics.path,
+        metric_tolerance=metrics.tolerance,
         env=parse_env(fields),
         resources=parse_resources(fields),
         variables=fields.variables("env"),

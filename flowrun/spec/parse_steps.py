@@ -16,6 +16,7 @@ from flowrun.spec.parse_surroundings import (
     parse_outputs,
     parse_resources,
 )
+from flowrun.spec.parse_tolerances import parse_metrics
 from flowrun.spec.problems import Problems, nearest_name
 from flowrun.spec.project import (
     EntryPointCall,
@@ -69,6 +70,7 @@ def _step(name: str, entry: Entry, problems: Problems) -> StepSpec:
             problems.add(other.mark, f"{what} must be a map of keys such as 'run' and 'with'")
             return StepSpec(name, UNREADABLE, entry.mark)
     fields = Fields(node, what, problems)
+    metrics = parse_metrics(fields)
     step = StepSpec(
         name,
         UNREADABLE,
@@ -82,7 +84,8 @@ def _step(name: str, entry: Entry, problems: Problems) -> StepSpec:
         variables=fields.variables("env"),
         secrets=fields.variable_names("secrets"),
         outputs=parse_outputs(fields),
-        metrics=fields.path("metrics"),
+        metrics=metrics.path,
+        metric_tolerance=metrics.tolerance,
         continue_on_error=fields.flag("continue_on_error", default=False),
     )
     check_executor(fields)

@@ -6,6 +6,7 @@ import math
 
 from flowrun.spec.fields import Fields, checked_path, not_available, scalar_text
 from flowrun.spec.parse_docker import parse_docker
+from flowrun.spec.parse_tolerances import parse_tolerance
 from flowrun.spec.problems import Problems
 from flowrun.spec.project import (
     EnvKind,
@@ -66,12 +67,13 @@ def _output(name: str, entry: Entry, what: str, problems: Problems) -> OutputSpe
         if not fields.has("path"):
             problems.add(entry.mark, f"{what} has no 'path'")
         kind = fields.name("type")
+        tolerance = parse_tolerance(fields)
         fields.end(unknown_is_error=True)
         if kind is not None and kind.text not in {each.value for each in OutputType}:
             problems.add(kind.mark, f"'type' of {what} must be path or model, not '{kind.text}'")
             kind = None
         kind_of = OutputType(kind.text) if kind else OutputType.PATH
-        return OutputSpec(name, path or "", kind_of, entry.mark)
+        return OutputSpec(name, path or "", kind_of, entry.mark, tolerance)
     path = _short_path(entry.node, what, problems)
     return OutputSpec(name, path or "", OutputType.PATH, entry.mark)
 

@@ -161,6 +161,32 @@ class OutputType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How far the numbers of two runs may differ: |a - b| <= atol + rtol * |a|, a the recorded one.
+
+    `ignore` leaves parts out altogether: `*.log` files of a directory, `#created` a key of JSON or
+    a column, `report.json#meta.created` one in one file; of metrics their names.
+    """
+
+    rtol: float = 0.0
+    atol: float = 0.0
+    ignore: tuple[str, ...] = ()
+
+
+EXACT = Tolerance()
+
+
+@dataclass(frozen=True, slots=True)
+class MetricTolerance:
+    """The same for a step's metrics; `each` goes before `all` for single ones."""
+
+    all: Tolerance = EXACT
+    each: Mapping[str, Tolerance] = field(default_factory=dict)
+    repeat: int = 1
+    """How often a verification runs it, to see how much the numbers vary by themselves."""
+
+
+@dataclass(frozen=True, slots=True)
 class OutputSpec:
     """A declared output of a command; `path` is relative to the step's working directory.
 
@@ -171,6 +197,7 @@ class OutputSpec:
     path: str
     type: OutputType
     mark: Mark
+    tolerance: Tolerance = EXACT
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +294,7 @@ class StepSpec:
     """Names of the caller's environment variables that only this step gets; masked everywhere."""
     outputs: Mapping[str, OutputSpec] = field(default_factory=dict)
     metrics: str | None = None
+    metric_tolerance: MetricTolerance | None = None
     continue_on_error: bool = False
 
 
@@ -285,6 +313,7 @@ class EntryPoint:
     """A pipeline's `outputs:` name to expression, for the pipeline that calls it."""
     metrics: str | None = None
     """A JSON file of numbers in the working directory, read when the command succeeds."""
+    metric_tolerance: MetricTolerance | None = None
     env: EnvSpec | None = None
     resources: Resources | None = None
     variables: Mapping[str, Value] = field(default_factory=dict)

@@ -159,6 +159,15 @@ COMMANDS = {
         "MLproject:2:51: output 'c' of entry point 'main' has no 'path'\n"
         "MLproject:2:87: 'type' of output 'd' of entry point 'main' must be path or model, not 'table'",
     ),
+    "tolerances": (
+        "entry_points:\n  main: {command: ls, outputs: {a: {path: a, rtol: -1, atol: x}}, metrics: {path: m, repeat: 0, rtol: .inf, each: {a: 1, b: {repeat: 2}}}}",
+        "MLproject:2:46: 'rtol' of output 'a' of entry point 'main' must be 0 or more\n"
+        "MLproject:2:56: 'atol' of output 'a' of entry point 'main' must be a number\n"
+        "MLproject:2:86: 'repeat' of metrics of entry point 'main' must be a whole number from 1 to 100\n"
+        "MLproject:2:97: 'rtol' of metrics of entry point 'main' must be a number\n"
+        "MLproject:2:116: metric 'a' of entry point 'main' must be a map with 'rtol' or 'atol'\n"
+        "MLproject:2:126: metric 'b' of entry point 'main' has no key 'repeat'. Known are: rtol, atol.",
+    ),
     "sizes": (
         "entry_points:\n  main: {command: ls, resources: {cpus: 0, memory: 2G}}",
         "MLproject:2:35: 'cpus' of resources of entry point 'main' must be more than 0\n"

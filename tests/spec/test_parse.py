@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from flowrun.spec.project import (
+    EXACT,
     BuildSpec,
     DockerSpec,
     EntryPointCall,
     EnvKind,
     InlineCommand,
+    MetricTolerance,
     MountSpec,
     MountType,
     OutputType,
@@ -19,6 +21,7 @@ from flowrun.spec.project import (
     Register,
     Resources,
     Select,
+    Tolerance,
 )
 from tests.spec.reading import read
 
@@ -291,3 +294,33 @@ def test_steps_may_come_from_an_anchor() -> None:
     )
     assert steps["b"].resources == Resources(2.0, 0, cpu_limit=2.0)
     assert steps["b"].arguments["v"].raw == 2
+
+
+TOLERANT = """\
+entry_points:
+  main:
+    command: ls
+    outputs:
+      plain: a.txt
+      table: {path: b.csv, rtol: 1e-6, atol: 0.5, ignore: ["#time", "*.log"]}
+    metrics: {path: m.json, rtol: 0.1, ignore: [seconds], repeat: 3, each: {rmse: {atol: 2}}}
+  logged: {command: ls, metrics: {ignore: "a*"}}
+  file: {command: ls, metrics: m.json}
+"""
+
+
+def test_tolerances_of_outputs_and_metrics_are_read() -> None:
+    project = read(TOLERANT)
+    main = project.entry_points["main"]
+    assert main.outputs["plain"].tolerance == EXACT
+    assert main.outputs["table"].tolerance == Tolerance(1e-6, 0.5, ("#time", "*.log"))
+    assert main.metrics == "m.json"
+    assert main.metric_tolerance == MetricTolerance(
+        Tolerance(0.1, ignore=("seconds",)), {"rmse": Tolerance(atol=2.0)}, 3
+    )
+    logged = project.entry_points["logged"]
+    assert (logged.metrics, logged.metric_tolerance) == (
+        None,
+        MetricTolerance(Tolerance(ignore=("a*",))),
+    )
+    assert project.entry_points["file"].metric_tolerance is None

@@ -11,7 +11,7 @@ import yaml
 from flowrun.spec.schema import json_schema
 from tests.spec.reading import mistakes_of
 from tests.spec.test_mistakes import COMMANDS, PRELUDE, STEPS
-from tests.spec.test_parse import DOCKER
+from tests.spec.test_parse import DOCKER, TOLERANT
 
 _VALIDATOR = jsonschema.Draft202012Validator(json.loads(json_schema()))
 
@@ -35,6 +35,7 @@ SHAPES = [
             "docker mount type",
             "docker mounts that are no maps",
             "output outside",
+            "tolerances",
             "sizes",
             "variables",
             "another executor",
@@ -73,5 +74,6 @@ def test_refuses_what_the_parser_refuses_for_its_shape(text: str) -> None:
 def test_accepts_what_the_parser_accepts() -> None:
     _VALIDATOR.validate(yaml.safe_load(PRELUDE + "      prepare: {with: {source: a.csv}}\n"))
     _VALIDATOR.validate(yaml.safe_load(DOCKER))
+    _VALIDATOR.validate(yaml.safe_load(TOLERANT))
     _VALIDATOR.validate(None)
     _VALIDATOR.validate({"name": "x", "unknown": 1, "entry_points": {"main": {"command": "ls"}}})
