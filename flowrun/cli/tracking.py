@@ -24,10 +24,13 @@ app.add_typer(runs, name="runs")
 app.add_typer(experiments, name="experiments")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Everything, as JSON.")]
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, or its first digits.")]
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="Run id, its first digits, or `latest`.")
+]
 
 PARENT_TAG = "mlflow.parentRunId"
 MIN_ID_PREFIX = 4
+LATEST = "latest"
 CHUNK_BYTES = 1 << 16
 
 
@@ -124,7 +127,9 @@ def list_experiments(
 
 
 def find_run(stores: Stores, text: str) -> Run:
-    """Give the run of an id, or of an id's beginning if only one has it."""
+    """Give the run of an id, of an id's beginning if only one has it, or the `latest` one."""
+    if text == LATEST:
+        return _latest(stores)
     try:
         return stores.tracking.get_run(text)
     except NotFoundError:
@@ -139,6 +144,13 @@ def find_run(stores: Stores, text: str) -> Run:
     if found:
         raise UsageError(f"'{text}' is the beginning of several runs' ids; give more digits")
     raise NotFoundError(f"there is no run '{text}'", "`flowrun runs list` shows what there is.")
+
+
+def _latest(stores: Stores) -> Run:
+    found = _search(stores, None, "", 1, with_steps=False)
+    if not found:
+        raise NotFoundError("there is no run yet", "`flowrun run` makes one.")
+    return found[0]
 
 
 def run_to_json(run: Run) -> dict[str, object]:
