@@ -13,7 +13,8 @@ from flowrun import api
 from flowrun.cli.options import TrackingUri, settings_of
 from flowrun.cli.tables import print_facts, print_rows, printable, time_text
 from flowrun.engine.console import duration_text, metrics_text
-from flowrun.errors import NotFoundError, UsageError
+from flowrun.errors import NotFoundError
+from flowrun.proof.reading import RunReader
 from flowrun.stores import Stores
 from flowrun.tracking.entities import Experiment, Run, RunInfo, ViewType
 
@@ -29,8 +30,6 @@ RunArgument = Annotated[
 ]
 
 PARENT_TAG = "mlflow.parentRunId"
-MIN_ID_PREFIX = 4
-LATEST = "latest"
 CHUNK_BYTES = 1 << 16
 
 
@@ -80,7 +79,7 @@ def show_run(
 ) -> None:
     """Show all that is recorded of a run; of a pipeline its steps as well."""
     with api.open_default_stores(settings_of(ctx, tracking_uri)) as stores:
-        run = find_run(stores, run_id)
+        run = RunReader(stores).find(run_id)
         steps = _children(stores, run)
         if as_json:
             data = run_to_json(run) | {"steps": [run_to_json(step) for step in steps]}
@@ -101,7 +100,7 @@ def show_logs(
 ) -> None:
     """Print what a run's command printed: its standard output, then its standard error."""
     with api.open_default_stores(settings_of(ctx, tracking_uri)) as stores:
-        run = find_run(stores, run_id)
+        run = RunReader(stores).find(run_id)
         children = _children(stores, run)
         if step is not None:
             run = _step_run(run, children, step)
@@ -126,33 +125,6 @@ def list_experiments(
     print_rows(("id", "name", "stage", "created", "artifacts"), rows, as_json=as_json)
 
 
-def find_run(stores: Stores, text: str) -> Run:
-    """Give the run of an id, of an id's beginning if only one has it, or the `latest` one."""
-    if text == LATEST:
-        return _latest(stores)
-    try:
-        return stores.tracking.get_run(text)
-    except NotFoundError:
-        if len(text) < MIN_ID_PREFIX:
-            raise
-    everywhere = [e.experiment_id for e in stores.tracking.search_experiments().items]
-    found = stores.tracking.search_runs(
-        everywhere, filter_text=f"attributes.run_id LIKE '{_quoted(text)}%'", max_results=3
-    ).items
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise UsageError(f"'{text}' is the beginning of several runs' ids; give more digits")
-    raise NotFoundError(f"there is no run '{text}'", "`flowrun runs list` shows what there is.")
-
-
-def _latest(stores: Stores) -> Run:
-    found = _search(stores, None, "", 1, with_steps=False)
-    if not found:
-        raise NotFoundError("there is no run yet", "`flowrun run` makes one.")
-    return found[0]
-
-
 def run_to_json(run: Run) -> dict[str, object]:
     """Give a run for programs."""
     info = run.info
@@ -170,12 +142,6 @@ def run_to_json(run: Run) -> dict[str, object]:
         "tags": dict(run.tags),
         "models": [output.model_id for output in run.model_outputs],
     }
-
-
-def _quoted(text: str) -> str:
-    if not text.isalnum():
-        raise NotFoundError(f"there is no run '{printable(text)}'")
-    return text
 
 
 def _search(

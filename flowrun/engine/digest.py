@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +57,16 @@ def _digest_directory(root: Path) -> Digest:
                 lines.append(
                     (shown, f"other {hashlib.sha256(os.fsencode(says)).hexdigest()} {shown}")
                 )
+    return Digest(_digest_lines(lines), size_bytes, is_directory=True)
+
+
+def directory_sha256(files: Mapping[str, str]) -> str:
+    """Give the digest of a directory that holds files of these paths and digests, and no more."""
+    return _digest_lines([(path, f"file {sha256} {path}") for path, sha256 in files.items()])
+
+
+def _digest_lines(lines: Sequence[tuple[str, str]]) -> str:
+    """Digest lines in the order of the paths they are for."""
     # Ended by NUL, which no name can hold, as a name may hold what looks like the next line.
     listed = "\0".join(["directory/1", *(line for _, line in sorted(lines))])
-    digest = hashlib.sha256(os.fsencode(listed)).hexdigest()
-    return Digest(digest, size_bytes, is_directory=True)
+    return hashlib.sha256(os.fsencode(listed)).hexdigest()

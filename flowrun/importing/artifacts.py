@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from flowrun.tracking.artifact_paths import check_artifact_path
+from flowrun.tracking.artifact_files import files_of
 from flowrun.tracking.artifacts import Artifacts
 
 
@@ -40,19 +39,6 @@ def links_that_lead_out(artifacts: Artifacts) -> list[Path]:
         if (place := Path(folder) / name).is_symlink()
         and not (place.exists() and place.resolve().is_relative_to(root))
     ]
-
-
-def files_of(artifacts: Artifacts) -> Iterator[tuple[str, int]]:
-    """Give the files below a root, with their sizes in bytes."""
-    waiting = [""]
-    while waiting:
-        for info in artifacts.list(waiting.pop()):
-            # The names come from a storage that anybody may have written to.
-            check_artifact_path(info.path)
-            if info.is_dir:
-                waiting.append(info.path)
-            else:
-                yield info.path, info.size_bytes or 0
 
 
 def _copy(source: Artifacts, target: Artifacts, path: str) -> None:

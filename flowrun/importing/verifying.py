@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from flowrun.errors import FlowrunError, NotFoundError
-from flowrun.importing.artifacts import files_of
 from flowrun.importing.importer import Watch
 from flowrun.importing.naming import Naming, plan_import
 from flowrun.importing.roots import Roots
 from flowrun.importing.source import FoundModel, FoundRegisteredModel, Source
 from flowrun.importing.target import Target
 from flowrun.registry.entities import ModelVersion
+from flowrun.tracking.artifact_files import files_of
 from flowrun.tracking.entities import DatasetInput, LoggedModel, Metric, Run
 from flowrun.tracking.sql.import_rows import FullRun
 from flowrun.tracking.sql.part import chunks

@@ -28,6 +28,7 @@ INPUT_PREFIX = "flowrun.input."
 OUTPUT_PREFIX = "flowrun.output."
 VALUE_PREFIX = "flowrun.value."
 MIN_ID_PREFIX = 4
+LATEST = "latest"
 _LOCK_OF_A_STEP = re.compile(
     rf"runs:/(?P<run_id>\w[\w-]*)/(?P<path>{LOCKS_FOLDER}/(?P<digest>[0-9a-f]{{64}})\.lock)"
 )
@@ -45,7 +46,7 @@ class RunReader:
         """Give a pipeline's run, or a single command's.
 
         Args:
-            run_id: the run's id, or its first digits.
+            run_id: the run's id, its first digits, or `latest`.
 
         Raises:
             NotFoundError: there is no such run.
@@ -91,11 +92,13 @@ class RunReader:
         )
 
     def find(self, text: str) -> Run:
-        """Give the run of an id, or of an id's beginning if only one has it.
+        """Give the run of an id, of an id's beginning if only one has it, or the `latest` one.
 
         Raises:
             NotFoundError: there is none. UsageError: there are several.
         """
+        if text == LATEST:
+            return self._latest()
         store = self._stores.tracking
         missing = NotFoundError(
             f"there is no run {text!r}", "`flowrun runs list` shows what there is."
@@ -107,12 +110,8 @@ class RunReader:
         except (NotFoundError, InvalidValueError):
             if len(text) < MIN_ID_PREFIX:
                 raise missing from None
-        everywhere = [
-            each.experiment_id
-            for each in all_items(lambda token: store.search_experiments(page_token=token))
-        ]
         found = store.search_runs(
-            everywhere, filter_text=f"attributes.run_id LIKE '{text}%'", max_results=3
+            self._experiments(), filter_text=f"attributes.run_id LIKE '{text}%'", max_results=3
         ).items
         if len(found) > 1:
             raise UsageError(f"'{text}' is the beginning of several runs' ids; give more digits")
@@ -124,6 +123,24 @@ class RunReader:
         """Give all points of one metric."""
         store = self._stores.tracking
         return all_items(lambda token: store.get_metric_history(run_id, key, page_token=token))
+
+    def _latest(self) -> Run:
+        """Give the newest run that is not a step of another."""
+        store, token = self._stores.tracking, None
+        experiments = self._experiments()
+        while True:
+            page = store.search_runs(experiments, max_results=100, page_token=token)
+            for run in page.items:
+                if PARENT_TAG not in run.tags:
+                    return run
+            token = page.next_page_token
+            if token is None:
+                raise NotFoundError("there is no run yet", "`flowrun run` makes one.")
+
+    def _experiments(self) -> list[str]:
+        store = self._stores.tracking
+        found = all_items(lambda token: store.search_experiments(page_token=token))
+        return [each.experiment_id for each in found]
 
     def _steps(self, run: Run, plan: Mapping[str, Json] | None) -> tuple[RecordedStep, ...]:
         store = self._stores.tracking

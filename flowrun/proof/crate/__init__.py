@@ -1,0 +1,1 @@
+"""A recorded run as a Provenance Run Crate: a folder or zip file that describes itself."""
