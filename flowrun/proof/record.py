@@ -112,6 +112,7 @@ def _source(source: RecordedSource) -> JsonObject:
             "uri": source.uri,
             "repo_url": source.repo_url,
             "commit": source.commit,
+            "commit_time_s": source.commit_time_s,
             "tree": source.tree,
             "subdir": source.subdir or None,
             "ref": source.ref,

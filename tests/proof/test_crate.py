@@ -33,12 +33,13 @@ entry_points:
 """,
 }
 NO_FILE = {"hello.py": "print('hello')\n"}
-PROJECTS = {
-    "a single command": (ONE_STEP, "main"),
-    "a pipeline": (PIPELINE, "main"),
-    "models": (MODEL_PIPELINE, "main"),
-    "a failed pipeline": (FAILING, "main"),
-    "a script without a project file": (NO_FILE, "hello.py"),
+PROJECTS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
+    "a single command": (ONE_STEP, ()),
+    "a pipeline": (PIPELINE, ()),
+    "models": (MODEL_PIPELINE, ()),
+    "models without data": (MODEL_PIPELINE, ("--no-data",)),
+    "a failed pipeline": (FAILING, ()),
+    "a script without a project file": (NO_FILE, ()),
 }
 _UNKNOWN = "not recorded"
 _AFFILIATION = "the organizational `affiliation`."
@@ -81,16 +82,15 @@ def exported(space: Space, files: dict[str, str], *words: str) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [(), ("--no-data",)], ids=["with data", "without data"])
-@pytest.mark.parametrize(("files", "entry_point"), PROJECTS.values(), ids=PROJECTS)
+@pytest.mark.parametrize(("files", "words"), PROJECTS.values(), ids=PROJECTS)
 def test_the_released_validator_accepts_it_as_a_provenance_run_crate(
     space: Space,
     validator: CrateValidator,
     files: dict[str, str],
-    entry_point: str,
     words: tuple[str, ...],
 ) -> None:
     space.repository("p", files)
+    entry_point = "main" if "MLproject" in files else "hello.py"
     space.flowrun("run", "p", "-e", entry_point, *LOCAL, code=None)
     to = ("-o", "crate", "--license", "Apache-2.0")
     space.flowrun("export", "latest", "--format", "ro-crate", *to, *words)

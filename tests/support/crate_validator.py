@@ -8,17 +8,33 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.resources import files
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from requests import PreparedRequest, Response
+import uv
+
+ROOT = Path(__file__).parents[2]
+
+# What the package `rocrate` ships of RO-Crate 1.1 is put where the validator keeps what it fetched.
+_REMEMBER_THE_CONTEXT = """\
+import sys
+from importlib.resources import files
+from io import BytesIO
 from requests.adapters import HTTPAdapter
 from requests_cache import CachedSession
 from urllib3 import HTTPResponse
 
-CONTEXT = "https://w3id.org/ro/crate/1.1/context"
+class Released(HTTPAdapter):
+    def send(self, request, **others):
+        body = BytesIO((files("rocrate") / "data" / "ro-crate.jsonld").read_bytes())
+        headers = {"Content-Type": "application/ld+json"}
+        answer = HTTPResponse(body, headers, 200, preload_content=False, request_url=request.url)
+        return self.build_response(request, answer)
+
+with CachedSession(sys.argv[1], backend="sqlite", expire_after=-1) as session:
+    session.mount("https://", Released())
+    assert session.get("https://w3id.org/ro/crate/1.1/context").ok
+"""
 
 
 @dataclass(frozen=True)
@@ -38,29 +54,18 @@ class Verdict:
 class CrateValidator:
     """The program, with what it would fetch."""
 
+    program: Path
     cache: Path
 
     def look_at(self, crate: Path) -> Verdict:
         """Validate a crate by the profile that it says it conforms to, recommendations too."""
         report = self.cache.with_name("report.json")
         report.unlink(missing_ok=True)
-        program = Path(sys.executable).with_name("rocrate-validator")
-        words: list[str | Path] = [
-            "--offline",
-            "--cache-path",
-            self.cache,
-            "--requirement-severity",
-            "recommended",
-        ]
-        output: list[str | Path] = [
-            "--no-paging",
-            "--output-format",
-            "json",
-            "--output-file",
-            report,
-        ]
+        words: list[str | Path] = ["--offline", "--cache-path", self.cache, "--no-paging"]
+        words += ["--requirement-severity", "recommended"]
+        words += ["--output-format", "json", "--output-file", report]
         done = subprocess.run(
-            [program, "--no-interactive", "validate", *words, *output, crate],
+            [self.program, "--no-interactive", "validate", *words, crate],
             capture_output=True,
             text=True,
             check=False,
@@ -73,25 +78,16 @@ class CrateValidator:
 
 @contextmanager
 def crate_validator(folder: Path) -> Iterator[CrateValidator]:
-    """Give the validator, with a cache that holds the context as its makers released it."""
-    cache = folder / "cache"
-    with CachedSession(str(cache), backend="sqlite", expire_after=-1) as session:
-        session.mount("https://", _Released())
-        assert session.get(CONTEXT).ok
-    yield CrateValidator(cache)
-
-
-class _Released(HTTPAdapter):
-    """Answers with the context of RO-Crate 1.1 that the package `rocrate` ships."""
-
-    def send(  # type: ignore[override]  # the other arguments are for a network
-        self, request: PreparedRequest, **others: object
-    ) -> Response:
-        del others
-        body = BytesIO((files("rocrate") / "data" / "ro-crate.jsonld").read_bytes())
-        headers = {"Content-Type": "application/ld+json"}
-        answer = HTTPResponse(
-            body, headers, 200, preload_content=False, request_url=str(request.url)
-        )
-        built: Response = self.build_response(request, answer)
-        return built
+    """Install the validator in an environment of its own."""
+    environment, cache = folder / "environment", folder / "cache"
+    python = environment / "bin" / "python"
+    program = uv.find_uv_bin()
+    group = f"{ROOT / 'pyproject.toml'}:crates"
+    for words in (
+        (program, "venv", "--quiet", "--python", sys.executable, environment),
+        (program, "pip", "install", "--quiet", "--python", python, "--group", group),
+        (python, "-c", _REMEMBER_THE_CONTEXT, cache),
+    ):
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    yield CrateValidator(environment / "bin" / "rocrate-validator", cache)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
+from flowrun.engine.recorder import TREES
 from flowrun.proof.canonical import JsonObject
 from flowrun.proof.contents import RunFiles, StoredFile, check_unchanged
 from flowrun.proof.crate.graph import Graph, path_id, refs
@@ -21,6 +22,7 @@ _KEPT_ELSEWHERE = ("flowrun/", "outputs/")
 _IN_A_URI = ":/=,@+"
 _TYPES = {
     ".lock": "text/plain",
+    ".pack": "application/x-git",
     ".log": "text/plain",
     ".md": "text/markdown",
     ".parquet": "application/vnd.apache.parquet",
@@ -81,6 +83,14 @@ class CrateData:
             if not file.name.startswith(_KEPT_ELSEWHERE):
                 uri = f"runs:/{run.run_id}/{file.name}"
                 entity, _ = self._file(f"artifacts/{file.name}", file, uri)
+                self.parts.append(entity)
+
+    def put_trees(self, run: RecordedRun) -> None:
+        """Store the code that was kept with a run: what no repository elsewhere has."""
+        for file in self.files.of_artifacts(run.artifact_uri):
+            if file.name.startswith(f"{TREES}/"):
+                path = f"source/{file.name.removeprefix(f'{TREES}/')}"
+                entity, _ = self._file(path, file, f"runs:/{run.run_id}/{file.name}")
                 self.parts.append(entity)
 
     def refer(self, content: RecordedContent, name: str) -> str:

@@ -103,6 +103,7 @@ def _fill(
     workflow.add()
     actions = Actions(graph, run, workflow, data).add()
     _put_environments(run, data, workflow)
+    data.put_trees(run)
     _put_readme(run, data)
     data.put_text("record.json", record_bytes(run).decode(), {"name": "the canonical record"})
     _add_root(run, graph, data, actions, workflow.file, license_name)
