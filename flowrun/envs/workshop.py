@@ -122,12 +122,9 @@ def opened(
     scratch.mkdir(parents=True, exist_ok=True)
     for left in abandoned(scratch):
         remove(left)
-    folder = scratch / os.urandom(6).hex()
-    folder.mkdir()
-    descriptor = os.open(folder, os.O_RDONLY)
+    folder, descriptor = _new_folder(scratch)
     shop = None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
         log.parent.mkdir(parents=True, exist_ok=True)
         log.unlink(missing_ok=True)
         shop = Workshop(folder, prefix, log, progress, is_cancelled)
@@ -136,6 +133,23 @@ def opened(
         if shop is not None:
             shop.close()
         remove(folder)
+        os.close(descriptor)
+
+
+def _new_folder(scratch: Path) -> tuple[Path, int]:
+    """Make a folder; give it with the descriptor that holds its lock."""
+    while True:
+        folder = scratch / os.urandom(6).hex()
+        folder.mkdir()
+        try:
+            descriptor = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        # Until it was locked it looked abandoned, and somebody may have swept it up.
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), folder.stat()):
+                return folder, descriptor
         os.close(descriptor)
 
 
