@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import uuid
 from pathlib import Path
 
 import pytest
@@ -174,7 +175,7 @@ def test_an_image_is_built_once_from_the_projects_files(space: Space) -> None:
             "build: {context: box, args: {WORD: hello; exit 1}, target: base}",
         ),
         "p/box/Dockerfile": dockerfile,
-        "p/box/kept": "",
+        "p/box/kept": uuid.uuid4().hex,  # no engine has built this before
         "p/box/kept.not": "",
         "p/box/.dockerignore": "*.not\n",
     }
