@@ -69,8 +69,7 @@ def test_mixed_envs_runs_from_a_tag_and_again_without_network(space: Space) -> N
 
 def _lock(space: Space, run: dict[str, Any]) -> str:
     parent, _, path = run["tags"]["flowrun.env.lock"].removeprefix("runs:/").partition("/")
-    artifacts = space.home / "artifacts" / run["experiment_id"] / parent / "artifacts"
-    return (artifacts / path).read_text()
+    return space.read(f"{space.home}/artifacts/{run['experiment_id']}/{parent}/artifacts/{path}")
 
 
 def _facts(run: dict[str, Any]) -> dict[str, object]:
