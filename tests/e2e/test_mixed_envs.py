@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -34,11 +35,12 @@ def test_mixed_envs_runs_from_a_tag_and_again_without_network(space: Space) -> N
     repository.tag("v1.0", "the first")
     channels = space.path / "channels"
     CondaChannel(channels / "conda-forge").add(python_package(), installed_package("numpy"))
-    variables = {"FLOWRUN_CONDA_CHANNEL_ALIAS": channels.as_uri(), "BASE_IMAGE": IMAGE}
+    mirrors = {"FLOWRUN_CONDA_CHANNEL_ALIAS": channels.as_uri(), "BASE_IMAGE": IMAGE}
+    space = replace(space, variables=mirrors)
     repository.bare(space.path / "git" / "mixed.git")
     with git_host(space.path / "git") as host:
         uri = f"{host.url}/mixed.git"
-        space.flowrun("run", uri, "-v", "v1.0", **variables)
+        space.flowrun("run", uri, "-v", "v1.0")
     first = {step: space.run_of(step) for step in LOCKED}
     for step, (backend, lock) in LOCKED.items():
         tags = first[step]["tags"]
@@ -53,7 +55,7 @@ def test_mixed_envs_runs_from_a_tag_and_again_without_network(space: Space) -> N
     # A tag may have moved, which nobody can tell without network: so the commit that it was.
     again = subprocess.run(
         [*OFFLINE, sys.executable, "-m", "flowrun", "run", uri, "-v", repository.head],
-        env=space.environment(**variables),
+        env=space.environment(),
         cwd=space.path,
         capture_output=True,
         text=True,
