@@ -143,9 +143,11 @@ class SqlRunData(SqlPart):
 
 def stored_value(value: float) -> tuple[float, int]:
     """Give the number to keep and whether it stands for a nan, as MLflow keeps them."""
+    if math.isfinite(value):
+        return value, 0
     if math.isnan(value):
         return 0.0, 1
-    return max(-limits.LARGEST_FLOAT, min(value, limits.LARGEST_FLOAT)), 0
+    return math.copysign(limits.LARGEST_FLOAT, value), 0
 
 
 def _log_metrics(
