@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, BinaryIO, Protocol
 
-    from flowrun.tracking.metric_queue import Point
-
     class Figure(Protocol):
         """What can save itself as a picture, such as a figure of matplotlib or plotly."""
 
@@ -178,7 +176,7 @@ def log_metrics(
 ) -> None:
     """Record a point of each of several metrics; see `log_metric`."""
     time_ms = _now_ms() if timestamp is None else int(timestamp)
-    points: list[Point] = [
+    points: list[dict[str, object]] = [
         {"key": key, "value": float(value), "timestamp": time_ms, "step": int(step or 0)}
         for key, value in metrics.items()
     ]

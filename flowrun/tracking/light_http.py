@@ -62,7 +62,7 @@ class Http:
         self,
         method: str,
         path: str,
-        body: Mapping[str, object] | None = None,
+        body: Mapping[str, object] | str | None = None,
         query: Mapping[str, object] | None = None,
     ) -> dict[str, Any]:
         """Make one call and give its answer.
@@ -70,14 +70,15 @@ class Http:
         Args:
             method: GET or POST.
             path: of the call below `/api/2.0/mlflow/`, such as `runs/create`.
-            body: sent as JSON.
+            body: sent as JSON, which a text is already.
             query: sent in the address.
 
         Raises:
             TrackingError: the server refused it or can't be reached.
         """
         target = f"{self._prefix}{_API}{path}" + (f"?{urlencode(query)}" if query else "")
-        content = None if body is None else json.dumps(body).encode()
+        text = body if body is None or isinstance(body, str) else json.dumps(body)
+        content = None if text is None else text.encode()
         headers = {**self._headers, "Content-Type": "application/json"}
         status, answer = self._exchange(method, target, content, headers)
         return self._read(status, answer, f"{method} {path}")

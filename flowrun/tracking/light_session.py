@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import importlib
+import json
 import os
 import sys
 import threading
@@ -18,7 +19,7 @@ from flowrun.tracking.metric_queue import MetricQueue
 
 TYPE_CHECKING = False  # typing is slow to import, and needed for nothing else
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from flowrun.tracking.light_run import Run
     from flowrun.tracking.metric_queue import Point
@@ -62,7 +63,7 @@ class Session:
             self._is_step_run_taken = True
             return run_id
 
-    def put_metrics(self, run_id: str, points: Sequence[Point]) -> None:
+    def put_metrics(self, run_id: str, points: Sequence[Mapping[str, object]]) -> None:
         """Hand points over to the background."""
         with self.lock:
             if self._metrics is None:
@@ -70,7 +71,7 @@ class Session:
                 atexit.register(self._flush_at_exit)
                 self._flush_before_kill()
         for point in points:
-            self._metrics.put(run_id, point)
+            self._metrics.put(run_id, json.dumps(point))
 
     def flush(self) -> None:
         """Wait until all metrics are recorded."""
@@ -78,7 +79,8 @@ class Session:
             self._metrics.flush()
 
     def _send_metrics(self, run_id: str, points: Sequence[Point]) -> None:
-        self.http().call("POST", "runs/log-batch", {"run_id": run_id, "metrics": list(points)})
+        body = f'{{"run_id": {json.dumps(run_id)}, "metrics": [{", ".join(points)}]}}'
+        self.http().call("POST", "runs/log-batch", body)
 
     def _flush_at_exit(self) -> None:
         """Send the last metrics; a process that loses some must not end as if all were well."""

@@ -2,6 +2,9 @@
 
 While one batch is on its way, the points that come meanwhile gather for the next one: no timer, no
 delay. Of what was put, only points still waiting when the process is killed by SIGKILL are lost.
+
+A point is JSON text from the beginning: to encode a thousand in the background would keep Python's
+lock for a millisecond, and the training loop waiting.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ from collections.abc import Callable, Sequence
 
 from flowrun.tracking.light_http import TrackingError
 
-Point = dict[str, object]
+Point = str
+"""JSON."""
 Send = Callable[[str, Sequence[Point]], None]
 
 _BATCH = 1000  # MLflow's limit for one call
@@ -33,6 +37,8 @@ class MetricQueue:
         self._is_direct = _is_worker_process()
         self._waiting: deque[tuple[str, Point]] = deque()
         self._is_sending = False
+        self._is_idle = True
+        """The sending thread, if there is one, sleeps until it is woken."""
         self._error: TrackingError | None = None
         self._lost = 0
         self._has_thread = False
@@ -40,18 +46,19 @@ class MetricQueue:
         os.register_at_fork(after_in_child=self._go_direct)
 
     def put(self, run_id: str, point: Point) -> None:
-        """Take a point; waits only if the server is 50,000 points behind."""
+        """Take a point; waits only if the server is 50,000 points behind.
+
+        Without the lock, for which a training loop might have to wait: the other thread says that
+        it is idle, and only then looks whether there is anything.
+        """
         if self._is_direct:
             self._send(run_id, [point])
             return
-        with self._changed:
-            self._raise_error()
-            self._changed.wait_for(lambda: len(self._waiting) < _MOST_WAITING)
-            self._waiting.append((run_id, point))
-            if not self._has_thread:
-                threading.Thread(target=self._work, daemon=True).start()
-                self._has_thread = True
-            self._changed.notify_all()
+        if self._error is not None or len(self._waiting) >= _MOST_WAITING:
+            self._wait_for_room()
+        self._waiting.append((run_id, point))
+        if self._is_idle:
+            self._wake()
 
     def flush(self, timeout_s: float | None = None) -> None:
         """Return when all points are recorded or the time is over, or raise why they can't be."""
@@ -64,8 +71,21 @@ class MetricQueue:
         self._is_direct = True
         self._waiting.clear()
         self._is_sending = False
+        self._is_idle = True
         self._error = None
         self._changed = threading.Condition()  # the parent's may be held by a thread of the parent
+
+    def _wait_for_room(self) -> None:
+        with self._changed:
+            self._raise_error()
+            self._changed.wait_for(lambda: len(self._waiting) < _MOST_WAITING)
+
+    def _wake(self) -> None:
+        with self._changed:
+            if not self._has_thread:
+                threading.Thread(target=self._work, daemon=True).start()
+                self._has_thread = True
+            self._changed.notify_all()
 
     def _raise_error(self) -> None:
         if self._error is None:
@@ -80,7 +100,9 @@ class MetricQueue:
     def _work(self) -> None:
         while True:
             with self._changed:
+                self._is_idle = True
                 self._changed.wait_for(lambda: self._waiting)
+                self._is_idle = False
                 run_id, points = self._take()
                 self._is_sending = True
             lost, error = self._record(run_id, points)
