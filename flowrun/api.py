@@ -10,7 +10,7 @@ from __future__ import annotations
 import atexit
 import importlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import lru_cache
@@ -18,13 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowrun.engine.events import Observer
+from flowrun.engine.locked import Asked, plan_as_locked
 from flowrun.engine.planning import PlannedProject
-from flowrun.engine.request import RunOptions
+from flowrun.engine.request import GivenEnv, RunOptions
 from flowrun.engine.run import RunOutcome
 from flowrun.errors import UsageError
 from flowrun.executors.local import SupervisorProcess
 from flowrun.settings import Settings, load_settings
 from flowrun.sources.source import silent
+from flowrun.spec.load import LOCK_FILE
 from flowrun.spec.project import EnvKind
 from flowrun.surroundings import (
     DEFAULT_EXPERIMENT_ID,
@@ -42,6 +44,7 @@ __all__ = [
     "SilentObserver",
     "default_endpoint",
     "env_store",
+    "lock",
     "open_default_stores",
     "plan",
     "planner_of",
@@ -49,6 +52,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from flowrun.engine.locking import Locked
     from flowrun.proof.again import Again
 
 RUNS = "runs:/"
@@ -71,6 +75,7 @@ def run(
     fail_fast: bool = False,
     in_place: bool = False,
     require_clean: bool = False,
+    locked: bool = False,
     storage_dir: Path | None = None,
     docker_args: Mapping[str, str] | None = None,
     build_image: bool = False,
@@ -96,6 +101,7 @@ def run(
         fail_fast: stop at the first failed step.
         in_place: run in the project's own directory (local directories only).
         require_clean: refuse code that is not exactly a commit.
+        locked: refuse to run anything else than the project's lock file says.
         storage_dir: where downloaded `path` parameters go.
         docker_args: what containers are given beside the project's word, as in `docker run`.
         build_image: run containers of an image that has the project's files in it.
@@ -127,14 +133,11 @@ def run(
         # first of all, since it comes up by itself while the project is found and read
         supervisor = stack.enter_context(closing(SupervisorProcess()))
         if recorded_id(uri) is None:
-            planned = plan(
-                uri,
-                entry_point,
-                version=version,
-                params=params,
-                settings=settings,
-                progress=progress,
-            )
+            asked = Asked(uri, entry_point, version, _texts(params), env_manager, locked)
+            planned, envs = _plan(asked, settings, progress)
+            wanted = replace(wanted, envs=envs)
+        elif locked:
+            raise UsageError("--locked is for a project; a recorded run has locks of its own")
         else:
             again = _again(uri, entry_point, version, params, settings, progress)
             planned = again.planned
@@ -155,15 +158,73 @@ def plan(
     *,
     version: str | None = None,
     params: Mapping[str, object] | None = None,
+    locked: bool = False,
     settings: Settings | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> PlannedProject:
-    """Find a project, read it and plan an entry point; nothing of it is executed."""
+    """Find a project, read it and plan an entry point; nothing of it is executed.
+
+    Args:
+        locked: refuse what is not as the project's lock file says.
+    """
     settings = settings or load_settings()
     if recorded_id(uri) is not None:
         return _again(uri, entry_point, version, params, settings, progress).planned
-    texts = _texts(params)
-    return planner_of(settings, progress).plan(uri, entry_point, version, texts)
+    planned, envs = _plan(
+        Asked(uri, entry_point, version, _texts(params), is_locked=locked), settings, progress
+    )
+    if count := len({each.lock for each in envs.values() if each.lock}):
+        things = "1 environment" if count == 1 else f"{count} environments"
+        (progress or silent)(f"{things} as in {LOCK_FILE}")
+    return planned
+
+
+def lock(
+    uri: str = ".",
+    *,
+    version: str | None = None,
+    platforms: Sequence[str] = (),
+    upgrade: bool | Sequence[str] = False,
+    may_build: bool = True,
+    is_check: bool = False,
+    settings: Settings | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Locked:
+    """Resolve all that a project takes to exact versions; writes nothing.
+
+    Args:
+        uri: as for `run`, but no recorded run.
+        version: as for `run`.
+        platforms: conda's names; none: those of the lock file that is there, else this machine's.
+        upgrade: what does not stay as it is locked: all, or packages, environments, images and
+            projects by name.
+        may_build: whether packages without a wheel may be built to see what they need, which
+            executes code of theirs.
+        is_check: resolve nothing, and only tell what is stale.
+        settings: as for `run`.
+        progress: told what takes time.
+
+    Raises:
+        FlowrunError: the project can't be read, or something can't be resolved.
+    """
+    settings = settings or load_settings()
+    # by name: who runs a project does not lock it
+    locking = importlib.import_module("flowrun.engine.locking")
+    names = frozenset() if isinstance(upgrade, bool) else frozenset(upgrade)
+    options = locking.LockOptions(
+        tuple(platforms), locking.Upgrade(upgrade is True, names), may_build, is_check
+    )
+    cache, envs = source_cache(settings), env_store(settings)
+    locker = locking.Locker(cache, settings.cwd, envs, progress or silent, options)
+    made: Locked = locker.lock(uri, version)
+    return made
+
+
+def _plan(
+    asked: Asked, settings: Settings, progress: Callable[[str], None] | None
+) -> tuple[PlannedProject, Mapping[str, GivenEnv]]:
+    cache, envs = source_cache(settings), env_store(settings)
+    return plan_as_locked(asked, cache, settings.cwd, envs, progress or silent)
 
 
 def recorded_id(uri: str) -> str | None:

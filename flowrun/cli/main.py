@@ -35,6 +35,7 @@ from flowrun.version import __version__
 COMMANDS = {
     "run": ("run", "Run an entry point of a project and record it."),
     "plan": ("run", "Show what would run, and run nothing."),
+    "lock": ("lock", "Write down exactly which packages, images and projects runs take."),
     "schema": ("project", "Print the JSON Schema of the project file."),
     "init": ("project", "Make a new project from a template."),
     "runs": ("tracking", "List and show runs, and what they printed."),

@@ -40,6 +40,9 @@ Version = Annotated[
 ParamList = Annotated[
     list[str] | None, typer.Option("--param-list", "-P", metavar="NAME=VALUE", help="A parameter.")
 ]
+IsLocked = Annotated[
+    bool, typer.Option("--locked", help="Refuse to differ from the project's MLproject.lock.")
+]
 
 EXIT_STEP_FAILED = 1
 EXIT_SURROUNDINGS = 3
@@ -101,6 +104,7 @@ def run_command(
         bool,
         typer.Option("--in-place", help="Run in the project's own directory: not reproducible."),
     ] = False,
+    locked: IsLocked = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Do not show what the steps print.")
     ] = False,
@@ -127,6 +131,7 @@ def run_command(
             fail_fast=fail_fast,
             in_place=in_place,
             require_clean=require_clean,
+            locked=locked,
             storage_dir=storage_dir,
             docker_args=parse_docker_args(docker_args or []),
             build_image=build_image,
@@ -149,6 +154,7 @@ def plan_command(
     drawing: Annotated[
         PlanFormat, typer.Option("--format", help="How to draw it.")
     ] = PlanFormat.TREE,
+    locked: IsLocked = False,
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
 ) -> None:
     """Show what would run, and run nothing."""
@@ -159,6 +165,7 @@ def plan_command(
         entry_point,
         version=version,
         params=params,
+        locked=locked,
         settings=settings,
         progress=_progress(is_silent=as_json),
     )

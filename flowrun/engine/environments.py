@@ -106,7 +106,9 @@ class Environments:
         )
         asked = EnvRequest(step.env, code.directory, baked_as, asker=code.source.uri)
         given = self._request.options.envs.get(step.id)
-        return replace(asked, lock=given.lock, manager=given.manager) if given else asked
+        if given is None:
+            return asked
+        return replace(asked, lock=given.lock, manager=given.manager, wish=given.wish)
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,10 +153,11 @@ def beside(own: Source, uri: str) -> str:
     if not uri.startswith(("./", "../")):
         return uri
     address, hash_sign, subdir = uri.partition("#")
-    return joined(own.repo_url or _top_folder(own), address) + hash_sign + subdir
+    return joined(own.repo_url or top_folder(own), address) + hash_sign + subdir
 
 
-def _top_folder(own: Source) -> str:
+def top_folder(own: Source) -> str:
+    """Give what a project's tree is the whole of: a folder, or a repository's address."""
     if own.directory is None:
         return own.uri.partition("#")[0]
     depth = len(Path(own.subdir).parts)
@@ -169,7 +170,7 @@ def _in_same_tree(own: Source, uri: str) -> Source:
     if subdir.startswith(("/", "../")) or subdir in {"..", "."}:
         raise SourceError(f"project '{uri}' must be a directory inside the tree of {own.uri}")
     base = own.uri.partition("#")[0]
-    directory = Path(_top_folder(own)) / subdir if own.directory else None
+    directory = Path(top_folder(own)) / subdir if own.directory else None
     return replace(own, uri=f"{base}#{subdir}", subdir=subdir, directory=directory)
 
 

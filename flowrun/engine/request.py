@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flowrun.envs.base import NO_WISH, Wish
 from flowrun.plan.plan import Plan
 from flowrun.sources.source import Source
 
@@ -20,12 +21,14 @@ class ProjectCode:
 
 @dataclass(frozen=True, slots=True)
 class GivenEnv:
-    """The environment that a step must have: what a record says of an earlier run."""
+    """The environment that a step must have, as a record or the project's lock file says."""
 
     manager: str | None
     """As for `EnvStore.ensure`."""
     lock: str | None
     """None where the manager pins nothing (`local`), or the record has no lock."""
+    wish: Wish = NO_WISH
+    """Without a lock: how to resolve."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from flowrun.spec.project import DockerSpec, EnvSpec
+from flowrun.spec.project import DockerSpec, EnvSpec, Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,33 @@ Env = PrefixEnv | ImageEnv
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """How an environment is to be resolved, beyond what the project asks for."""
+
+    platform: str | None = None
+    """conda's name of another platform to resolve for; None: this machine."""
+    kept: str = ""
+    """An earlier lock: its versions stay as long as they still fit."""
+    upgraded: frozenset[str] = frozenset()
+    """Normalised names of packages in `kept` that get their newest fitting version."""
+    may_build: bool = True
+    """Whether packages without a wheel may be built to see what they need; that runs their code."""
+
+
+NO_WISH = Wish()
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One thing that a project says of an environment; all of them decide what is resolved."""
+
+    text: str
+    """One line, without credentials."""
+    mark: Mark
+    """Where it stands, as exactly as it is known."""
+
+
+@dataclass(frozen=True, slots=True)
 class EnvRequest:
     """An environment asked for by a step of a project whose files lie in `directory`."""
 
@@ -68,6 +95,8 @@ class EnvRequest:
     It may come from anywhere, so it is checked against what the project asks for."""
     manager: str | None = None
     """What made the environment that is to be had again; goes before the manager asked for."""
+    wish: Wish = NO_WISH
+    """For what is resolved; nothing is, where there is a `lock`."""
 
 
 def never() -> bool:

@@ -6,6 +6,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from docker.errors import ImageNotFound, NotFound
@@ -18,6 +19,7 @@ from flowrun.envs.exclusive import exclusive
 from flowrun.envs.image_lock import DIGEST, ImageLock
 from flowrun.envs.manager import DOCKER
 from flowrun.envs.masking import mask
+from flowrun.envs.platforms import platform_of, this_platform
 from flowrun.envs.process import LAST_LINES, LOOK_EVERY_S
 from flowrun.envs.published import key_of
 from flowrun.errors import CancelledError, EnvError
@@ -88,6 +90,37 @@ class Images:
     def has(self, image_id: str) -> bool:
         """Tell whether the engine has an image."""
         return self._find(image_id, None, "") is not None
+
+    def resolve(self, request: EnvRequest, progress: Progress) -> str:
+        """Give the lock of an image that the project names: what its registry says it is now.
+
+        Raises:
+            EnvError: no registry says, and the engine does not have it either.
+        """
+        docker, where, wish = _docker(request), _where(request), request.wish
+        there = platform_of(wish.platform) if wish.platform else this_platform()
+        platform = docker.platform or there.image
+        if wish.kept:
+            kept = ImageLock.parse(wish.kept, f"lock of image {docker.image}")
+            return replace(kept, platform=platform).render()
+        if DIGEST.fullmatch(docker.image):
+            return ImageLock(docker.image, platform, (docker.image,)).render()
+        progress(f"asking the registry for image {docker.image}")
+        try:
+            found = self._engine.api.inspect_distribution(docker.image)  # type: ignore[no-untyped-call]  # the stubs say nothing of it
+        except UNREACHABLE as error:
+            known = self._find(docker.image, platform, where)
+            if known is None:
+                raise EnvError(
+                    f"{where}image '{docker.image}': no registry tells its digest, and it is not "
+                    f"on this machine: {reason(error)}."
+                ) from error
+            return _lock_of(docker.image, known)
+        if not any(_is_for(each, platform) for each in found.get("Platforms") or []):
+            raise EnvError(f"{where}image '{docker.image}' is not there for {platform}.")
+        repository = _parts(docker.image)[0]
+        digest = f"{repository}@{found['Descriptor']['digest']}"
+        return ImageLock(docker.image, platform, (digest,)).render()
 
     def _given(
         self,
@@ -315,6 +348,11 @@ def _is_of(found: Mapping[str, object], platform: str) -> bool:
     system, architecture, *variant = platform.split("/")
     is_same = (found.get("Os"), found.get("Architecture")) == (system, architecture)
     return is_same and (not variant or found.get("Variant", "") in {variant[0], ""})
+
+
+def _is_for(there: Mapping[str, object], platform: str) -> bool:
+    """Tell whether one of the platforms that a registry names is this one."""
+    return f"{there.get('os')}/{there.get('architecture')}" == "/".join(platform.split("/")[:2])
 
 
 def _parts(name: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from flowrun.envs import lock as locks
 from flowrun.envs.inputs import Inputs
+from flowrun.envs.local_trees import DESCRIPTIONS
 from flowrun.envs.masking import mask, without_credentials
 from flowrun.envs.requirements import (
     RESERVED,
@@ -27,7 +28,6 @@ from flowrun.spec.problems import Problems
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 _PINNED = re.compile(r"[^=!<>~;@]+==[^=!<>~;,*\s]+(\s*;.*)?")
 _COMMIT = re.compile(r"@[0-9a-f]{40}")
-_METADATA = ("pyproject.toml", "setup.py", "setup.cfg")
 
 
 def check_tag(lock: str, tag: str, label: str) -> None:
@@ -80,7 +80,7 @@ def _wrong(each: Requirement, asked: set[str], inputs: Inputs) -> str | None:
             return "names no exact version"
         return None if each.hashes else "has no hash"
     address = found[0]
-    if _place(address) not in asked and not _is_named_in(inputs, _place(address)):
+    if place_of(address) not in asked and not _is_named_in(inputs, place_of(address)):
         return "is at an address that the project does not ask for"
     if address.startswith("git+"):
         return None if _COMMIT.search(address) else "names no commit"
@@ -89,7 +89,7 @@ def _wrong(each: Requirement, asked: set[str], inputs: Inputs) -> str | None:
 
 def _asked(inputs: Inputs) -> Iterator[str]:
     for each in (*inputs.requirements.wanted, *inputs.requirements.constraints):
-        yield from (_place(address) for address in _URL.findall(each.text))
+        yield from (place_of(address) for address in _URL.findall(each.text))
 
 
 def _is_named_in(inputs: Inputs, place: str) -> bool:
@@ -97,11 +97,11 @@ def _is_named_in(inputs: Inputs, place: str) -> bool:
     bare = place.removeprefix("git+")
     texts = [inputs.uv_lock or ""]
     trees = (each.path for each in inputs.requirements.wanted if each.path)
-    texts += [_text(tree / name) for tree in trees for name in _METADATA]
+    texts += [_text(tree / name) for tree in trees for name in DESCRIPTIONS]
     return any(bare in text for text in texts)
 
 
-def _place(address: str) -> str:
+def place_of(address: str) -> str:
     """Return an address without credentials, commit and fragment."""
     bare = without_credentials(address).partition("#")[0]
     if not bare.startswith("git+"):

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import assert_never
 
-from flowrun.envs.base import EnvRequest
-from flowrun.envs.local_trees import digest_tree
+from flowrun.envs.base import NO_WISH, Ask, EnvRequest, Wish
+from flowrun.envs.local_trees import digest_description, digest_tree
 from flowrun.envs.manager import Description, Form, describe
+from flowrun.envs.masking import without_credentials
 from flowrun.envs.project_files import read_text
 from flowrun.envs.pyproject import read_pyproject
 from flowrun.envs.python_env import PythonEnv, read_conda, read_python_env
@@ -41,14 +42,38 @@ class Inputs:
         options = (*asked.options, Option("--no-index", ""))
         return replace(self, requirements=replace(asked, options=options))
 
-    def digest(self, python: str, settings: str) -> str:
+    def digest(self, python: str, settings: str, wish: Wish) -> str:
         """Return sha256 hex of everything that decides the lock.
 
         Args:
             python: the interpreter in full. settings: digest of the index settings.
         """
         lines = ["recipe/1", python, settings, *self._lines()]
+        if wish != NO_WISH:
+            lines += [wish.platform or "", wish.kept, *sorted(wish.upgraded), str(wish.may_build)]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def asks(self) -> Iterator[Ask]:
+        """Yield what decides the lock, but for machine and settings; see `Ask`.
+
+        Of a package of the project itself it is what it says of itself: its code may change
+        without changing what it needs.
+        """
+        asked, start = self.requirements, Mark(self.description.label, 1, 1)
+        if self.python is not None:
+            yield Ask(f"python {self.python}", start)
+        for each in asked.wanted:
+            text = " ".join([str(each), *(f"--hash={value}" for value in each.hashes)])
+            if each.path:
+                text += f" (described by sha256:{digest_description(each.path)})"
+            yield Ask(without_credentials(text), each.mark)
+        for each in asked.constraints:
+            yield Ask(without_credentials(f"-c {each}"), each.mark)
+        for option in asked.options:
+            yield Ask(without_credentials(f"{option.name} {option.value}".rstrip()), start)
+        if self.uv_lock is not None:
+            digest = hashlib.sha256(self.uv_lock.encode()).hexdigest()
+            yield Ask(f"uv.lock sha256:{digest}", start)
 
     def _lines(self) -> Iterator[str]:
         for each in self.requirements.wanted:

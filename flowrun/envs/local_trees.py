@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+DESCRIPTIONS = ("pyproject.toml", "setup.cfg", "setup.py")
 _NOT_SOURCE = {".git", ".hg", ".svn", "__pycache__", ".venv", ".mypy_cache", ".ruff_cache"}
 
 
@@ -25,6 +26,18 @@ def digest_tree(path: Path) -> str:
             with file.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256")
         total.update(f"{kind} {digest.hexdigest()} {name}\n".encode())
+    return total.hexdigest()
+
+
+def digest_description(path: Path) -> str:
+    """Return sha256 hex of what says which packages a local package needs; of a file, of it all."""
+    if path.is_file():
+        return digest_tree(path)
+    total = hashlib.sha256(b"description/1\n")
+    for name in DESCRIPTIONS:
+        file = path / name
+        content = file.read_bytes() if file.is_file() else b""
+        total.update(f"{name} {len(content)}\n".encode() + content)
     return total.hexdigest()
 
 

@@ -13,7 +13,7 @@ index addresses and no credentials: where packages come from is the machine's bu
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 TAG = "# env/1"
 """The first line of every lock: its kind and version, hashed with the rest."""
@@ -21,6 +21,8 @@ TAG = "# env/1"
 _PYTHON = "# python "
 _CONTINUED = re.compile(r"\\\n\s*")
 _TREE = re.compile(r"(?P<text>\S+)  # sha256:(?P<digest>[0-9a-f]{64}) of its files")
+_DIGEST = re.compile(r"^((?:# )?\S+)  # sha256:[0-9a-f]{64} of its files$", re.MULTILINE)
+_UNDIGESTED = re.compile(r"^((?:# )?)(\S+)  # of this project$", re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -78,6 +80,25 @@ def trees(lock: str) -> dict[str, str]:
     """Return the local trees of a lock (path, as written in the project, and extras): digests."""
     found = map(_TREE.fullmatch, lock.splitlines())
     return {match["text"]: match["digest"] for match in found if match}
+
+
+def without_digests(lock: str) -> str:
+    """Return the lock without the digests of the project's own trees: they change with every edit.
+
+    Source: so do Cargo.lock and uv.lock with path dependencies.
+    """
+    return _DIGEST.sub(r"\1  # of this project", lock)
+
+
+def with_digests(lock: str, digest: Callable[[str], str]) -> str:
+    """Return the lock with the digests of the project's own trees as they are now.
+
+    Args:
+        digest: gives the sha256 of a tree, as it is written in the project, with extras.
+    """
+    return _UNDIGESTED.sub(
+        lambda match: f"{match[1]}{match[2]}  # sha256:{digest(match[2])} of its files", lock
+    )
 
 
 def python_of(lock: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from flowrun.envs.base import EnvRequest, PrefixEnv, Progress, never
+from flowrun.envs.base import Ask, EnvRequest, PrefixEnv, Progress, never
 from flowrun.envs.workshop import Workshop
 from flowrun.errors import EnvError
 
@@ -98,6 +98,13 @@ class EnvBackend(Protocol):
 
         Raises:
             SpecError: a file of the project has mistakes. EnvError: this machine lacks something.
+        """
+
+    def asks(self, request: EnvRequest) -> tuple[Ask, ...]:
+        """Return all that the project's files ask for, in any order; no network, no program.
+
+        Raises:
+            SpecError: they have mistakes.
         """
 
     def recipe(self, request: EnvRequest, progress: Progress) -> Recipe:

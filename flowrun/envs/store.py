@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowrun.envs import backends, workshop
-from flowrun.envs.base import Env, EnvRequest, ImageEnv, PrefixEnv, Progress, never
+from flowrun.envs.base import Ask, Env, EnvRequest, ImageEnv, PrefixEnv, Progress, never
 from flowrun.envs.exclusive import exclusive
 from flowrun.envs.find_uv import load_sysconfig
 from flowrun.envs.folders import make_private, remove, seal
+from flowrun.envs.image_asks import image_asks
 from flowrun.envs.manager import DOCKER, LOCAL, choose_manager
 from flowrun.envs.published import Published, key_of, write_whole
 from flowrun.envs.recipe import EnvBackend, GivenRecipe, Recipe, Surroundings
@@ -153,6 +154,57 @@ class EnvStore:
         if request.lock is not None:
             recipe = GivenRecipe(recipe, request.lock)
         return self._found(backend, recipe) or self._make(backend, recipe, progress, is_cancelled)
+
+    def asks(self, request: EnvRequest, manager: str | None) -> tuple[Ask, ...]:
+        """Give all that the project says of the environment; empty for the caller's interpreter.
+
+        Args:
+            manager: as for `ensure`.
+
+        Raises:
+            SpecError, UsageError, EnvError: as `check`.
+        """
+        name = choose_manager(request, manager)
+        if name == LOCAL:
+            return ()
+        if name == DOCKER:
+            return image_asks(request.spec)
+        return backends.load(name)(self._surroundings).asks(request)
+
+    def resolve(
+        self,
+        request: EnvRequest,
+        manager: str | None,
+        progress: Progress,
+        *,
+        is_cancelled: Callable[[], bool] = never,
+    ) -> str:
+        """Give the lock of an environment, resolved now as the request's wish says; builds nothing.
+
+        Args:
+            manager: as for `ensure`, but not `local`.
+
+        Raises:
+            SpecError, UsageError, EnvError: as `check`; EnvError also where nothing fits.
+            CancelledError: `is_cancelled` said yes.
+        """
+        name = choose_manager(request, manager)
+        with self._told_plainly():
+            if name == DOCKER:
+                return self._images().resolve(request, progress)
+            surroundings = replace(self._surroundings, is_cancelled=is_cancelled)
+            recipe = backends.load(name)(surroundings).recipe(request, progress)
+            log = self._root / "logs" / f"{recipe.digest[:12]}.log"
+            waiting = f"waiting for another flowrun that resolves {recipe.label}"
+            with ExitStack() as held:
+                file = self._lock_file(recipe.digest)
+                held.enter_context(exclusive(file, partial(progress, waiting), is_cancelled))
+                prefix = self._published.new_prefix(recipe.digest)
+                held.callback(remove, prefix)
+                shop = held.enter_context(
+                    workshop.opened(self._root / "scratch", prefix, log, progress, is_cancelled)
+                )
+                return recipe.lock(shop)
 
     @contextmanager
     def _told_plainly(self) -> Iterator[None]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from flowrun.envs import lock as locks
+from flowrun.envs.base import Wish
 from flowrun.envs.failures import explained
+from flowrun.envs.given_lock import place_of
 from flowrun.envs.inputs import Inputs
 from flowrun.envs.local_trees import copy_tree, digest_tree
 from flowrun.envs.masking import without_credentials
+from flowrun.envs.platforms import platform_of
 from flowrun.envs.process import CommandFailedError
 from flowrun.envs.requirements import (
     RESERVED,
@@ -59,11 +62,18 @@ class UvPackages:
         self._copies: dict[Path, int] = {}
 
     def resolve(
-        self, shop: Workshop, python: Path, env: str, *, excluded: Sequence[str] = ()
+        self,
+        shop: Workshop,
+        python: Path | str,
+        env: str,
+        wish: Wish,
+        *,
+        excluded: Sequence[str] = (),
     ) -> Resolved:
-        """Resolve for an interpreter and this machine, or take what a uv.lock says.
+        """Resolve for a Python, or take what a uv.lock says.
 
         Args:
+            python: an interpreter of this machine, or a version.
             env: the environment as people know it, for messages.
             excluded: normalised names that are there already, whatever asks for them.
 
@@ -74,7 +84,7 @@ class UvPackages:
             if self._inputs.uv_lock is not None:
                 packages, local = self._exported(shop, python)
             elif self._inputs.requirements.wanted:
-                packages, local = self._compiled(shop, python, excluded)
+                packages, local = self._compiled(shop, python, excluded, wish)
             else:
                 packages, local = [], []
         except CommandFailedError as error:
@@ -105,12 +115,19 @@ class UvPackages:
         return explained(error, env, self._inputs.requirements.wanted)
 
     def _compiled(
-        self, shop: Workshop, python: Path, excluded: Sequence[str]
+        self, shop: Workshop, python: Path | str, excluded: Sequence[str], wish: Wish
     ) -> tuple[list[str], list[str]]:
         """Return pins and local trees that uv chooses for the requirements."""
+        kept = {locks.name_of(pin): pin for pin in locks.pins(wish.kept)}
+        # uv takes what is in its output file already as what is liked best.
+        (shop.folder / "lock.txt").write_text(_joined(kept.values()), encoding="utf-8")
         wanted = [each for each in self._inputs.requirements.wanted if each.name not in excluded]
         local = {self._copied(str(each), shop): each for each in wanted if each.path}
-        lines = [each.text for each in wanted if not each.path]
+        lines = [
+            _kept_commit(each, "" if each.name in wish.upgraded else kept.get(each.name, ""))
+            for each in wanted
+            if not each.path
+        ]
         lines += [copy + _marker(each) for copy, each in local.items()]
         constraints = [each.text for each in self._inputs.requirements.constraints]
         (shop.folder / "constraints.txt").write_text(_joined(constraints), encoding="utf-8")
@@ -118,9 +135,10 @@ class UvPackages:
         shop.run(
             self._tools.uv(
                 *("pip", "compile", "--quiet", "--generate-hashes", "--no-header"),
-                *("--no-annotate", "--no-python-downloads", "--python", python),
+                *("--no-annotate", "--no-python-downloads", *_for(python)),
                 *("--constraints", "constraints.txt"),
                 *(("--excludes", "excluded.txt") if excluded else ()),
+                *_flags(wish),
                 *("--output-file", "lock.txt", self._written("in.txt", lines, shop)),
             ),
             self._tools.uv_variables,
@@ -136,7 +154,7 @@ class UvPackages:
         chosen = {pin.split(" ", 1)[0] for pin in found if pin.startswith(_TREES)}
         return packages, [_written_tree(each) for copy, each in local.items() if copy in chosen]
 
-    def _exported(self, shop: Workshop, python: Path) -> tuple[list[str], list[str]]:
+    def _exported(self, shop: Workshop, python: Path | str) -> tuple[list[str], list[str]]:
         """Return pins and local trees of the project's uv.lock, with the groups uv takes too."""
         shop.run(
             self._tools.uv(
@@ -209,6 +227,28 @@ class UvPackages:
                 if "://" in word:
                     pin = pin.replace(without_credentials(word), word)
         return pin
+
+
+def _for(python: Path | str) -> tuple[str | Path, ...]:
+    return ("--python-version" if isinstance(python, str) else "--python", python)
+
+
+def _flags(wish: Wish) -> Iterator[str]:
+    if wish.platform is not None:
+        yield from ("--python-platform", platform_of(wish.platform).uv)
+    for name in sorted(wish.upgraded):
+        yield from ("--upgrade-package", name)
+    if not wish.may_build:
+        yield "--no-build"
+
+
+def _kept_commit(each: Requirement, kept: str) -> str:
+    """Return a requirement, from git with the commit that it had earlier: uv would look again."""
+    _, _, asked = each.text.partition("@")
+    _, _, had = kept.partition("@")
+    if asked.strip().startswith("git+") and place_of(asked.strip()) == place_of(had.strip()):
+        return kept
+    return each.text
 
 
 def _joined(lines: Iterable[str]) -> str:

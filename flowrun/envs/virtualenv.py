@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from flowrun.envs.base import EnvRequest, PrefixEnv, Progress
+from flowrun.envs.base import Ask, EnvRequest, PrefixEnv, Progress
 from flowrun.envs.find_uv import find_uv
 from flowrun.envs.given_lock import check_pins, check_tag
 from flowrun.envs.index_settings import forbids_index, uv_variables
@@ -39,6 +39,8 @@ class VirtualenvBackend:
     def check(self, request: EnvRequest) -> None:
         """Read everything, and see that the Python is there or can be fetched."""
         python = read_inputs(request).python
+        if request.lock is not None:
+            python = python_of(request.lock).partition(" ")[0]
         if python is None or self._interpreters.find(python):
             return
         if not self._interpreters.may_fetch(python):
@@ -53,7 +55,11 @@ class VirtualenvBackend:
             interpreter = self._interpreter(inputs.python, progress)
         else:
             interpreter = self._locked_interpreter(request.lock, inputs, progress)
-        return VirtualenvRecipe(inputs, interpreter, self._tools)
+        return VirtualenvRecipe(inputs, interpreter, self._tools, request.wish)
+
+    def asks(self, request: EnvRequest) -> tuple[Ask, ...]:
+        """Return what the files say."""
+        return tuple(read_inputs(request).asks())
 
     def _interpreter(self, wanted: str | None, progress: Progress) -> Interpreter:
         found = self._interpreters.find(wanted)

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from flowrun.envs import lock as locks
 from flowrun.envs.bare import BareEnv
+from flowrun.envs.base import Wish
 from flowrun.envs.index_settings import settings_digest
 from flowrun.envs.inputs import Inputs
 from flowrun.envs.interpreters import Interpreter
+from flowrun.envs.platforms import abi_on, platform_of
 from flowrun.envs.process import CommandFailedError
 from flowrun.envs.published import key_of
 from flowrun.envs.uv_packages import Tools, UvPackages
@@ -19,7 +21,8 @@ from flowrun.envs.workshop import Meanwhile, Workshop
 class VirtualenvRecipe:
     """Locks and builds one environment. For one thread, in one workshop."""
 
-    def __init__(self, inputs: Inputs, interpreter: Interpreter, tools: Tools) -> None:
+    def __init__(self, inputs: Inputs, interpreter: Interpreter, tools: Tools, wish: Wish) -> None:
+        self._wish = wish
         self._inputs = inputs
         self._interpreter = interpreter
         self._tools = tools
@@ -28,7 +31,7 @@ class VirtualenvRecipe:
         self._packages = UvPackages(inputs, tools)
         self.label = inputs.description.label
         self.notes = inputs.notes
-        self.digest = inputs.digest(str(interpreter), settings_digest(tools.uv_variables))
+        self.digest = inputs.digest(str(interpreter), settings_digest(tools.uv_variables), wish)
 
     def lock(self, shop: Workshop) -> str:
         """Resolve for this interpreter and machine, or take what a uv.lock says."""
@@ -39,8 +42,12 @@ class VirtualenvRecipe:
             shop.progress(f"resolving {self.label} ({_count(len(wanted), 'requirement')})")
             self._begin_bare(shop)
         env = f"environment of {self.label}"
-        resolved = self._packages.resolve(shop, self._interpreter.executable, env)
-        return locks.render(str(self._interpreter), resolved.packages, resolved.trees)
+        resolved = self._packages.resolve(shop, self._interpreter.executable, env, self._wish)
+        python = str(self._interpreter)
+        if self._wish.platform is not None:
+            there = platform_of(self._wish.platform)
+            python = f"{self._interpreter.version} {abi_on(self._interpreter.abi, there)}"
+        return locks.render(python, resolved.packages, resolved.trees)
 
     def build(self, lock: str, shop: Workshop) -> None:
         """Put a bare environment in its place, and let uv install exactly the lock."""
@@ -51,9 +58,13 @@ class VirtualenvRecipe:
     def _begin_bare(self, shop: Workshop) -> None:
         """Make the bare environment while uv resolves, and acquaint uv with it.
 
+        Not for another platform: nothing will be built here then.
+
         uv asks every interpreter that it does not know about itself, which takes longer than to
         install a small project from its cache.
         """
+        if self._wish.platform is not None:
+            return
 
         def work() -> None:
             self._bare.place(shop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +89,26 @@ def parse_uri(text: str, cwd: Path) -> ProjectUri:
     if scp and not path.exists():
         return GitUri(_scp_url(scp), subdir)
     return LocalUri(path, subdir)
+
+
+def shown_uri(text: str, cwd: Path) -> str:
+    """Return a project URI in one spelling, absolute and without secrets.
+
+    Args:
+        text, cwd: as for `parse_uri`.
+
+    Raises:
+        SourceError: as `parse_uri`.
+    """
+    found = parse_uri(text, cwd)
+    match found:
+        case LocalUri():
+            address = Path(posixpath.normpath(found.path)).as_uri()
+        case PageUri():
+            return f"{found.repository.url}#{'/'.join(found.parts)}"
+        case _:
+            address = found.url
+    return f"{address}#{found.subdir}" if found.subdir else address
 
 
 def check_subdir(text: str) -> str:

@@ -8,6 +8,8 @@ from flowrun.errors import Problem, SpecError
 from flowrun.spec.parse import IMPLIED_ENV, parse_project
 from flowrun.spec.project import Project
 
+LOCK_FILE = "MLproject.lock"
+"""Lies beside the project file."""
 MAX_BYTES = 8 * 1024 * 1024
 """Of a project file: some 50,000 steps."""
 

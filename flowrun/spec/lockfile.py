@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from flowrun.errors import Problem, SpecError
+from flowrun.spec.load import LOCK_FILE
 from flowrun.spec.problems import Problems
 from flowrun.spec.project import Mark
 from flowrun.spec.yaml_nodes import ListNode, MapNode, Node, ScalarNode, read_yaml
 
-LOCK_FILE = "MLproject.lock"
 VERSION = "1"
 _HEAD = "# Written by `flowrun lock`: what a run takes exactly. Commit it, don't edit it.\n"
 _NOWHERE = Mark(LOCK_FILE, 1, 1)

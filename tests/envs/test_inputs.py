@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from flowrun.envs.base import Wish
 from flowrun.envs.inputs import read_inputs
 from tests.envs.conftest import EnvSpace
 from tests.envs.wheels import write_package
@@ -35,7 +36,7 @@ SAME = {
 
 
 def digest(space: EnvSpace, python: str = "3.11.7 cpython", settings: str = "") -> str:
-    return read_inputs(space.request()).digest(python, settings)
+    return read_inputs(space.request()).digest(python, settings, Wish())
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import functools
 import hashlib
 from pathlib import Path
 
-from flowrun.envs.base import EnvRequest, PrefixEnv, Progress
+from flowrun.envs.base import Ask, EnvRequest, PrefixEnv, Progress
 from flowrun.envs.conda.activation import noted_activation, prefix_variables
-from flowrun.envs.conda.channels import Channels
+from flowrun.envs.conda.channels import Channels, public_address
 from flowrun.envs.conda.file import CondaFile, Spec, read_conda_file
 from flowrun.envs.conda.given import check_given
 from flowrun.envs.conda.lock import python_version, variables_of
@@ -48,14 +48,25 @@ class CondaBackend:
     def recipe(self, request: EnvRequest, progress: Progress) -> CondaRecipe:  # noqa: ARG002
         """Read everything; nothing is fetched yet."""
         file, inputs = self._read(request)
-        machine = Machine(subdir_of(self._caller), overrides_of(self._caller), self._memos)
+        here, there = subdir_of(self._caller), request.wish.platform
+        overrides = overrides_of(self._caller)
+        machine = Machine(there or here, overrides, self._memos, is_here=there in {None, here})
         tools = Tools(
             functools.cache(find_uv), uv_variables(self._caller), self._caller, self._memos
         )
         channels = self._channels(file)
         if request.lock is not None:
             check_given(request.lock, file, inputs, channels, machine.subdir)
-        return CondaRecipe(file, inputs, channels, machine, tools)
+        return CondaRecipe(file, inputs, channels, machine, tools, request.wish)
+
+    def asks(self, request: EnvRequest) -> tuple[Ask, ...]:
+        """Return what the conda.yaml says."""
+        file, inputs = self._read(request)
+        start = Mark(inputs.description.label, 1, 1)
+        asked = [Ask(f"channel {public_address(name)}", start) for name in file.channels]
+        asked += [Ask(public_address(str(spec)), spec.mark) for spec in file.specs]
+        asked += [Ask(f"variable {name}={value!r}", start) for name, value in file.variables]
+        return (*asked, *(Ask(f"pip: {each.text}", each.mark) for each in inputs.asks()))
 
     def env(self, key: str, lock: str, prefix: Path) -> PrefixEnv:
         """Describe the environment as `conda activate` would make it, and with its variables."""

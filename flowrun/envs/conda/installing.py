@@ -21,7 +21,8 @@ from rattler.repo_data import RepoDataRecord
 from flowrun.envs.conda.archives import Archives
 from flowrun.envs.conda.channels import Channels
 from flowrun.envs.conda.machine import Machine
-from flowrun.envs.conda.session import ENVIRONMENT, awaited, client_for
+from flowrun.envs.conda.records import records_of
+from flowrun.envs.conda.session import awaited, client_for
 
 
 def install(
@@ -43,18 +44,8 @@ def install(
         ChangedPackageError: an archive is another one than the lock says.
         RattlerError: one is gone, or can't be written. CancelledError.
     """
-    work = _installed(_records(lock, scratch), prefix, channels, machine, scratch)
+    work = _installed(records_of(lock, scratch), prefix, channels, machine, scratch)
     awaited(work, is_cancelled, "the installation of conda packages")
-
-
-def _records(lock: str, scratch: Path) -> list[RepoDataRecord]:
-    file = scratch / "conda.lock"
-    file.write_text(lock, encoding="utf-8")
-    found = rattler.LockFile.from_path(file)
-    environment = found.environment(ENVIRONMENT)
-    if environment is None:
-        return []
-    return environment.conda_repodata_records_for_platform(found.platforms()[0]) or []
 
 
 async def _installed(

@@ -36,12 +36,14 @@ class Machine:
     """The caller's CONDA_OVERRIDE_... variables, without that beginning; '' for "not there"."""
     cache: Path
     """A private folder, shared by all environments."""
+    is_here: bool = True
+    """Whether it is this machine: of another one nothing is known but its platform."""
 
     def lines(self) -> Iterator[str]:
         """Yield what decides which packages fit."""
         yield f"platform {self.subdir}"
         yield from (f"override {name}={value}" for name, value in self.overrides.items())
-        yield from _facts()
+        yield from _facts() if self.is_here else ()
 
 
 def subdir_of(variables: Mapping[str, str]) -> str:

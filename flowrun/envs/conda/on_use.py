@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from flowrun.envs.base import Wish
 from flowrun.envs.conda.channels import Channels
 from flowrun.envs.conda.file import Spec
 from flowrun.envs.conda.machine import Machine
@@ -20,7 +21,7 @@ class CondaPackages:
     """The functions of `solving.py` and `installing.py`."""
 
     check_specs: Callable[[Iterable[Spec]], None]
-    solve: Callable[[Sequence[Spec], Channels, Machine, Path, IsCancelled], str]
+    solve: Callable[[Sequence[Spec], Channels, Machine, Path, IsCancelled, Wish], str]
     install: Callable[[str, Path, Channels, Machine, Path, IsCancelled], None]
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from flowrun.envs import lock as locks
+from flowrun.envs.base import NO_WISH, Wish
 from flowrun.envs.conda.activation import note_activation
 from flowrun.envs.conda.channels import Channels
 from flowrun.envs.conda.failures import explained
@@ -34,8 +36,15 @@ class CondaRecipe:
     """
 
     def __init__(
-        self, file: CondaFile, inputs: Inputs, channels: Channels, machine: Machine, tools: Tools
+        self,
+        file: CondaFile,
+        inputs: Inputs,
+        channels: Channels,
+        machine: Machine,
+        tools: Tools,
+        wish: Wish,
     ) -> None:
+        self._wish = wish
         self._file = file
         self._inputs = inputs
         self._channels = channels
@@ -53,7 +62,12 @@ class CondaRecipe:
         shop.progress(f"resolving {self.label} ({_count(len(specs), 'conda package')})")
         try:
             conda = conda_packages().solve(
-                specs, self._channels, self._machine, shop.folder, shop.is_cancelled
+                specs,
+                self._channels,
+                self._machine,
+                shop.folder,
+                shop.is_cancelled,
+                replace(self._wish, kept=CondaLock.parse(self._wish.kept).conda),
             )
         except EnvError as error:
             raise explained(error, env, specs, self._channels, shop.log) from error
@@ -97,9 +111,13 @@ class CondaRecipe:
         self._place(conda, shop, env)
         there = installed_in(map(str, shop.prefix.glob("lib/python3*/site-packages")))
         names = sorted({each.split("==")[0] for each in there})
-        self._refuse_other_than_there(set(names), shop, env)
+        if self._machine.is_here:  # else its Python can't be asked
+            self._refuse_other_than_there(set(names), shop, env)
         shop.progress(f"resolving what {self.label} wants from pip")
-        resolved = self._pip.resolve(shop, _python(shop), env, excluded=names)
+        python = _python(shop) if self._machine.is_here else version
+        kept = CondaLock.parse(self._wish.kept).pip
+        wish = replace(self._wish, kept=kept)
+        resolved = self._pip.resolve(shop, python, env, wish, excluded=names)
         return locks.render(version, resolved.packages, resolved.trees)
 
     def _refuse_other_than_there(self, names: set[str], shop: Workshop, env: str) -> None:
@@ -134,8 +152,8 @@ class CondaRecipe:
         yield from (f"channel {each.url}" for each in self._channels.every)
         yield from (f"require {spec}" for spec in self._file.specs)
         yield from (f"variable {name}={value!r}" for name, value in self._file.variables)
-        if self._inputs.requirements.wanted:
-            yield self._inputs.digest("", settings_digest(self._tools.uv_variables))
+        if self._inputs.requirements.wanted or self._wish != NO_WISH:
+            yield self._inputs.digest("", settings_digest(self._tools.uv_variables), self._wish)
 
 
 def _python(shop: Workshop) -> Path:

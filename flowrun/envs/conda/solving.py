@@ -15,16 +15,20 @@ from rattler.exceptions import (
 from rattler.repo_data import RepoDataRecord
 from rattler.virtual_package import GenericVirtualPackage, Override, VirtualPackageOverrides
 
+from flowrun.envs.base import Wish
 from flowrun.envs.conda.channels import Channels
 from flowrun.envs.conda.failures import UnsolvableError
 from flowrun.envs.conda.file import Spec
 from flowrun.envs.conda.machine import Machine
+from flowrun.envs.conda.records import records_of
 from flowrun.envs.conda.session import ENVIRONMENT, awaited, client_for
 from flowrun.errors import EnvError
 from flowrun.spec.problems import Problems
 
 _VIRTUAL = {"ARCHSPEC": "archspec", "CUDA": "cuda", "GLIBC": "libc", "OSX": "osx"}
 """conda's CONDA_OVERRIDE_... to rattler's names."""
+_USUAL = {"linux": {"linux": "4.18", "glibc": "2.28"}, "osx": {"osx": "13.0"}}
+"""Source: pixi, "System requirements"."""
 
 
 def check_specs(specs: Iterable[Spec]) -> None:
@@ -49,17 +53,21 @@ def solve(
     machine: Machine,
     scratch: Path,
     is_cancelled: Callable[[], bool],
+    wish: Wish,
 ) -> str:
     """Choose exact packages; return them as the text of a rattler lock file.
 
     Args:
         scratch: an existing folder that is not kept.
+        wish: `kept` is here the text of a rattler lock file.
 
     Raises:
         UnsolvableError: no packages fit all of it. RattlerError: a channel can't be read.
         EnvError: an override is no version, a package has no sha256. CancelledError.
     """
-    records = awaited(_solved(specs, channels, machine, scratch), is_cancelled, "the solve")
+    locked = _kept_records(wish.kept, wish.upgraded, channels, scratch)
+    work = _solved(specs, channels, machine, scratch, locked)
+    records = awaited(work, is_cancelled, "the solve")
     for record in records:
         if record.sha256 is None:
             raise EnvError(
@@ -71,7 +79,11 @@ def solve(
 
 
 async def _solved(
-    specs: Sequence[Spec], channels: Channels, machine: Machine, scratch: Path
+    specs: Sequence[Spec],
+    channels: Channels,
+    machine: Machine,
+    scratch: Path,
+    locked: Sequence[RepoDataRecord],
 ) -> list[RepoDataRecord]:
     # rattler writes the addresses that it asks into its cache.
     kept = scratch if any(each.has_credentials for each in channels.every) else machine.cache
@@ -89,7 +101,8 @@ async def _solved(
             wanted,
             gateway=gateway,
             platforms=platforms,
-            virtual_packages=_virtual_packages(machine.overrides),
+            virtual_packages=_virtual_packages(machine),
+            locked_packages=locked,
             channel_priority=rattler.ChannelPriority.Strict,
             channel_relations="disabled",
         )
@@ -121,8 +134,11 @@ async def _match_spec(
     return rattler.MatchSpec(f"{chosen.source}::{spec.text}")
 
 
-def _virtual_packages(overrides: Mapping[str, str]) -> list[GenericVirtualPackage]:
-    """Return what this machine has (`__glibc`, `__cuda`), or is to be taken to have."""
+def _virtual_packages(machine: Machine) -> list[GenericVirtualPackage]:
+    """Return what the machine has (`__glibc`, `__cuda`), or is to be taken to have."""
+    overrides = machine.overrides
+    if not machine.is_here:
+        return _usual_packages(machine.subdir, overrides)
     given = VirtualPackageOverrides()
     for name, attribute in _VIRTUAL.items():
         if overrides.get(name):
@@ -134,6 +150,33 @@ def _virtual_packages(overrides: Mapping[str, str]) -> list[GenericVirtualPackag
         raise EnvError(f"{said}: {error}") from error
     absent = {f"__{name.lower()}" for name, value in overrides.items() if not value}
     return [each for each in detected if each.name.normalized not in absent]
+
+
+def _usual_packages(subdir: str, overrides: Mapping[str, str]) -> list[GenericVirtualPackage]:
+    """Return what other tools take for granted on a platform, with what the caller says instead."""
+    system = "linux" if subdir.startswith("linux-") else "osx"
+    versions = {"unix": "0", **_USUAL[system]}
+    for name, value in overrides.items():
+        versions[name.lower()] = value
+    return [
+        GenericVirtualPackage(
+            rattler.PackageName(f"__{name}"), rattler.Version(version), rattler.BuildString("0")
+        )
+        for name, version in versions.items()
+        if version
+    ]
+
+
+def _kept_records(
+    lock: str, upgraded: Iterable[str], channels: Channels, scratch: Path
+) -> list[RepoDataRecord]:
+    """Return the packages of an earlier lock that are to stay if they still fit."""
+    names, found = set(upgraded), []
+    for record in records_of(lock, scratch) if lock else []:
+        if record.name.normalized not in names:
+            record.url = channels.here(record.url)
+            found.append(record)
+    return found
 
 
 def _lock_text(
