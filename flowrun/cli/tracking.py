@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from flowrun import api
+from flowrun.cli.diff import diff_command
 from flowrun.cli.options import TrackingUri, settings_of
 from flowrun.cli.tables import print_facts, print_rows, printable, time_text
 from flowrun.engine.console import duration_text, metrics_text
@@ -108,6 +109,9 @@ def show_logs(
         for shown in children or [run]:
             title = shown.tags.get("flowrun.step", "") if children else ""
             _print_logs(stores, shown, title)
+
+
+runs.command("diff")(diff_command)
 
 
 @experiments.command("list")
