@@ -25,7 +25,8 @@ from flowrun.envs.uv_packages import Tools, UvPackages
 from flowrun.envs.workshop import Workshop
 from flowrun.errors import EnvError
 
-_HEALTHY = "import ctypes, hashlib, json, ssl, subprocess, zlib"
+_HEALTHY = "import _ctypes, _hashlib, _ssl, json, zlib"
+"""What breaks when a package has lost its libraries; the modules around them take much longer."""
 
 
 class CondaRecipe:
