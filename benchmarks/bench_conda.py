@@ -1,10 +1,11 @@
 """Conda environments: a cold build beside py-rattler's bare solve and install, and a warm look-up.
 
-Run it as `python -m benchmarks.bench_conda`. Each measurement is a process of its own that begins
-by importing what it needs. Cold, both sides have an empty package cache and the same channel in a
-folder, made from what is installed beside this; rattler alone neither compares the archives with
-their hashes nor keeps environments from sharing files, nor does it write a lock. Both leave without taking
-the interpreter apart, as flowrun's command does: rattler's threads may still be there (0.28).
+Run it as `python -m benchmarks.bench_conda`. Each measurement is a process of its own. Cold, both
+sides begin with the same imports, those of a run; they have an empty package cache and the same
+channel in a folder, made from what is installed beside this. rattler alone neither compares the
+archives with their hashes nor keeps environments from sharing files, starts no Python to see that
+it works, and writes no lock. Both leave without taking the interpreter apart, as flowrun's command
+does: rattler's threads may still be there (0.28). Warm, both sides have read a project file before.
 """
 
 from __future__ import annotations
@@ -28,7 +29,11 @@ COLD_RATIO_LIMIT = 1.2
 WARM_LIMIT_S = 0.02
 WARM_TIMES_AS_MANY_ROUNDS = 3
 RATTLER = "py-rattler"
-BARE = """
+IMPORTS = """
+import flowrun.envs.conda.backend, flowrun.envs.conda.installing, flowrun.envs.conda.solving
+import flowrun.envs.store, flowrun.spec.load
+"""
+BARE = f"""{IMPORTS}
 import asyncio, os, sys
 from pathlib import Path
 from rattler import Channel, Client, Gateway, SourceConfig, VirtualPackage, install, solve
@@ -53,8 +58,10 @@ import os, sys
 from pathlib import Path
 from flowrun.envs.base import EnvRequest
 from flowrun.envs.store import EnvStore
+from flowrun.spec.load import load_project
 from flowrun.spec.project import EnvKind, EnvSpec
 store, project, manager = sys.argv[1:]
+load_project(Path(project))
 envs = EnvStore(Path(store), variables=dict(os.environ), caller_python=Path(sys.executable))
 request = EnvRequest(EnvSpec(EnvKind.IMPLIED), Path(project))
 envs.check(request, manager)
@@ -123,7 +130,7 @@ def _project(folder: Path, channel: CondaChannel, specs: Sequence[str]) -> Path:
 
 
 def _ensure(project: Path, folder: Path) -> Command:
-    return _python(ENSURE, folder / "store", project, "conda")
+    return _python(IMPORTS + ENSURE, folder / "store", project, "conda")
 
 
 def _python(code: str, *words: str | Path) -> Command:

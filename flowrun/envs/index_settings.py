@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import configparser
 import hashlib
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
 
 from flowrun.envs.masking import without_credentials
+
+ReadPipConf = Callable[[str], dict[str, str]]
 
 _UV_INDEX = (
     "UV_DEFAULT_INDEX",
@@ -110,14 +112,10 @@ def _pip_options(variables: Mapping[str, str]) -> dict[str, str]:
     """Return pip's settings by option name: files from general to special, then variables."""
     options: dict[str, str] = {}
     for file in _pip_files(variables):
-        parser = configparser.RawConfigParser()
-        try:
-            parser.read_string(_text(file))
-        except configparser.Error:
-            continue  # pip would refuse to start; uv would not read it
-        for section in ("global", "install"):
-            if parser.has_section(section):
-                options.update((key.replace("_", "-"), text) for key, text in parser.items(section))
+        if text := _text(file):
+            # by name: few machines have one, and its parser takes a while to load
+            read: ReadPipConf = import_module("flowrun.envs.pip_conf").read_pip_conf
+            options |= read(text)
     for name in (*_SAME, _NO_INDEX):
         value = variables.get("PIP_" + name.upper().replace("-", "_"))
         if value is not None:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from flowrun.envs.base import NO_WISH, Ask, EnvRequest, Wish
 from flowrun.envs.local_trees import digest_description, digest_tree
 from flowrun.envs.manager import Description, Form, describe
 from flowrun.envs.masking import without_credentials
 from flowrun.envs.project_files import read_text
-from flowrun.envs.pyproject import read_pyproject
 from flowrun.envs.python_env import PythonEnv, read_conda, read_python_env
 from flowrun.envs.requirements import Option, Requirements, read_requirements
 from flowrun.spec.project import Mark
+
+if TYPE_CHECKING:
+    from flowrun.envs.pyproject import Pyproject
 
 _TREE_IN_UV_LOCK = re.compile(r'source = \{ (?:editable|directory|path) = "([^"]+)" \}')
 
@@ -109,7 +112,7 @@ def read_inputs(request: EnvRequest) -> Inputs:
         case Form.REQUIREMENTS:
             found = PythonEnv(lines=((f"-r {label}", Mark(label, 1, 1)),))
         case Form.PYPROJECT:
-            project = read_pyproject(path, label)
+            project = _read_pyproject(path, label)
             found = PythonEnv(project.python, project.lines)
             directory = path.parent
         case Form.UV_LOCK:
@@ -125,8 +128,15 @@ def read_inputs(request: EnvRequest) -> Inputs:
 
 def _read_uv_lock(described: Description) -> Inputs:
     lock = read_text(described.path, Mark(described.label, 1, 1))
-    project = read_pyproject(described.path.with_name("pyproject.toml"), "pyproject.toml")
+    project = _read_pyproject(described.path.with_name("pyproject.toml"), "pyproject.toml")
     nothing = Requirements((), (), ())
     return Inputs(
         described, described.path.parent.absolute(), project.python, nothing, uv_lock=lock
     )
+
+
+def _read_pyproject(file: Path, label: str) -> Pyproject:
+    # by name: most projects have none, and a TOML parser takes as long to load as all else here
+    read: Callable[[Path, str], Pyproject]
+    read = import_module("flowrun.envs.pyproject").read_pyproject
+    return read(file, label)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 from flowrun.envs.base import Ask, EnvRequest, PrefixEnv, Progress
 from flowrun.envs.conda.activation import noted_activation, prefix_variables
 from flowrun.envs.conda.channels import Channels, public_address
 from flowrun.envs.conda.file import CondaFile, Spec, read_conda_file
-from flowrun.envs.conda.given import check_given
 from flowrun.envs.conda.lock import python_version, variables_of
 from flowrun.envs.conda.machine import Machine, overrides_of, subdir_of
 from flowrun.envs.conda.on_use import conda_packages
@@ -25,6 +26,8 @@ from flowrun.envs.recipe import Surroundings
 from flowrun.envs.requirements import read_requirements
 from flowrun.envs.uv_packages import Tools
 from flowrun.spec.project import Mark
+
+CheckGiven = Callable[[str, CondaFile, Inputs, Channels, str], None]
 
 
 class CondaBackend:
@@ -56,7 +59,9 @@ class CondaBackend:
         )
         channels = self._channels(file)
         if request.lock is not None:
-            check_given(request.lock, file, inputs, channels, machine.subdir)
+            # by name: few requests have a lock of their own
+            check: CheckGiven = import_module("flowrun.envs.conda.given").check_given
+            check(request.lock, file, inputs, channels, machine.subdir)
         return CondaRecipe(file, inputs, channels, machine, tools, request.wish)
 
     def asks(self, request: EnvRequest) -> tuple[Ask, ...]:
