@@ -68,6 +68,7 @@ class ContainerMaker:
             arguments=arguments,
             labels={SESSION_LABEL: self.session_id, STEP_LABEL: step.id},
             given_back=() if user == caller else (work,),
+            taken_back=(inputs.project, work / "output"),
         )
         return container, self._address(arguments["network"])
 

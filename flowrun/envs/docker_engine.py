@@ -45,6 +45,11 @@ class Engine:
         return Path(self.host.removeprefix(UNIX)) if self.host.startswith(UNIX) else None
 
     @property
+    def is_far(self) -> bool:
+        """Whether it may be on another machine, which has none of this one's files."""
+        return self.socket is None
+
+    @property
     def is_rootless(self) -> bool:
         """Whether the root of its containers is the user who runs it, whose socket it is then."""
         return self.socket is not None and self.socket.stat().st_uid != 0

@@ -35,6 +35,8 @@ class Container:
     labels: Mapping[str, str] = field(default_factory=dict)
     given_back: tuple[Path, ...] = ()
     """What another user than the caller may have written below: made the caller's in the end."""
+    taken_back: tuple[Path, ...] = ()
+    """What is copied back in the end, if the container is on another machine."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from flowrun.errors import ExecutorError
 from flowrun.executors.base import Container, Job, JobEnded, OnLine, Stream, Usage
 from flowrun.executors.capture import Captured
 from flowrun.executors.docker_args import Wanted, apply_arguments
+from flowrun.executors.docker_files import copy_back, copy_in
 from flowrun.executors.docker_usage import Meter
 from flowrun.executors.local import GRACE_S
 from flowrun.executors.supervisor import JOB_VARIABLE
@@ -156,7 +157,8 @@ class DockerExecutor:
         job = running.job
         if any("\0" in word for word in (*job.argv, *job.variables, *job.variables.values())):
             return JobEnded(job.id, lost=f"{job.argv[0]}: Invalid argument")
-        wanted = config_of(job, running.container)
+        is_far = self._engine.is_far
+        wanted = config_of(job, running.container, is_far=is_far)
         platform = wanted.config.pop("Platform", None)
         config = {**wanted.config, "HostConfig": wanted.host}
         container_id = self._create(config, str(platform) if platform else None)
@@ -166,6 +168,8 @@ class DockerExecutor:
             running.id = container_id
             if running.was_cancelled:
                 return JobEnded(job.id, signal=signal.SIGTERM)
+        if is_far:
+            copy_in(self._api, container_id, job, running.container)
         output = self._api.attach(container_id, stream=True, demux=True)
         self._api.start(container_id)
         start_ms = _now_ms()
@@ -187,6 +191,8 @@ class DockerExecutor:
             with suppress(*UNREACHABLE):  # it is closed already
                 output.close()
             output._response.close()  # type: ignore[attr-defined]  # the SDK would leave it open
+        if is_far and not running.was_cancelled:
+            copy_back(self._api, container_id, running.container)
         return _outcome(job.id, state, usage, start_ms)
 
     def _create(self, config: Mapping[str, object], platform: str | None = None) -> str:
@@ -216,7 +222,7 @@ class DockerExecutor:
     def _give_back(self, running: _Running) -> None:
         """Make the caller's what another user of the container has written, as root in another."""
         paths = running.container.given_back
-        if not paths or running.id is None:
+        if not paths or running.id is None or self._engine.is_far:
             return
         # the root of a rootless engine's containers is the caller
         owner = "0:0" if self._engine.is_rootless else f"{os.getuid()}:{os.getgid()}"
@@ -265,8 +271,9 @@ def remove_labelled(engine: Engine, label: str, value: str) -> int:
     return len(found)
 
 
-def config_of(job: Job, container: Container) -> Wanted:
-    """Give the engine's request for the container of a job."""
+def config_of(job: Job, container: Container, *, is_far: bool) -> Wanted:
+    """Give the engine's request for the container of a job; a far engine sees no path of ours."""
+    binds = () if is_far else container.binds
     variables = {**job.variables, JOB_VARIABLE: job.id, "TINI_KILL_PROCESS_GROUP": "1"}
     wanted = Wanted(
         config={
@@ -282,7 +289,7 @@ def config_of(job: Job, container: Container) -> Wanted:
             "Init": True,
             "Binds": [volume for volume in container.volumes if ":" in volume],
             "Mounts": [
-                *(_bind(bind.path, is_read_only=bind.is_read_only) for bind in container.binds),
+                *(_bind(bind.path, is_read_only=bind.is_read_only) for bind in binds),
                 *(
                     {
                         "Type": mount.type.value,

@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.docker import IMAGE, TestEngine
 from tests.support.space import Space
+from tests.support.tcp_proxy import tcp_proxy
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.usefixtures("docker")]
@@ -333,3 +334,34 @@ def _left(space: Space) -> list[str]:
         check=True,
     )
     return listed.stdout.split()
+
+
+def test_files_are_copied_to_an_engine_that_is_reached_over_a_network(
+    space: Space, docker: TestEngine
+) -> None:
+    commands = """parameters: {data: path}
+    command: "python work.py {data}"
+    outputs: {made: made, data: {path: sub/data.txt}}"""
+    script = (
+        "import os, pathlib, sys\n"
+        "assert 'flowrun-home' not in pathlib.Path('/proc/mounts').read_text()\n"
+        "pathlib.Path('made').mkdir()\n"
+        "pathlib.Path('made/upper').write_text(pathlib.Path(sys.argv[1]).read_text().upper())\n"
+        "os.symlink('upper', 'made/link')\n"
+        "os.symlink('/etc/passwd', 'made/away')\n"
+        "with open('sub/data.txt', 'a') as file: file.write('more')\n"
+        "with open(os.environ['FLOWRUN_OUTPUT'], 'a') as file: file.write('word=small\\n')\n"
+    )
+    files = {"p/MLproject": project(commands, f"image: '{IMAGE}', network: none"), "in.txt": "abc"}
+    space.write({**files, "p/work.py": script, "p/sub/data.txt": "some "})
+    socket = docker.engine.socket
+    assert socket is not None
+    with tcp_proxy(socket) as host:
+        space.flowrun("run", "p", "-P", "data=in.txt", DOCKER_HOST=host)
+    [run] = space.runs()
+    outputs = space.home / "artifacts" / "0" / run["run_id"] / "artifacts" / "outputs"
+    assert (outputs / "made/made/upper").read_text() == "ABC"
+    assert (outputs / "data/data.txt").read_text() == "some more"
+    assert not (outputs / "made/made/away").exists()
+    assert run["tags"]["flowrun.value.word"] == "small"
+    assert (space.path / "p/sub/data.txt").read_text() == "some "
