@@ -44,7 +44,9 @@ __all__ = [
     "SilentObserver",
     "default_endpoint",
     "env_store",
+    "load_again",
     "lock",
+    "memory_bytes",
     "open_default_stores",
     "plan",
     "planner_of",
@@ -244,7 +246,7 @@ def _again(
     run_id, texts = recorded_id(uri) or "", _texts(params)
     if version is not None:
         raise UsageError(f"-v {version}: {uri} has a version of its own, the recorded one")
-    again = _load_again(run_id, texts, settings, progress)
+    again = load_again(run_id, texts, settings, progress)
     if entry_point not in {"main", again.run.entry_point}:
         raise UsageError(f"{uri} ran entry point '{again.run.entry_point}', not '{entry_point}'")
     if again.changed_inputs:
@@ -254,12 +256,13 @@ def _again(
     return again
 
 
-def _load_again(
+def load_again(
     run_id: str,
     params: Mapping[str, str],
     settings: Settings,
     progress: Callable[[str], None] | None,
 ) -> Again:
+    """Read a recorded run and plan it once more; nothing is executed."""
     # by name: only who runs something again needs it
     reader = importlib.import_module("flowrun.proof.reading").RunReader
     recorded_sources = importlib.import_module("flowrun.proof.sources").RecordedSources

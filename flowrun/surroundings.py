@@ -37,6 +37,7 @@ from flowrun.errors import (
 from flowrun.executors.base import Executor, OnLine
 from flowrun.executors.by_place import ExecutorsByPlace
 from flowrun.executors.local import LocalExecutor, SupervisorProcess
+from flowrun.proof.verify.place import sweep
 from flowrun.server.loopback import LoopbackServer
 from flowrun.settings import Settings
 from flowrun.sources.cache import SourceCache
@@ -91,6 +92,7 @@ class Surroundings:
             endpoint = stack.enter_context(endpoint_of(stores))
             remove_containers = partial(_remove_containers, settings.variables)
             close_abandoned(home.live, stores.uri, stores.tracking, now_ms, remove_containers)
+            sweep(home.verifications)
             run_id, store = options.run_id, stores.tracking
             if run_id is None:
                 experiment = _experiment(store, settings, experiment_name, experiment_id)

@@ -36,6 +36,7 @@ COMMANDS = {
     "run": ("run", "Run an entry point of a project and record it."),
     "plan": ("run", "Show what would run, and run nothing."),
     "lock": ("lock", "Write down exactly which packages, images and projects runs take."),
+    "verify": ("verify", "Execute a recorded run again and compare it step by step."),
     "schema": ("project", "Print the JSON Schema of the project file."),
     "init": ("project", "Make a new project from a template."),
     "runs": ("tracking", "List and show runs, and what they printed."),

@@ -116,7 +116,7 @@ def run_command(
     settings = settings_of(ctx, tracking_uri)
     check_backend(backend, backend_config)
     params = parse_params(param_list or [])
-    with _observer(settings, shows_output=not quiet, is_silent=as_json) as observer:
+    with observer_of(settings, shows_output=not quiet, is_silent=as_json) as observer:
         outcome = api.run(
             uri,
             entry_point,
@@ -137,7 +137,7 @@ def run_command(
             build_image=build_image,
             observer=observer,
             settings=settings,
-            progress=_progress(is_silent=as_json),
+            progress=progress_of(is_silent=as_json),
         )
     with suppress(BrokenPipeError):  # the exit code is the run's, whoever reads about it
         print_summary(outcome, settings, as_json=as_json)
@@ -167,7 +167,7 @@ def plan_command(
         params=params,
         locked=locked,
         settings=settings,
-        progress=_progress(is_silent=as_json),
+        progress=progress_of(is_silent=as_json),
     )
     for warning in planned.plan.warnings:
         typer.echo(f"warning: {warning}", err=True)
@@ -239,7 +239,8 @@ class _ClosingObserver(Observer, Protocol):
 
 
 @contextmanager
-def _observer(settings: Settings, *, shows_output: bool, is_silent: bool) -> Iterator[Observer]:
+def observer_of(settings: Settings, *, shows_output: bool, is_silent: bool) -> Iterator[Observer]:
+    """Give what shows a run: lines in a pipe, something livelier on a terminal, or nothing."""
     if is_silent:
         yield api.SilentObserver()
     elif settings.is_terminal and shows_output:
@@ -254,7 +255,9 @@ def _observer(settings: Settings, *, shows_output: bool, is_silent: bool) -> Ite
         yield PlainConsole(sys.stdout, shows_output=shows_output)
 
 
-def _progress(*, is_silent: bool) -> Callable[[str], None]:
+def progress_of(*, is_silent: bool) -> Callable[[str], None]:
+    """Give what shows that something takes time before a run begins."""
+
     def tell(text: str) -> None:
         if not is_silent:
             with suppress(OSError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
@@ -31,6 +31,7 @@ RunArgument = Annotated[
 ]
 
 PARENT_TAG = "mlflow.parentRunId"
+VERIFIES_TAG = "flowrun.verifies"
 CHUNK_BYTES = 1 << 16
 
 
@@ -45,12 +46,20 @@ def list_runs(
     with_steps: Annotated[
         bool, typer.Option("--steps", help="With the runs of pipelines' steps.")
     ] = False,
+    with_verifications: Annotated[
+        bool, typer.Option("--verifications", help="With the runs that `flowrun verify` made.")
+    ] = False,
     tracking_uri: TrackingUri = None,
     as_json: AsJson = False,
 ) -> None:
     """List runs, newest first."""
     with api.open_default_stores(settings_of(ctx, tracking_uri)) as stores:
-        found = _search(stores, experiment_name, filter_text, limit, with_steps=with_steps)
+        is_wanted = _wanted(
+            with_steps=with_steps,
+            # whoever asks for their experiment by name, asks for them
+            with_verifications=with_verifications or experiment_name is not None,
+        )
+        found = _search(stores, experiment_name, filter_text, limit, is_wanted)
     if as_json:
         print_rows((), [run_to_json(run) for run in found], as_json=True)
         return
@@ -148,8 +157,22 @@ def run_to_json(run: Run) -> dict[str, object]:
     }
 
 
+def _wanted(*, with_steps: bool, with_verifications: bool) -> Callable[[Run], bool]:
+    """Give what tells which runs to list."""
+
+    def is_wanted(run: Run) -> bool:
+        is_step = PARENT_TAG in run.tags
+        return (with_steps or not is_step) and (with_verifications or VERIFIES_TAG not in run.tags)
+
+    return is_wanted
+
+
 def _search(
-    stores: Stores, name: str | None, filter_text: str, limit: int, *, with_steps: bool
+    stores: Stores,
+    name: str | None,
+    filter_text: str,
+    limit: int,
+    is_wanted: Callable[[Run], bool],
 ) -> list[Run]:
     if name is None:
         ids = [e.experiment_id for e in stores.tracking.search_experiments().items]
@@ -164,7 +187,7 @@ def _search(
         page = stores.tracking.search_runs(
             ids, filter_text=filter_text, max_results=max(limit, 100), page_token=token
         )
-        found += [run for run in page.items if with_steps or PARENT_TAG not in run.tags]
+        found += [run for run in page.items if is_wanted(run)]
         token = page.next_page_token
         if token is None:
             break

@@ -88,7 +88,7 @@ class Recorder:
         run = self._begin(
             request.projects[""],
             request.options.run_name,
-            {"mlflow.project.entryPoint": plan.entry_point, **request.options.tags},
+            {"mlflow.project.entryPoint": plan.entry_point},
             self._shown(plan.params),
             run_id=request.options.run_id,
         )
@@ -105,8 +105,6 @@ class Recorder:
             tags[PARENT_TAG] = self._parent.run_id
         entry_point = getattr(step.action, "entry_point", None) or step.name
         tags["mlflow.project.entryPoint"] = entry_point
-        if is_alone:
-            tags |= self._request.options.tags
         run = self._begin(
             code,
             self._request.options.run_name if is_alone else step.id,
@@ -216,7 +214,8 @@ class Recorder:
         *,
         run_id: str | None,
     ) -> Run:
-        tags = {**self._source_tags(code), **tags, SESSION_TAG: self._session.id}
+        more = self._request.options.tags
+        tags = {**self._source_tags(code), **tags, **more, SESSION_TAG: self._session.id}
         if run_id is None:
             return self._store.create_run(
                 self._request.options.experiment_id,

@@ -77,7 +77,7 @@ class RunOptions:
     rehearsal: Rehearsal | None = None
     """Leave the model registry alone."""
     tags: Mapping[str, str] = field(default_factory=dict)
-    """More tags of the run that stands for the whole."""
+    """More tags of each run that is made."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,11 @@ class Home:
         return self.root / "work"
 
     @property
+    def verifications(self) -> Path:
+        """Environments of running verifications, each with a folder of its own."""
+        return self.root / "verify"
+
+    @property
     def live(self) -> Path:
         """Locks of running flowruns."""
         return self.root / "live"

@@ -1,0 +1,1 @@
+"""Executes a recorded run again and compares, step by step."""
