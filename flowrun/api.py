@@ -49,6 +49,7 @@ __all__ = [
     "memory_bytes",
     "open_default_stores",
     "plan",
+    "plan_asked",
     "planner_of",
     "run",
 ]
@@ -135,8 +136,8 @@ def run(
         # first of all, since it comes up by itself while the project is found and read
         supervisor = stack.enter_context(closing(SupervisorProcess()))
         if recorded_id(uri) is None:
-            asked = Asked(uri, entry_point, version, _texts(params), env_manager, locked)
-            planned, envs = _plan(asked, settings, progress)
+            asked = Asked(uri, entry_point, version, texts_of(params), env_manager, locked)
+            planned, envs = plan_asked(asked, settings, progress)
             wanted = replace(wanted, envs=envs)
         elif locked:
             raise UsageError("--locked is for a project; a recorded run has locks of its own")
@@ -172,8 +173,8 @@ def plan(
     settings = settings or load_settings()
     if recorded_id(uri) is not None:
         return _again(uri, entry_point, version, params, settings, progress).planned
-    planned, envs = _plan(
-        Asked(uri, entry_point, version, _texts(params), is_locked=locked), settings, progress
+    planned, envs = plan_asked(
+        Asked(uri, entry_point, version, texts_of(params), is_locked=locked), settings, progress
     )
     if count := len({each.lock for each in envs.values() if each.lock}):
         things = "1 environment" if count == 1 else f"{count} environments"
@@ -222,9 +223,10 @@ def lock(
     return made
 
 
-def _plan(
+def plan_asked(
     asked: Asked, settings: Settings, progress: Callable[[str], None] | None
 ) -> tuple[PlannedProject, Mapping[str, GivenEnv]]:
+    """Plan a project, with the environments that its lock file holds; nothing is executed."""
     cache, envs = source_cache(settings), env_store(settings)
     return plan_as_locked(asked, cache, settings.cwd, envs, progress or silent)
 
@@ -243,7 +245,7 @@ def _again(
     progress: Callable[[str], None] | None,
 ) -> Again:
     """Plan a recorded run once more; refuse one whose inputs have changed."""
-    run_id, texts = recorded_id(uri) or "", _texts(params)
+    run_id, texts = recorded_id(uri) or "", texts_of(params)
     if version is not None:
         raise UsageError(f"-v {version}: {uri} has a version of its own, the recorded one")
     again = load_again(run_id, texts, settings, progress)
@@ -298,7 +300,8 @@ def _check_clean(planned: PlannedProject) -> None:
             )
 
 
-def _texts(params: Mapping[str, object] | None) -> dict[str, str]:
+def texts_of(params: Mapping[str, object] | None) -> dict[str, str]:
+    """Give parameters as texts; UsageError for one that can't be recorded."""
     texts = {name: str(value) for name, value in (params or {}).items()}
     for name, text in texts.items():
         _check_text(name, text)

@@ -8,9 +8,18 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flowrun.api import load_again, memory_bytes, open_default_stores, plan, processors, recorded_id
+from flowrun.api import (
+    load_again,
+    memory_bytes,
+    open_default_stores,
+    plan_asked,
+    processors,
+    recorded_id,
+    texts_of,
+)
 from flowrun.engine.events import Observer
 from flowrun.engine.live import PARENT_TAG
+from flowrun.engine.locked import Asked
 from flowrun.engine.planning import PlannedProject
 from flowrun.engine.request import GivenEnv, Rehearsal, RunOptions
 from flowrun.engine.run import RunOutcome
@@ -18,12 +27,11 @@ from flowrun.engine.services import Home
 from flowrun.errors import UsageError
 from flowrun.executors.local import SupervisorProcess
 from flowrun.proof.again import Again
-from flowrun.proof.reading import RunReader
+from flowrun.proof.reading import VERIFIES_TAG, RunReader
 from flowrun.proof.recorded import RecordedRun
 from flowrun.proof.verify.place import own_place
 from flowrun.proof.verify.report import Report
 from flowrun.proof.verify.verification import (
-    VERIFIES_TAG,
     Executed,
     keep,
     rehearsal_of,
@@ -98,15 +106,9 @@ def verify(
             again = load_again(run_id, {}, settings, progress)
             again = replace(again, envs=unlocked(again.envs)) if relock else again
         else:
-            planned = plan(
-                target,
-                entry_point,
-                version=version,
-                params=params,
-                settings=settings,
-                progress=progress,
-            )
-            again = desk.baseline(planned, entry_point, env_manager, told)
+            asked = Asked(target, entry_point, version, texts_of(params), env_manager)
+            planned, locked = plan_asked(asked, settings, progress)
+            again = desk.baseline(planned, locked, asked, told)
         name = desk.experiment_of(again.run)
         told(f"verifying run {again.run.run_id} ({again.run.name})")
         report = verify_again(
@@ -133,28 +135,31 @@ class _Desk:
     def baseline(
         self,
         planned: PlannedProject,
-        entry_point: str,
-        env_manager: str | None,
+        locked: Mapping[str, GivenEnv],
+        asked: Asked,
         told: Callable[[str], None],
     ) -> Again:
-        """Give the latest recorded run of the same; execute it first, if there is none."""
+        """Give the latest recorded run of the same; execute it first, if there is none.
+
+        Args:
+            planned: the project, as it is today.
+            locked: the environments that its lock file holds.
+            asked: the words in which it was asked for.
+            told: told what takes time.
+        """
         reader = RunReader(self.stores)
-        latest = self._latest(planned, entry_point)
+        latest = self._latest(planned, asked.entry_point)
         if latest is None:
             told("no finished run of this code is recorded: executing it a first time")
-            envs = _managed(planned, env_manager)
-            options = self._options(envs, BASELINE, f"{BASELINE} of {entry_point}")
+            envs = _managed(planned, asked.env_manager, locked)
+            options = self._options(envs, BASELINE, f"{BASELINE} of {asked.entry_point}")
             outcome = self._carry_out(planned, options, self._experiment("Default"))
-            recorded = reader.read(outcome.run_id)
+            return Again(reader.read(outcome.run_id), planned, envs, (), ())
+        recorded = reader.read(latest.info.run_id)
+        if asked.env_manager is None:
+            envs = _as_recorded(recorded, locked)
         else:
-            recorded = reader.read(latest.info.run_id)
-            envs = {
-                step.id: GivenEnv(step.env.backend, None)
-                for step in recorded.steps
-                if step.env is not None
-            }
-        if env_manager is not None:
-            envs = _managed(planned, env_manager)
+            envs = _managed(planned, asked.env_manager, locked)
         return Again(recorded, planned, envs, (), ())
 
     def execute(self, again: Again, experiment_name: str, number: int) -> Executed:
@@ -229,11 +234,24 @@ class _Desk:
             return surroundings.carry_out(planned, options, experiment_name, None)
 
 
-def _managed(planned: PlannedProject, env_manager: str | None) -> dict[str, GivenEnv]:
-    """Give every step the same manager; none: the project's choice."""
+def _managed(
+    planned: PlannedProject, env_manager: str | None, locked: Mapping[str, GivenEnv]
+) -> Mapping[str, GivenEnv]:
+    """Give every step the same manager; None: the project's choice."""
     if env_manager is None:
-        return {}
-    return {step.id: GivenEnv(env_manager, None) for step in planned.plan.steps if step.env}
+        return locked
+    chosen = GivenEnv(env_manager, None)
+    return {step.id: locked.get(step.id, chosen) for step in planned.plan.steps if step.env}
+
+
+def _as_recorded(run: RecordedRun, locked: Mapping[str, GivenEnv]) -> Mapping[str, GivenEnv]:
+    """Give every step the manager that it had, with the lock file's lock if that is for it."""
+    envs = dict(locked)
+    for step in run.steps:
+        known = locked.get(step.id)
+        if step.env is not None and (known is None or known.manager != step.env.backend):
+            envs[step.id] = GivenEnv(step.env.backend, None)
+    return envs
 
 
 def _run_id(target: str, cwd: Path) -> str | None:

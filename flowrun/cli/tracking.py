@@ -15,7 +15,7 @@ from flowrun.cli.options import TrackingUri, settings_of
 from flowrun.cli.tables import print_facts, print_rows, printable, time_text
 from flowrun.engine.console import duration_text, metrics_text
 from flowrun.errors import NotFoundError
-from flowrun.proof.reading import RunReader
+from flowrun.proof.reading import VERIFIES_TAG, RunReader
 from flowrun.stores import Stores
 from flowrun.tracking.entities import Experiment, Run, RunInfo, ViewType
 
@@ -31,7 +31,6 @@ RunArgument = Annotated[
 ]
 
 PARENT_TAG = "mlflow.parentRunId"
-VERIFIES_TAG = "flowrun.verifies"
 CHUNK_BYTES = 1 << 16
 
 

@@ -29,6 +29,8 @@ OUTPUT_PREFIX = "flowrun.output."
 VALUE_PREFIX = "flowrun.value."
 MIN_ID_PREFIX = 4
 LATEST = "latest"
+VERIFIES_TAG = "flowrun.verifies"
+"""On each run that a verification made: the id of the run that it verifies."""
 _LOCK_OF_A_STEP = re.compile(
     rf"runs:/(?P<run_id>\w[\w-]*)/(?P<path>{LOCKS_FOLDER}/(?P<digest>[0-9a-f]{{64}})\.lock)"
 )
@@ -131,7 +133,7 @@ class RunReader:
         while True:
             page = store.search_runs(experiments, max_results=100, page_token=token)
             for run in page.items:
-                if PARENT_TAG not in run.tags:
+                if PARENT_TAG not in run.tags and VERIFIES_TAG not in run.tags:
                     return run
             token = page.next_page_token
             if token is None:

@@ -17,8 +17,6 @@ from flowrun.proof.verify.report import Report, StepCheck, Verdict, report_to_js
 from flowrun.proof.verify.steps import compare_runs, spread_of
 from flowrun.stores import Stores
 
-VERIFIES_TAG = "flowrun.verifies"
-"""On a verification's run: the id of the run that it verifies."""
 VERDICT_TAG = "flowrun.verify.verdict"
 REPORT = "flowrun/verify.json"
 FAILED = "it could not be executed"
