@@ -26,6 +26,8 @@ class EnvSpace:
     variables: dict[str, str]
     said: list[str] = field(default_factory=list)
     """What the last calls of `ensure` told the user."""
+    disk: Path | None = None
+    """Where the store is, if not beside the project."""
 
     @property
     def project(self) -> Path:
@@ -33,7 +35,7 @@ class EnvSpace:
 
     @property
     def root(self) -> Path:
-        return self.folder / "store"
+        return (self.disk or self.folder) / "store"
 
     @property
     def wheels(self) -> Path:

@@ -18,6 +18,7 @@ from flowrun.errors import StoreError
 from flowrun.tracking.entities import Metric
 from flowrun.tracking.sql.database import REVISION
 from flowrun.tracking.sql.sqlite import open_sqlite
+from tests.support.small_disk import small_disk
 from tests.support.stores import tracking_store
 
 PRELUDE = """
@@ -248,25 +249,13 @@ def test_error_inside_a_transaction_undoes_it(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    if os.geteuid() != 0:
-        pytest.skip("needs root, to mount a small disk")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip(f"needs the right to mount a small disk: {mounted.stderr.strip()}")
-    yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", size_mib=1) as mounted:
+        yield mounted
 
 
-def test_full_disk_says_so_and_loses_nothing(small_disk: Path) -> None:
-    path = small_disk / "flowrun.db"
+def test_full_disk_says_so_and_loses_nothing(disk: Path) -> None:
+    path = disk / "flowrun.db"
     with tracking_store(path) as store:
         run_id = store.create_run("0").info.run_id
         acknowledged: list[int] = []
