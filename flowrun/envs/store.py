@@ -213,7 +213,8 @@ class EnvStore:
             make_private(self._root)
             yield
         except OSError as error:
-            place = f" ({error.filename})" if error.filename else ""
+            name = error.filename2 or error.filename  # of a copy, where it was to be
+            place = f" ({name})" if name else ""
             raise EnvError(
                 f"Environments can't be kept in {self._root}: {error.strerror or error}{place}.",
                 "Free some space, or choose another place with FLOWRUN_HOME.",

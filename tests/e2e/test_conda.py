@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from importlib.metadata import version
 
 import pytest
 
@@ -41,6 +42,15 @@ doubled = int(open(sys.argv[1]).read()) * int(os.environ["FACTOR"])
 flowrun.log_metric("doubled", doubled)
 pathlib.Path("doubled.txt").write_text(str(doubled))
 print("lib", (prefix / "share/demo-lib/version.txt").read_text())
+"""
+SKINNY = f"mlflow-skinny=={version('mlflow-skinny')}"
+LOG = """
+import os
+import flowrun, mlflow
+assert mlflow.__file__.startswith(os.environ["CONDA_PREFIX"])
+flowrun.log_metric("light", 2)
+with mlflow.start_run():
+    mlflow.log_metric("genuine", 1)
 """
 LIB = generic("demo-lib", "2.0")
 
@@ -81,6 +91,26 @@ def test_step_runs_in_its_conda_environment_the_second_time_without_any_channel(
     again = project.run_of("double")
     assert again["run_id"] != run["run_id"]
     assert again["tags"]["flowrun.env.key"] == run["tags"]["flowrun.env.key"]
+
+
+def test_step_logs_with_the_genuine_client_and_the_light_one_the_second_time_offline(
+    project: Space, channel: CondaChannel
+) -> None:
+    project.write(
+        {
+            "p/MLproject": "conda_env: conda.yaml\nentry_points: {main: {command: python log.py}}",
+            "p/conda.yaml": f"channels: [tests]\ndependencies: [python, {{pip: [{SKINNY}]}}]",
+            "p/log.py": LOG,
+        }
+    )
+    project.flowrun("run", "p")
+    shutil.rmtree(channel.folder)
+    project.flowrun("run", "p", UV_OFFLINE="1")
+    first, second = project.runs()
+    for run in (first, second):
+        assert run["metrics"] == {"genuine": 1, "light": 2}
+        assert run["tags"]["flowrun.env.backend"] == "conda"
+    assert first["tags"]["flowrun.env.key"] == second["tags"]["flowrun.env.key"]
 
 
 def test_run_with_a_changed_archive_ends_with_exit_code_3(

@@ -9,19 +9,21 @@ import signal
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from flowrun.envs.base import EnvRequest, PrefixEnv
 from flowrun.envs.store import EnvStore
-from flowrun.errors import CancelledError
+from flowrun.errors import CancelledError, EnvError
 from flowrun.spec.project import EnvKind, EnvSpec
 from tests.envs.conda.conftest import conda_yaml
 from tests.envs.conftest import EnvSpace
 from tests.support.conda_channel import CondaChannel
 from tests.support.conda_channels import generic
 from tests.support.conda_server import ChannelServer
+from tests.support.small_disk import small_disk
 
 pytestmark = pytest.mark.conda
 APP = generic("demo-app", "2.0", "demo-lib >=2")
@@ -117,6 +119,29 @@ def test_package_cache_removed_between_two_builds_is_filled_again(project: EnvSp
     shutil.rmtree(project.root / "memos/conda")
     project.write(conda_yaml("demo-lib"))
     assert is_whole(project.ensure())
+
+
+TOLD = r"^env \w{8} \(conda.yaml\): the disk is full\.\nFree some space; nothing half-made is left"
+FULL = {
+    "by the archive": (1, r"^Environments can't be kept .*: No space left on device \(.*/scratch/"),
+    "by what is in it": (4, TOLD),
+    "by the environment": (7, TOLD),
+}
+
+
+@pytest.mark.parametrize(("size_mib", "message"), FULL.values(), ids=FULL)
+def test_full_disk_is_told_and_leaves_nothing(
+    size_mib: int, message: str, own: CondaChannel, space: EnvSpace, tmp_path: Path
+) -> None:
+    files = {f"share/{n}": os.urandom(100_000).hex() for n in range(40)}
+    own.add(generic("demo-app", "2.0", **files))
+    space.write(conda_yaml("demo-app"))
+    with small_disk(tmp_path / "disk", size_mib=size_mib) as disk:
+        full = replace(space, disk=disk)
+        with pytest.raises(EnvError, match=message):
+            full.ensure()
+        assert folders(full) == []
+        assert list((full.root / "scratch").iterdir()) == []
 
 
 def is_whole(env: PrefixEnv) -> bool:
