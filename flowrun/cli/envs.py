@@ -23,6 +23,8 @@ from flowrun.envs.collecting import Garbage, collect
 from flowrun.envs.disk import DiskUse
 from flowrun.envs.kept import KeptEnv, KeptEnvs
 from flowrun.errors import EnvError, FlowrunError, UsageError
+from flowrun.proof.packages import Package, packages_of
+from flowrun.proof.recorded import RecordedEnv
 from flowrun.settings import Settings
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -67,8 +69,9 @@ def show_env(
 ) -> None:
     """Show one environment: what it is for, where it is, and its packages."""
     env = _kept(ctx.obj).find(key)
+    packages = [{"name": each.name, "version": each.version} for each in _packages(env)]
     if as_json:
-        typer.echo(json.dumps(env_to_json(env), indent=2))
+        typer.echo(json.dumps({**env_to_json(env), "packages": packages}, indent=2))
         return
     print_facts(
         [
@@ -84,6 +87,9 @@ def show_env(
             ("in use", "yes" if env.is_in_use else None),
         ]
     )
+    if packages:
+        typer.echo()
+        print_rows(("name", "version"), packages, as_json=False)
 
 
 @envs.command("build")
@@ -197,6 +203,14 @@ class _BuildConsole:
 def _is_told(error: BaseException) -> bool:
     """Tell whether an error is one that flowrun raises on purpose."""
     return isinstance(error, FlowrunError)
+
+
+def _packages(env: KeptEnv) -> tuple[Package, ...]:
+    if not env.lock.exists():
+        return ()
+    lock = env.lock.read_text(encoding="utf-8")
+    image = env.facts.name or None
+    return packages_of(RecordedEnv(env.facts.backend, env.key, lock, image, env.facts.image_id))
 
 
 def env_to_json(env: KeptEnv) -> dict[str, object]:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.envs.gate import Gate
 from tests.envs.wheels import write_package, write_sdist, write_wheel
+from tests.support.docker import IMAGE
 from tests.support.space import Space
 
 PROJECT = """
@@ -66,6 +67,8 @@ def test_environments_are_listed_shown_and_removed(space: Space) -> None:
     assert listed["in_use"] is False
     shown = space.flowrun("envs", "show", listed["key"][:8])
     assert f"folder     {listed['folder']}" in shown.out
+    name = listed["asked_by"][0].split("envs/")[1].split(".")[0]
+    assert shown.out.splitlines()[-1].split() == [name, "1"]
     assert Path(listed["lock"]).read_text().startswith("# env/1\n")
     told = space.flowrun("envs", "gc", "--all", "--dry-run").out.splitlines()[-1]
     assert told.startswith("2 environments would be removed: ")
@@ -100,6 +103,29 @@ def test_environment_that_can_not_be_built_does_not_stop_the_others(space: Space
     assert "lone and 1 more | FAILED - " in done.err
     assert "main/second | ready after" in done.err
     assert done.err.splitlines()[-1] == "flowrun: 1 of 2 environments can't be built."
+
+
+@pytest.mark.docker
+@pytest.mark.slow
+@pytest.mark.usefixtures("docker")
+def test_images_are_listed_and_removed_if_flowrun_built_them(space: Space) -> None:
+    steps = f"""
+entry_points:
+  pulled: {{command: "true", docker_env: {{image: '{IMAGE}'}}}}
+  built: {{command: "true", docker_env: {{build: .}}}}
+"""
+    space.write({"d/MLproject": steps, "d/Dockerfile": f"FROM {IMAGE}\nRUN echo {space.path}\n"})
+    space.flowrun("envs", "build", "d")
+    listed = space.flowrun("envs", "list", "--json").json()
+    images = {env["image"].partition(":")[0]: env for env in listed}
+    assert images["flowrun-env"]["asked_by"] == [f"{(space.path / 'd').as_uri()} (Dockerfile)"]
+    assert images["flowrun-env"]["size_bytes"] > 0
+    removed = space.flowrun("envs", "gc", "--all", "--json").json()["environments"]
+    assert [env["image_id"] for env in removed] == [images["flowrun-env"]["image_id"]]
+    (left,) = space.flowrun("envs", "list", "--json").json()
+    assert left["image"] == IMAGE
+    no_engine = space.flowrun("envs", "list", DOCKER_HOST="unix:///nowhere/docker.sock")
+    assert "Images are not shown: No Docker engine answers" in no_engine.err
 
 
 WRONG = {

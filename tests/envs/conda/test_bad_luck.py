@@ -45,6 +45,15 @@ def test_steps_that_start_together_share_one_build(project: EnvSpace) -> None:
 
 
 @pytest.mark.slow
+def test_two_processes_build_once(project: EnvSpace) -> None:
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        work = (project.root, project.project, project.variables)
+        first, second = pool.starmap(build, [work] * 2)
+    assert first == second
+    assert len(folders(project)) == 1
+
+
+@pytest.mark.slow
 def test_two_processes_that_fill_one_cache_both_get_what_they_asked_for(
     project: EnvSpace,
 ) -> None:
