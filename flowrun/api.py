@@ -35,7 +35,6 @@ from flowrun.surroundings import (
     endpoint_of,
     env_store,
     open_default_stores,
-    planner_of,
     source_cache,
 )
 
@@ -50,7 +49,6 @@ __all__ = [
     "open_default_stores",
     "plan",
     "plan_asked",
-    "planner_of",
     "run",
 ]
 

@@ -22,7 +22,7 @@ from flowrun.engine.check import check_before_run
 from flowrun.engine.container import SESSION_LABEL
 from flowrun.engine.events import Event, Observer
 from flowrun.engine.live import Session, close_abandoned
-from flowrun.engine.planning import PlannedProject, Planner
+from flowrun.engine.planning import PlannedProject
 from flowrun.engine.request import RunOptions, RunRequest
 from flowrun.engine.run import PlanRun, RunOutcome
 from flowrun.engine.services import Endpoint, Home, ServerEndpoint, Services
@@ -109,11 +109,6 @@ class Surroundings:
             plan_run = PlanRun(request, services, self.observer)
             with _cancelled_by_signals(plan_run):
                 return plan_run.carry_out()
-
-
-def planner_of(settings: Settings, progress: Callable[[str], None] | None = None) -> Planner:
-    """Give what finds and reads projects."""
-    return Planner(source_cache(settings), settings.cwd, progress)
 
 
 def env_store(settings: Settings, root: Path | None = None) -> EnvStore:

@@ -13,10 +13,11 @@ from typing import Annotated
 
 import typer
 
-from flowrun import api
+from flowrun.api import processors
 from flowrun.cli.tables import print_facts, print_rows, printable, time_text
 from flowrun.engine.build_all import project_envs
 from flowrun.engine.console import duration_text, steps_text
+from flowrun.engine.locked import Asked
 from flowrun.engine.services import Home
 from flowrun.envs.base import Env
 from flowrun.envs.collecting import Garbage, collect
@@ -26,6 +27,7 @@ from flowrun.errors import EnvError, FlowrunError, UsageError
 from flowrun.proof.packages import Package, packages_of
 from flowrun.proof.recorded import RecordedEnv
 from flowrun.settings import Settings
+from flowrun.surroundings import env_store, source_cache
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 envs = typer.Typer(
@@ -105,6 +107,10 @@ def build_envs(
     env_manager: Annotated[
         str | None, typer.Option(help="virtualenv, uv or conda; default: what the project says.")
     ] = None,
+    locked: Annotated[
+        bool,
+        typer.Option("--locked", help="Refuse what is not as MLproject.lock says."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Build all environments of a project, so that nothing has to be built when it runs.
@@ -113,11 +119,13 @@ def build_envs(
     project is executed but the building of its own packages.
     """
     settings: Settings = ctx.obj
-    with closing(api.env_store(settings)) as store:
-        project = project_envs(api.planner_of(settings), store, uri, version, env_manager)
+    with closing(env_store(settings)) as store:
+        asked = Asked(uri, "", version, {}, env_manager, is_locked=locked)
+        cache = source_cache(settings)
+        project = project_envs(asked, cache, settings.cwd, store, _tell)
         project.check()
         console = _BuildConsole([steps_text(each.asked_by) for each in project.asked])
-        project.build(console, at_once=api.processors())
+        project.build(console, at_once=processors())
     came = [console.came[place] for place in range(len(project.asked))]
     bugs = [each for each in came if isinstance(each, BaseException) and not _is_told(each)]
     if bugs:
@@ -175,6 +183,10 @@ def collect_envs(
     typer.echo(f"{', '.join(parts)} {verb}: {freed} {'would come' if dry_run else 'came'} free.")
     if kept.images_problem:
         typer.echo(f"Images were passed over: {kept.images_problem}", err=True)
+
+
+def _tell(text: str) -> None:
+    typer.echo(text, err=True)
 
 
 class _BuildConsole:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+from flowrun.engine.locked import Asked, EnvLookup, check_locked, tell_problems
+from flowrun.engine.locked_sources import LockedSources
 from flowrun.engine.planning import Planner
+from flowrun.engine.request import ProjectCode
 from flowrun.envs.base import Env, EnvRequest, Progress
 from flowrun.envs.side_by_side import Observer, SideBySide
 from flowrun.envs.store import EnvStore
 from flowrun.plan.environments import AskedEnv
+from flowrun.sources.cache import SourceCache
+from flowrun.sources.resolve import resolve
+from flowrun.sources.source import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +59,38 @@ class ProjectEnvs:
 
 
 def project_envs(
-    planner: Planner, store: EnvStore, uri: str, version: str | None, manager: str | None
+    asked: Asked, cache: SourceCache, cwd: Path, store: EnvStore, progress: Callable[[str], None]
 ) -> ProjectEnvs:
-    """Find a project and its environments; nothing is executed.
+    """Find a project and its environments, those that are locked as they are; nothing is executed.
 
     Args:
-        planner: finds projects.
+        asked: the project; all of its entry points count.
+        cache: finds projects.
+        cwd: what a relative path starts from.
         store: where the environments are kept.
-        uri: a git URL, a directory or a zip file, with an optional `#subdirectory`.
-        version: branch, tag, commit or `refs/...` of a git project.
-        manager: as for `EnvStore.ensure`.
+        progress: told what takes time, and where the project's lock file does not fit.
+
+    Raises:
+        SpecError, UsageError: as `plan_as_locked`.
     """
-    codes, asked = planner.environments(uri, version)
-    requests = tuple(
-        EnvRequest(each.env, codes[each.project].directory, asker=codes[each.project].source.uri)
-        for each in asked
-    )
-    return ProjectEnvs(asked, requests, store, manager)
+
+    def find(uri: str, version: str | None) -> Source:
+        return resolve(uri, version, cache=cache, cwd=cwd, progress=progress)
+
+    sources = LockedSources(find, cache)
+    planner = Planner(cache, cwd, progress, find=sources)
+    codes, envs = planner.environments(asked.uri, asked.version)
+    if asked.is_locked:
+        check_locked(asked, sources)
+    lookup = EnvLookup(sources, store, asked.env_manager)
+    requests = tuple(_request(each, codes[each.project], lookup) for each in envs)
+    tell_problems((*sources.problems, *lookup.problems), asked, progress)
+    return ProjectEnvs(envs, requests, store, asked.env_manager)
+
+
+def _request(asked: AskedEnv, code: ProjectCode, lookup: EnvLookup) -> EnvRequest:
+    request = EnvRequest(asked.env, code.directory, asker=code.source.uri)
+    given = lookup.find(asked.env, code)
+    if given is None:
+        return request
+    return replace(request, lock=given.lock, manager=given.manager, wish=given.wish)

@@ -86,13 +86,24 @@ def plan_as_locked(
     planner = Planner(cache, cwd, progress, find=sources)
     planned = planner.plan(asked.uri, asked.entry_point, asked.version, asked.params)
     if asked.is_locked:
-        _check_locked(asked, sources)
+        check_locked(asked, sources)
     found = locked_envs(planned, sources, envs, asked.env_manager)
-    if found.problems and asked.is_locked:
-        raise SpecError(found.problems, "Run `flowrun lock`, or leave --locked out.")
-    for each in found.problems:
-        progress(f"warning: {each}; see `flowrun lock`")
+    tell_problems(found.problems, asked, progress)
     return planned, found.given
+
+
+def tell_problems(
+    problems: Sequence[Problem], asked: Asked, progress: Callable[[str], None]
+) -> None:
+    """Tell where the lock file does not fit, or refuse it.
+
+    Raises:
+        SpecError: it must fit.
+    """
+    if problems and asked.is_locked:
+        raise SpecError(problems, "Run `flowrun lock`, or leave --locked out.")
+    for each in problems:
+        progress(f"warning: {each}; see `flowrun lock`")
 
 
 def locked_envs(
@@ -110,7 +121,7 @@ def locked_envs(
     Raises:
         SpecError, EnvError, UsageError: as `EnvStore.asks`.
     """
-    lookup = _Lookup(sources, envs, env_manager)
+    lookup = EnvLookup(sources, envs, env_manager)
     given: dict[str, GivenEnv] = {}
     seen: dict[tuple[str, EnvSpec], GivenEnv | None] = {}
     for step in planned.plan.steps:
@@ -160,7 +171,7 @@ def changes(asks: Sequence[Ask], locked: Iterable[str], name: str) -> Iterator[P
 
 
 @dataclass(slots=True)
-class _Lookup:
+class EnvLookup:
     """Finds environments in a lock file, and collects what is not there or does not fit."""
 
     sources: LockedSources
@@ -169,6 +180,7 @@ class _Lookup:
     problems: list[Problem] = field(default_factory=list)
 
     def find(self, spec: EnvSpec, code: ProjectCode) -> GivenEnv | None:
+        """Give what a lock file says of an environment of a project; None if it says nothing."""
         request = EnvRequest(spec, code.directory)
         manager = choose_manager(request, self.env_manager)
         name = env_name(request, manager)
@@ -215,7 +227,12 @@ class _Lookup:
         self.problems.append(Problem(LOCK_FILE, line, 1, text))
 
 
-def _check_locked(asked: Asked, sources: LockedSources) -> None:
+def check_locked(asked: Asked, sources: LockedSources) -> None:
+    """Refuse what must be locked and can't be.
+
+    Raises:
+        UsageError: there is no lock file, or nothing of it would be used.
+    """
     if asked.env_manager == LOCAL:
         raise UsageError(
             "--locked and --env-manager local exclude each other: what is installed here is what "

@@ -79,6 +79,17 @@ def test_environments_are_listed_shown_and_removed(space: Space) -> None:
     assert space.flowrun("envs", "list", "--json").json() == []
 
 
+def test_what_is_locked_is_built(space: Space) -> None:
+    assert "has no MLproject.lock" in space.flowrun("envs", "build", "p", "--locked", code=2).err
+    space.flowrun("lock", "p")
+    write_wheel(space.path / "wheels", "one", "2")
+    space.flowrun("envs", "build", "p", "--locked")
+    envs = space.flowrun("envs", "list", "--json").json()
+    packages = [space.flowrun("envs", "show", env["key"]).out.splitlines()[-1] for env in envs]
+    assert sorted(" ".join(each.split()) for each in packages) == ["one 1", "two 1"]
+    assert "building environment" not in space.flowrun("run", "p", "--locked").text
+
+
 @pytest.mark.slow
 def test_what_a_run_uses_is_not_removed(space: Space) -> None:
     gate = Gate(space.path / "gate")
