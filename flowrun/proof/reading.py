@@ -31,6 +31,7 @@ MIN_ID_PREFIX = 4
 LATEST = "latest"
 VERIFIES_TAG = "flowrun.verifies"
 """On each run that a verification made: the id of the run that it verifies."""
+RUNS = "runs:/"
 _LOCK_OF_A_STEP = re.compile(
     rf"runs:/(?P<run_id>\w[\w-]*)/(?P<path>{LOCKS_FOLDER}/(?P<digest>[0-9a-f]{{64}})\.lock)"
 )
@@ -96,9 +97,13 @@ class RunReader:
     def find(self, text: str) -> Run:
         """Give the run of an id, of an id's beginning if only one has it, or the `latest` one.
 
+        Args:
+            text: that, or with `runs:/` before it.
+
         Raises:
             NotFoundError: there is none. UsageError: there are several.
         """
+        text = text.removeprefix(RUNS)
         if text == LATEST:
             return self._latest()
         store = self._stores.tracking
