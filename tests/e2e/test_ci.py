@@ -155,4 +155,4 @@ def test_what_the_workflow_installs_is_understood_by_pip(space: Space) -> None:
     job.repository.git("clone", "--quiet", str(job.repository.path), str(job.clone))
     done = job.shell(tried, variables)
     assert done.code == 0, done.text
-    assert "flowrun==0.1.0" in done.text
+    assert "clone/vendor/flowrun-0.1.0-py3-none-any.whl" in done.err

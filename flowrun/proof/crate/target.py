@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ from flowrun.proof.crate.graph import METADATA
 from flowrun.proof.writing import new_file, new_folder
 from flowrun.tracking.artifact_paths import check_artifact_path
 
+_SAMPLE_BYTES = 1 << 16
 _FIRST_DAY = (1980, 1, 1, 0, 0, 0)
 """The time of each file in a zip: the same run gives the same bytes."""
 
@@ -61,11 +64,20 @@ class _Zip:
 
     def put(self, path: str, chunks: Iterable[bytes]) -> str:
         entry = zipfile.ZipInfo(check_artifact_path(path), _FIRST_DAY)
-        entry.compress_type = zipfile.ZIP_DEFLATED
+        rest = iter(chunks)
+        first = next(rest, b"")
+        entry.compress_type = _method_for(first)
         entry.external_attr = 0o644 << 16
         digest = hashlib.sha256()
         with self._archive.open(entry, "w", force_zip64=True) as file:
-            for chunk in chunks:
+            for chunk in itertools.chain([first], rest):
                 digest.update(chunk)
                 file.write(chunk)
         return digest.hexdigest()
+
+
+def _method_for(beginning: bytes) -> int:
+    """Choose how a file is kept: to compress what is compressed takes long and gains nothing."""
+    sample = beginning[:_SAMPLE_BYTES]
+    gains = len(zlib.compress(sample, 1)) < len(sample) * 0.9
+    return zipfile.ZIP_DEFLATED if gains else zipfile.ZIP_STORED
