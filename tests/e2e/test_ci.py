@@ -115,7 +115,7 @@ def test_a_project_that_gives_the_same_again_is_green(space: Space, system: CiSy
 def test_a_number_by_chance_is_red_and_named(space: Space, system: CiSystem) -> None:
     job = job_of(space, system)
     script = (EXAMPLE / "make_features.py").read_text()
-    chance = "\nimport random\nopen('features.csv', 'a').write(f'{random.random()}\\n')\n"
+    chance = "\nimport os\nopen('features.csv', 'a').write(os.urandom(8).hex() + '\\n')\n"
     job.repository.commit({"features/make_features.py": script + chance})
     done = job.run()
     assert done.code == 1, done.text
