@@ -279,7 +279,8 @@ def load_again(
 def _as_recorded(wanted: RunOptions, again: Again) -> RunOptions:
     """Give the options with the recorded environments, unless another manager is asked for."""
     envs = again.envs if wanted.env_manager is None else {}
-    return replace(wanted, envs=envs, tags={AGAIN_TAG: again.run.run_id})
+    tags = {AGAIN_TAG: again.run.run_id}
+    return replace(wanted, envs=envs, inputs=again.fetched_inputs, tags=tags)
 
 
 def _check_clean(planned: PlannedProject) -> None:

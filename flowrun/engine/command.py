@@ -110,6 +110,9 @@ class CommandRunner:
         fetcher = Fetcher(self.services, lambda text: self.tell(StepProgress(step.id, text)))
         inputs = Inputs(project, self._inputs_folder(work), self.services.cwd, fetcher)
         command = command_line(action, self._placed(action, values, inputs))
+        changed = _changed(inputs, self.request.options.inputs)
+        if changed is not None:
+            return CommandEnded(StepStatus.FAILED, changed)
         job = self._job(step, env, command, variables, inputs, work, record)
         digester = Digester(inputs)
         ended = self._wait_for(job)
@@ -222,6 +225,18 @@ class CommandRunner:
             self.executor.cancel(job.id)  # asked to end between the look and the start
         over.wait()
         return ended[0]
+
+
+def _changed(inputs: Inputs, expected: Mapping[str, str]) -> str | None:
+    """Say which input is not what it must be; None if none is."""
+    for name, (uri, _, digest) in inputs.placed.items():
+        wanted = expected.get(uri)
+        if digest is not None and wanted not in {None, digest.sha256}:
+            return (
+                f"its input '{name}', {uri}, has changed: its sha256 was {wanted}, "
+                f"and is {digest.sha256} now"
+            )
+    return None
 
 
 def with_defaults(action: CommandAction, arguments: Mapping[str, object]) -> dict[str, object]:

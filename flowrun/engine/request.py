@@ -74,6 +74,8 @@ class RunOptions:
     """The text of the project file, for the record."""
     envs: Mapping[str, GivenEnv] = field(default_factory=dict)
     """By step id: goes before `env_manager`. Other steps' environments are resolved."""
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """By URI: the sha256 that an input from elsewhere must have, else its step fails."""
     rehearsal: Rehearsal | None = None
     """Leave the model registry alone."""
     tags: Mapping[str, str] = field(default_factory=dict)

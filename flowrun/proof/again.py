@@ -49,6 +49,8 @@ class Again:
     planned: PlannedProject
     envs: Mapping[str, GivenEnv]
     changed_inputs: tuple[ChangedInput, ...]
+    fetched_inputs: Mapping[str, str]
+    """By URI: the sha256 of what steps fetched from elsewhere."""
     lacking: tuple[str, ...]
     """Facts that the record does not have, so that they may come out differently."""
 
@@ -87,7 +89,9 @@ def plan_again(
         raise changed_error(changed)
     planner = Planner(cache, cwd, find=sources)
     planned = planner.plan(run.source.uri, run.entry_point, run.source.ref, {**given, **params})
-    return Again(run, planned, dict(_envs(run)), changed, tuple(_lacking(run)))
+    return Again(
+        run, planned, dict(_envs(run)), changed, _fetched_inputs(run), tuple(_lacking(run))
+    )
 
 
 def changed_error(changed: Iterable[ChangedInput]) -> NotRepeatableError:
@@ -152,6 +156,11 @@ def _changed_inputs(
                 seen[path] = digest_of(path).sha256 if path.exists() else None
             if seen[path] != content.sha256:
                 yield ChangedInput(step.id, name, content, seen[path])
+
+
+def _fetched_inputs(run: RecordedRun) -> dict[str, str]:
+    contents = (content for step in run.steps for content in step.inputs.values())
+    return {each.uri: each.sha256 for each in contents if local_path_of(each.uri) is None}
 
 
 def _envs(run: RecordedRun) -> Iterator[tuple[str, GivenEnv]]:

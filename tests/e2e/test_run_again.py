@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.projects import ONE_STEP, PIPELINE
-from tests.support.repositories import Repository
 from tests.support.space import Space
 
 LOCAL = ("--env-manager", "local")
@@ -182,16 +186,43 @@ entry_points:
     assert space.flowrun("runs", "logs", run_id, "plain").out == "0 315532800\n"
 
 
-def test_digests_of_inputs_from_everywhere_are_recorded(space: Space, tmp_path: Path) -> None:
+def test_digests_of_inputs_from_everywhere_are_recorded(space: Space) -> None:
     space.repository("p", READER)
-    data = tmp_path / "elsewhere"
-    Repository(data).path.mkdir()
-    Repository(data).write({"d.txt": "x\n"})
-    first = _ran(space, "p", "-P", f"data={data / 'd.txt'}")
-    kept = _show(space, first)["artifact_uri"]
-    second = _ran(space, "p", "-P", f"data=runs:/{first}/outputs/sorted/out.txt")
-    assert kept
-    for run_id in (first, second):
+    space.write({"outside/d.txt": "x\n"})
+    first = _ran(space, "p", "-P", f"data={space.path / 'outside/d.txt'}")
+    kept = f"runs:/{first}/outputs/sorted/out.txt"
+    second = _ran(space, "p", "-P", f"data={kept}")
+    for run_id, uri in ((first, str(space.path / "outside/d.txt")), (second, kept)):
         content = json.loads(_show(space, run_id)["tags"]["flowrun.input.data"])
-        assert len(content["sha256"]) == 64
-        assert content["uri"].startswith(("/", "runs:/"))
+        assert (content["uri"], len(content["sha256"])) == (uri, 64)
+
+
+def test_input_from_the_web_that_has_changed_fails_its_step_before_the_command(
+    space: Space, tmp_path: Path
+) -> None:
+    space.repository("p", READER)
+    with serving_files(tmp_path / "web") as url:
+        (tmp_path / "web" / "d.txt").write_text("b\n")
+        first = _ran(space, "p", "-P", f"data={url}/d.txt")
+        assert _digests(space, _ran(space, f"runs:/{first}")) == _digests(space, first)
+        (tmp_path / "web" / "d.txt").write_text("c\n")
+        failed = space.flowrun("run", f"runs:/{first}", code=1)
+        assert f"its input 'data', {url}/d.txt, has changed" in failed.out
+        report = space.flowrun("verify", first, "--json", code=1).json()
+        [step] = report["steps"]
+        assert f"its input 'data' ({url}/d.txt) has changed" in step["causes"][0]
+
+
+@contextmanager
+def serving_files(folder: Path) -> Iterator[str]:
+    """Serve a folder's files by HTTP, on loopback."""
+    folder.mkdir()
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()

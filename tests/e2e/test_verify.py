@@ -264,6 +264,37 @@ def test_failure_of_a_step_that_succeeded_is_a_difference(space: Space) -> None:
     assert _step(report, "after")["inherited_from"] == ["make"]
 
 
+def test_failure_that_is_repeated_is_the_same(space: Space) -> None:
+    space.repository("p", _chain("exit 7"))
+    done = space.flowrun("run", "p", *LOCAL, "--json", code=1)
+    report = _verified(space, done.json()["run_id"], code=0)
+    assert _verdicts(report) == {"before": "same", "make": "same", "after": "not compared"}
+
+
+def test_run_that_has_not_ended_or_kept_no_code_can_not_be_verified(space: Space) -> None:
+    space.repository("p", _chain("echo 1 > out"))
+    run_id = _ran(space, "p", "--in-place", *LOCAL)
+    assert "its code was not kept" in space.flowrun("verify", run_id, code=3).err
+    flag = space.path / "go"
+    space.repository("q", _chain(f"until [ -e {flag} ]; do sleep 0.1; done; echo 1 > out"))
+    process = space.start("run", "q", *LOCAL)
+
+    def running() -> str:
+        found = [
+            r
+            for r in space.runs()
+            if r["status"] == "RUNNING" and "q" in r["tags"]["mlflow.source.name"]
+        ]
+        return next((r["run_id"] for r in found if "flowrun.step" not in r["tags"]), "")
+
+    until(lambda: running() != "", 60, "the run")
+    try:
+        assert "has not ended" in space.flowrun("verify", running(), code=3).err
+    finally:
+        flag.touch()
+        process.communicate(timeout=60)
+
+
 def test_reports_are_written_for_ci(space: Space) -> None:
     space.repository("p", _chain("date +%N > out"))
     run_id = _ran(space, "p", *LOCAL)
