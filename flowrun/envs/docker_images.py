@@ -6,20 +6,19 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from docker.errors import ImageNotFound, NotFound
 
 from flowrun.envs.base import EnvRequest, ImageEnv, Progress
 from flowrun.envs.docker_build import BuildContext, baked_context, read_context
+from flowrun.envs.docker_digests import lock_of, parts_of, registered_lock
 from flowrun.envs.docker_engine import UNREACHABLE, Engine, reason
 from flowrun.envs.docker_paths import sources_of, volumes_of
 from flowrun.envs.exclusive import exclusive
 from flowrun.envs.image_lock import DIGEST, ImageLock
 from flowrun.envs.manager import DOCKER
 from flowrun.envs.masking import mask
-from flowrun.envs.platforms import platform_of, this_platform
 from flowrun.envs.process import LAST_LINES, LOOK_EVERY_S
 from flowrun.envs.published import key_of
 from flowrun.errors import CancelledError, EnvError
@@ -85,42 +84,20 @@ class Images:
             self._name(str(found["Id"]), name)
         elif request.lock is not None:
             return _env(docker, name, found, request.lock)
-        return _env(docker, name, found, _lock_of(name, found))
+        return _env(docker, name, found, lock_of(name, found))
 
     def has(self, image_id: str) -> bool:
         """Tell whether the engine has an image."""
         return self._find(image_id, None, "") is not None
 
     def resolve(self, request: EnvRequest, progress: Progress) -> str:
-        """Give the lock of an image that the project names: what its registry says it is now.
-
-        Raises:
-            EnvError: no registry says, and the engine does not have it either.
-        """
-        docker, where, wish = _docker(request), _where(request), request.wish
-        there = platform_of(wish.platform) if wish.platform else this_platform()
-        platform = docker.platform or there.image
-        if wish.kept:
-            kept = ImageLock.parse(wish.kept, f"lock of image {docker.image}")
-            return replace(kept, platform=platform).render()
-        if DIGEST.fullmatch(docker.image):
-            return ImageLock(docker.image, platform, (docker.image,)).render()
-        progress(f"asking the registry for image {docker.image}")
-        try:
-            found = self._engine.api.inspect_distribution(docker.image)  # type: ignore[no-untyped-call]  # the stubs say nothing of it
-        except UNREACHABLE as error:
-            known = self._find(docker.image, platform, where)
-            if known is None:
-                raise EnvError(
-                    f"{where}image '{docker.image}': no registry tells its digest, and it is not "
-                    f"on this machine: {reason(error)}."
-                ) from error
-            return _lock_of(docker.image, known)
-        if not any(_is_for(each, platform) for each in found.get("Platforms") or []):
-            raise EnvError(f"{where}image '{docker.image}' is not there for {platform}.")
-        repository = _parts(docker.image)[0]
-        digest = f"{repository}@{found['Descriptor']['digest']}"
-        return ImageLock(docker.image, platform, (digest,)).render()
+        """Give the lock of an image that the project names; see `registered_lock`."""
+        return registered_lock(
+            self._engine,
+            request,
+            lambda platform: self._find(_docker(request).image, platform, _where(request)),
+            progress,
+        )
 
     def _given(
         self,
@@ -136,7 +113,10 @@ class Images:
         if lock.digests:
             digests = lock.digests_of(docker.image)
             if not digests or docker.build is not None:
-                raise EnvError(f"{where}the lock is of image '{lock.image}', not of '{asked}'.")
+                raise EnvError(
+                    f"{where}the lock of image {asked} names no digest of it, but "
+                    f"{', '.join(lock.digests)}."
+                )
             there = (self._find(digest, lock.platform, where) for digest in digests)
             found = next(filter(None, there), None) or self._pulled(
                 digests[0], lock.platform, where, progress, is_cancelled
@@ -168,7 +148,7 @@ class Images:
 
     def _name(self, image_id: str, name: str) -> None:
         try:
-            self._engine.api.tag(image_id, *_parts(name))
+            self._engine.api.tag(image_id, *parts_of(name))
         except UNREACHABLE as error:
             raise EnvError(f"image '{name}': {reason(error)}.") from error
 
@@ -191,7 +171,7 @@ class Images:
         is_cancelled: Callable[[], bool],
     ) -> Mapping[str, object]:
         progress(f"pulling image {name}")
-        repository, tag = (name, None) if DIGEST.fullmatch(name) else _parts(name)
+        repository, tag = (name, None) if DIGEST.fullmatch(name) else parts_of(name)
         what = f"{where}image '{name}' is not on this machine and can't be pulled"
         layers: dict[str, bool] = {}
         done = 0
@@ -326,14 +306,6 @@ def _env(docker: DockerSpec, name: str, found: Mapping[str, object], lock: str) 
     return ImageEnv(DOCKER, key_of(lock), lock, name, image_id, docker, _python_path(found))
 
 
-def _lock_of(name: str, found: Mapping[str, object]) -> str:
-    # The digest of a registry says more than the id: another machine can pull it.
-    digests = found.get("RepoDigests")
-    known = tuple(map(str, digests)) if isinstance(digests, list) else ()
-    platform = f"{found.get('Os')}/{found.get('Architecture')}"
-    return ImageLock(name, platform, known, str(found["Id"])).render()
-
-
 def _python_path(found: Mapping[str, object]) -> str:
     config = found.get("Config")
     variables = config.get("Env") if isinstance(config, dict) else None
@@ -348,17 +320,6 @@ def _is_of(found: Mapping[str, object], platform: str) -> bool:
     system, architecture, *variant = platform.split("/")
     is_same = (found.get("Os"), found.get("Architecture")) == (system, architecture)
     return is_same and (not variant or found.get("Variant", "") in {variant[0], ""})
-
-
-def _is_for(there: Mapping[str, object], platform: str) -> bool:
-    """Tell whether one of the platforms that a registry names is this one."""
-    return f"{there.get('os')}/{there.get('architecture')}" == "/".join(platform.split("/")[:2])
-
-
-def _parts(name: str) -> tuple[str, str]:
-    """Give repository and tag of an image's name: the port of a registry is no tag."""
-    repository, colon, tag = name.rpartition(":")
-    return (repository, tag) if colon and "/" not in tag else (name, "latest")
 
 
 def _tag(context: BuildContext) -> str:
