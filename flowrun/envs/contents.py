@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_PYTHON = re.compile(r"(?:# )?# (?P<name>python) (?P<version>\S+)")
+_PYTHON = re.compile(r"(?:# )?# (?P<name>python) (?P<version>\S+).*")
 _PIN = re.compile(r"(?:# )?(?P<name>[A-Za-z0-9][\w.-]*)(\[[^\]]*\])?==(?P<version>[^\s;\\]+).*")
 _AT = re.compile(r"(?:# )?(?P<name>[A-Za-z0-9][\w.-]*)(\[[^\]]*\])? @ (?P<version>[^\s;\\]+).*")
 _CONDA = re.compile(r"- conda: \S*/(?P<name>[^/]+)-(?P<version>[^-/]+-[^-/]+)\.(?:conda|tar\.bz2)")

@@ -22,6 +22,7 @@ _NETWORK = re.compile(
 )
 _MISMATCH = re.compile(r"Hash mismatch for `(?P<pin>[^`]+)`")
 _DENIED = re.compile(r"401 Unauthorized|403 Forbidden")
+_UNBUILT = re.compile(r"Building source distributions for `(?P<name>[^`]+)` is disabled")
 _FULL = re.compile(r"No space left on device|os error 28|Disk quota exceeded")
 
 
@@ -59,6 +60,13 @@ def _reason(tail: str, places: dict[str, Requirement]) -> tuple[str, str]:
         return (
             f"no answer from {_address(tail)}",
             "Check the network and the index settings (UV_DEFAULT_INDEX, pip.conf).",
+        )
+    if match := _UNBUILT.search(tail):
+        name = match["name"]
+        return (
+            f"what '{name}'{_place(name, places)} needs can't be told without building it, which "
+            "was not allowed",
+            "",
         )
     if match := _UNKNOWN.search(tail):
         name = match["name"]
