@@ -23,17 +23,22 @@ class VirtualenvBackend:
     """Environments of one Python with packages from an index."""
 
     def __init__(self, surroundings: Surroundings) -> None:
-        variables = uv_variables(surroundings.variables)
-        self._forbids_index = forbids_index(surroundings.variables)
-        self._tools = Tools(
-            functools.cache(find_uv), variables, surroundings.variables, surroundings.memos
+        self._surroundings = surroundings
+
+    # Read when they are needed: an environment that is there is found without them.
+
+    @functools.cached_property
+    def _tools(self) -> Tools:
+        own = self._surroundings
+        return Tools(
+            functools.cache(find_uv), uv_variables(own.variables), own.variables, own.memos
         )
-        self._interpreters = Interpreters(
-            surroundings.memos,
-            self._tools.uv,
-            variables,
-            surroundings.caller_python,
-            surroundings.is_cancelled,
+
+    @functools.cached_property
+    def _interpreters(self) -> Interpreters:
+        own, tools = self._surroundings, self._tools
+        return Interpreters(
+            own.memos, tools.uv, tools.uv_variables, own.caller_python, own.is_cancelled
         )
 
     def check(self, request: EnvRequest) -> None:
@@ -49,7 +54,7 @@ class VirtualenvBackend:
     def recipe(self, request: EnvRequest, progress: Progress) -> VirtualenvRecipe:
         """Read everything, and have uv download the Python if it is not there and may be."""
         inputs = read_inputs(request)
-        if self._forbids_index:
+        if forbids_index(self._surroundings.variables):
             inputs = inputs.without_index()
         if request.lock is None:
             interpreter = self._interpreter(inputs.python, progress)
