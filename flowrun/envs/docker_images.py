@@ -22,7 +22,7 @@ from flowrun.envs.masking import mask
 from flowrun.envs.process import LAST_LINES, LOOK_EVERY_S
 from flowrun.envs.published import key_of
 from flowrun.errors import CancelledError, EnvError
-from flowrun.spec.project import BuildSpec, DockerSpec
+from flowrun.spec.project import BuildSpec, DockerSpec, MountType
 
 BUILT = "flowrun-env"
 """The repository name of images built here; the tag is the digest of what they were built from."""
@@ -52,8 +52,12 @@ class Images:
                     f"{where}docker_env copies the environment variable {entry}, which is not set.",
                     f"Set it, or give it a value in the file: [{entry}, value].",
                 )
-        for _ in (*volumes_of(docker, self._variables), *sources_of(docker, self._variables)):
+        for _ in volumes_of(docker, self._variables):
             pass  # each is complete and absolute, else an error says so
+        for mount, source in zip(docker.mounts, sources_of(docker, self._variables), strict=True):
+            is_here = mount.type is MountType.BIND and not self._engine.is_far
+            if is_here and not Path(source or "").exists():
+                raise EnvError(f"{where}docker_env mounts {source}, which does not exist.")
         if docker.build is not None:
             read_context(request.directory, docker.build, docker.platform, self._variables, where)
         else:

@@ -18,6 +18,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from docker.errors import NotFound
+
 from flowrun.envs.docker_engine import UNREACHABLE, Engine, reason
 from flowrun.errors import ExecutorError
 from flowrun.executors.base import Container, Job, JobEnded, OnLine, Stream, Usage
@@ -30,6 +32,7 @@ from flowrun.executors.supervisor import JOB_VARIABLE
 from flowrun.spec.project import MountType
 
 JOB_LABEL = "flowrun.job"
+CONTAINER_GONE = "somebody removed its container while it ran"
 ENGINE_GONE = "the Docker engine stopped answering while its container ran"
 ENGINE_RETURN_S = 30.0
 """An engine that stopped answering gets this long to come back, so that nothing is left in it."""
@@ -183,6 +186,8 @@ class DockerExecutor:
                 stderr.feed(err or b"")
             self._api.wait(container_id, timeout=None)
             state = self._api.inspect_container(container_id)["State"]
+        except NotFound:
+            return JobEnded(job.id, lost=CONTAINER_GONE, start_time_ms=start_ms)
         except UNREACHABLE:
             self._wait_for_engine()
             return JobEnded(job.id, lost=ENGINE_GONE, start_time_ms=start_ms)

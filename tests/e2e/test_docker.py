@@ -131,6 +131,10 @@ REFUSED = {
         f"image: '{IMAGE}', volumes: ['$(touch {{space}}/pwned):/data']",
         "/pwned)' is no absolute path of this machine.",
     ),
+    "mount of nothing": (
+        f"image: '{IMAGE}', mounts: [{{source: /no/such/data, target: /data}}]",
+        "MLproject:2:1: docker_env mounts /no/such/data, which does not exist.",
+    ),
     "image that is an option": ("image: --privileged", "invalid reference format"),
     "no Dockerfile": (
         "build: box",
