@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from flowrun.envs.disk import DiskUse
 from flowrun.envs.exclusive import exclusive_now
+from flowrun.envs.folders import make_private
 from flowrun.envs.published import Published
 from flowrun.envs.store import ENVS, LOCKS, USAGE
 from flowrun.envs.usage import Facts, Usage
@@ -50,7 +51,12 @@ class KeptEnvs:
         Args:
             root: its folder, which need not be there.
             variables: the caller's; they say where the container engine is.
+
+        Raises:
+            EnvError: the folder is somebody else's.
         """
+        if root.exists() or root.is_symlink():
+            make_private(root)
         self._root = root
         self._variables = variables
         self._published = Published(root / ENVS)

@@ -64,7 +64,9 @@ class Published:
         """Return the folders that no record names; some may be of builds that go on now."""
         finished = set(self.folders().values())
         found = self._folder.iterdir() if self._folder.exists() else ()
-        return sorted(each for each in found if each.is_dir() and each not in finished)
+        # by the pattern of our names: whatever else somebody has put here is not ours to remove
+        ours = (each for each in found if _NAME.fullmatch(each.name) and each.is_dir())
+        return sorted(each for each in ours if each not in finished)
 
     def withdraw(self, key: str) -> None:
         """Remove an environment.

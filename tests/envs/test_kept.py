@@ -14,7 +14,7 @@ from flowrun.envs.collecting import Garbage, collect
 from flowrun.envs.disk import DiskUse
 from flowrun.envs.kept import KeptEnv, KeptEnvs
 from flowrun.envs.store import EnvStore
-from flowrun.errors import NotFoundError, UsageError
+from flowrun.errors import EnvError, NotFoundError, UsageError
 from tests.envs.conftest import PYTHON, EnvSpace
 
 FUTURE_MS = 1 << 50
@@ -163,6 +163,31 @@ def test_folders_of_killed_builders_are_removed(space: EnvSpace) -> None:
     assert not left.exists()
     assert not scratch.exists()
     assert env.prefix.exists()
+
+
+def test_what_is_not_flowruns_is_not_removed(space: EnvSpace) -> None:
+    build(space)
+    mine = space.root / "envs/my notes"
+    mine.mkdir()
+    gc(space)
+    assert mine.exists()
+    space.root.rename(space.folder / "elsewhere")
+    space.root.symlink_to(space.folder / "elsewhere")
+    with pytest.raises(EnvError, match="is not a folder of this user"):
+        kept(space)
+
+
+def test_old_conda_archives_are_removed(space: EnvSpace) -> None:
+    archives = space.root / "memos/conda/archives"
+    archives.mkdir(parents=True)
+    space.root.chmod(0o700)
+    for name, seconds in (("old", 1000), ("new", 2000)):
+        (archives / name).write_bytes(b"x" * 10_000)
+        os.utime(archives / name, (seconds, seconds))
+    garbage = gc(space, 1_500_000)
+    assert garbage.archives == (archives / "old",)
+    assert garbage.freed_bytes >= 10_000
+    assert [path.name for path in archives.iterdir()] == ["new"]
 
 
 def test_hard_links_are_counted_once_and_free_nothing_before_the_last(tmp_path: Path) -> None:
