@@ -30,6 +30,14 @@ class CiSystem(StrEnum):
 
 FILES = {CiSystem.GITHUB: ".github/workflows/flowrun.yml", CiSystem.GITLAB: ".gitlab-ci.yml"}
 """Where each system looks, from the repository's top."""
+_ELSEWHERE = {
+    CiSystem.GITHUB: "Give --force to replace it, or -o .github/workflows/OTHER.yml.",
+    CiSystem.GITLAB: (
+        "Give --force to replace it; or -o ci/flowrun.yml, and add `include: {local: "
+        "ci/flowrun.yml}` to it."
+    ),
+}
+"""What to do about a file that is there."""
 
 
 @ci.callback()
@@ -50,6 +58,10 @@ def init_command(
             "address of a wheel, or a wheel in the repository; default: where this one came from.",
         ),
     ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write to this file instead."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Write a workflow that checks the lock, runs the project, runs it again and compares.
@@ -63,12 +75,13 @@ def init_command(
         raise UsageError(f"{folder}: there is no MLproject", "Name the project's folder.")
     place = flowrun_from or own_requirement()
     requirement = requirement_for(place, repository, _extras(load_project(folder), folder))
-    target = repository / FILES[system]
+    target = settings.cwd / output if output else repository / FILES[system]
     if target.exists() and not force:
-        raise UsageError(f"{target} exists", "Give --force to replace it.")
+        raise UsageError(f"{target} exists", _ELSEWHERE[system])
     text = (templates_dir() / "ci" / f"{system.value}.yml").read_text(encoding="utf-8")
     for word, value in (
-        ("PROJECT_FOLDER", folder.relative_to(repository).as_posix()),
+        # With `./` in front no folder is taken for an option.
+        ("PROJECT_FOLDER", f"./{folder.relative_to(repository).as_posix()}".removesuffix("/.")),
         ("FLOWRUN_REQUIREMENT", requirement),
     ):
         text = text.replace(word, json.dumps(_plain(value)))

@@ -32,6 +32,7 @@ LATEST = "latest"
 VERIFIES_TAG = "flowrun.verifies"
 """On each run that a verification made: the id of the run that it verifies."""
 RUNS = "runs:/"
+_SHA256 = re.compile("[0-9a-f]{64}")
 _LOCK_OF_A_STEP = re.compile(
     rf"runs:/(?P<run_id>\w[\w-]*)/(?P<path>{LOCKS_FOLDER}/(?P<digest>[0-9a-f]{{64}})\.lock)"
 )
@@ -265,9 +266,9 @@ def _contents(tags: Mapping[str, str], prefix: str) -> dict[str, RecordedContent
     for name, text in _prefixed(tags, prefix).items():
         try:
             data = json.loads(text)
-            found[name] = RecordedContent(
-                str(data["uri"]), str(data["sha256"]), int(data["size_bytes"])
-            )
+            sha256 = str(data["sha256"])
+            if _SHA256.fullmatch(sha256):
+                found[name] = RecordedContent(str(data["uri"]), sha256, int(data["size_bytes"]))
         except (ValueError, TypeError, KeyError):
             continue  # cut or overwritten by somebody: the fact is lost
     return found

@@ -7,6 +7,7 @@ signed and compared. Its form is in `record.schema.json`, published in docs/refe
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from flowrun.proof.recorded import (
 )
 
 FORMAT = "flowrun-record/1"
+_SHA256 = re.compile("[0-9a-f]{64}")
 _NOT_OURS = ("flowrun.", "mlflow.")
 """Prefixes of tags that MLflow and flowrun set; what matters of them has a name in the record."""
 
@@ -72,7 +74,9 @@ def record_of(run: RecordedRun) -> JsonObject:
 
 def environment_key(env: RecordedEnv) -> str:
     """Give what names an environment in a record: the sha256 of its lock."""
-    return env.key or hashlib.sha256((env.lock or "").encode("utf-8", "replace")).hexdigest()
+    if _SHA256.fullmatch(env.key):
+        return env.key
+    return hashlib.sha256((env.lock or "").encode("utf-8", "replace")).hexdigest()
 
 
 def _step(step: RecordedStep, common: RecordedSource) -> JsonObject:

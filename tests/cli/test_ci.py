@@ -63,7 +63,7 @@ def test_the_project_and_flowrun_reach_the_scripts_as_variables_only(
     written = made(space, system)
     job = written["jobs"]["reproduce"] if system is CiSystem.GITHUB else written["reproduce"]
     variables = job["env"] if system is CiSystem.GITHUB else job["variables"]
-    assert variables == {"PROJECT": "pipelines/a b", "FLOWRUN": f"flowrun @ {PLACE}"}
+    assert variables == {"PROJECT": "./pipelines/a b", "FLOWRUN": f"flowrun @ {PLACE}"}
     if system is CiSystem.GITHUB:
         scripts = [step["run"] for step in steps_of(written) if "run" in step]
     else:
@@ -97,6 +97,24 @@ def test_a_file_that_is_there_is_replaced_only_by_force(space: Space, system: Ci
     assert (repository.path / FILES[system]).read_text() == "mine"
     space.flowrun(*words, "--force")
     assert "flowrun verify" in (repository.path / FILES[system]).read_text()
+
+
+def test_a_workflow_may_be_written_beside_the_one_that_is_there(space: Space) -> None:
+    repository = space.repository("work", {**PROJECT, ".gitlab-ci.yml": "mine"})
+    words = ("ci", "init", "gitlab", "work", "--flowrun-from", PLACE)
+    hint = "-o ci/flowrun.yml, and add `include: {local: ci/flowrun.yml}` to it"
+    assert hint in space.flowrun(*words, code=2).err
+    space.flowrun(*words, "-o", "work/ci/flowrun.yml")
+    written = yaml.safe_load((repository.path / "ci/flowrun.yml").read_text())
+    assert written["reproduce"]["variables"]["PROJECT"] == "."
+    assert (repository.path / ".gitlab-ci.yml").read_text() == "mine"
+
+
+def test_a_folder_is_never_taken_for_an_option(space: Space) -> None:
+    repository = space.repository("work", {f"--json/{n}": t for n, t in PROJECT.items()})
+    space.flowrun("ci", "init", "gitlab", "./work/--json", "--flowrun-from", PLACE)
+    job = yaml.safe_load((repository.path / ".gitlab-ci.yml").read_text())["reproduce"]
+    assert job["variables"]["PROJECT"] == "./--json"
 
 
 def test_a_project_with_conda_environments_gets_flowrun_with_conda(space: Space) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -13,8 +14,14 @@ from urllib.parse import unquote
 import pytest
 
 from flowrun.errors import InvalidValueError
+from flowrun.proof.contents import RunFiles
 from flowrun.proof.crate.target import open_target
+from flowrun.proof.crate.write import write_crate
+from flowrun.proof.reading import RunReader
+from flowrun.proof.recorded import RecordedEnv
 from tests.e2e.projects import MODEL_PIPELINE, ONE_STEP, PIPELINE
+from tests.proof.conftest import Open
+from tests.proof.test_packages import CONDA, IMAGE, VIRTUALENV
 from tests.support.crate_validator import CrateValidator, crate_validator
 from tests.support.space import Space
 
@@ -100,6 +107,38 @@ def test_the_released_validator_accepts_it_as_a_provenance_run_crate(
     # Of what is elsewhere it can't see whether it is there.
     told = {each for each in verdict.of("RECOMMENDED") if not each.startswith("Web-based Data")}
     assert told - KNOWN.keys() == set()
+
+
+@pytest.mark.slow
+def test_every_kind_of_environment_and_other_projects_are_described(
+    space: Space, validator: CrateValidator, opened: Open
+) -> None:
+    space.repository("p", PIPELINE)
+    run_id = space.flowrun("run", "p", *LOCAL, "--json").json()["run_id"]
+    image = "registry.example:5000/ml/python:3.12"
+    environments = [
+        RecordedEnv("docker", "", IMAGE, image, f"sha256:{'e' * 64}"),
+        RecordedEnv("conda", "", CONDA),
+        RecordedEnv("virtualenv", "", VIRTUALENV),
+        RecordedEnv("virtualenv", "", None),
+    ]
+    with opened(space) as stores:
+        run = RunReader(stores).read(run_id)
+        other = replace(run.source, uri="https://host/other.git", tree="f" * 40)
+        steps = [replace(step, env=env) for step, env in zip(run.steps, environments, strict=False)]
+        steps[1] = replace(steps[1], source=other)
+        changed = replace(run, steps=(*steps, *run.steps[len(steps) :]))
+        write_crate(changed, RunFiles(stores), space.path / "crate", license_name="MIT")
+    verdict = validator.look_at(space.path / "crate")
+    assert verdict.of("REQUIRED") == set()
+    told = {each for each in verdict.of("RECOMMENDED") if not each.startswith("Web-based Data")}
+    assert told - KNOWN.keys() == set()
+    graph = graph_of(space.path / "crate")
+    (container,) = of_type(graph, "ContainerImage")
+    facts = {"name": "ml/python", "registry": "registry.example:5000", "tag": "3.12"}
+    assert container | facts | {"sha256": "e" * 64} == container
+    assert f"#tool/{'f' * 40}/train" in graph
+    assert graph["pkg:conda/six@1.16.0?build=py_1"]["softwareVersion"] == "1.16.0"
 
 
 @pytest.mark.slow
@@ -263,6 +302,47 @@ entry_points:
     described = {unquote(each["@id"]) for each in of_type(graph_of(crate), "File")}
     stored = {each.relative_to(crate).as_posix() for each in crate.rglob("*") if each.is_file()}
     assert stored - {"ro-crate-metadata.json"} <= described
+
+
+def test_what_others_have_written_into_a_record_leads_nowhere(space: Space, opened: Open) -> None:
+    """Everybody who may log to a server may set any tag of a run."""
+    space.repository("p", ONE_STEP)
+    run_id = space.flowrun("run", "p", *LOCAL, "--json").json()["run_id"]
+    there = {"uri": f"runs:/{run_id}/logs/stdout.log", "sha256": "0" * 64, "size_bytes": 1}
+    odd = {
+        "flowrun.output...a/b c": json.dumps({**there, "uri": f"runs:/{run_id}/../../etc"}),
+        "flowrun.output.secrets": json.dumps({**there, "uri": "file:///etc/passwd"}),
+        "flowrun.output.no-digest": json.dumps({**there, "sha256": "../../x"}),
+        "flowrun.output.no-json": "{",
+        "flowrun.input./abs": json.dumps({**there, "uri": "models:/../../x"}),
+        "flowrun.env.key": "../../../key",
+        "flowrun.step": "../../step",
+    }
+    with opened(space) as stores:
+        stores.tracking.log_batch(run_id, tags=odd)
+    for words in (("json",), ("ro-crate", "-o", "in/crate")):
+        space.flowrun("export", run_id, "--format", *words)
+    inside = space.path / "in"
+    assert [each.name for each in inside.iterdir()] == ["crate"]
+    stored = [each for each in (inside / "crate").rglob("*") if each.is_file()]
+    assert not any(b"root:" in each.read_bytes() for each in stored)
+    assert (inside / "crate/steps/001-step/logs/stdout.log").exists()
+    # What is recorded of an output is not what is there.
+    with opened(space) as stores:
+        stores.tracking.log_batch(run_id, tags={"flowrun.output.logs": json.dumps(there)})
+    refused = space.flowrun("export", run_id, "--format", "slsa", code=2)
+    assert "output" in refused.err
+
+
+def test_no_secret_of_the_run_is_in_it(space: Space) -> None:
+    text = ONE_STEP["MLproject"].replace("echo alpha={alpha}", "echo $API_TOKEN; cat in.txt")
+    files = {"MLproject": text + "    secrets: [API_TOKEN]\n", "in.txt": "https://a:pw@h/x\n"}
+    space.repository("p", files)
+    space.flowrun("run", "p", *LOCAL, API_TOKEN="s3cr3t-s3cr3t")
+    space.flowrun("export", "latest", "--format", "ro-crate", "-o", "crate")
+    stored = [each for each in (space.path / "crate").rglob("*") if each.is_file()]
+    assert any(b"API_TOKEN" in each.read_bytes() for each in stored)
+    assert not any(b"s3cr3t-s3cr3t" in each.read_bytes() for each in stored)
 
 
 def test_a_crate_needs_a_place(space: Space) -> None:

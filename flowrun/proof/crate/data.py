@@ -58,15 +58,17 @@ class CrateData:
 
     def put_step(self, number: int, step: RecordedStep) -> list[str]:
         """Store a step's outputs, logs and other artifacts; give the ids of its logs."""
-        folder = f"steps/{number:03}-{_ODD.sub('-', step.id).strip('-.') or 'step'}"
+        folder = f"steps/{number:03}-{_harmless(step.id)}"
         for name, content in step.outputs.items():
             if content.uri not in self.by_uri:
                 what = f"output '{name}' of step '{step.id}'"
-                self.by_uri[content.uri] = self._output(f"{folder}/outputs/{name}", what, content)
+                self.by_uri[content.uri] = self._output(
+                    f"{folder}/outputs/{_harmless(name)}", what, content
+                )
         for model_id in step.models:
             uri = f"models:/{model_id}"
             if uri not in self.by_uri and (files := self.files.of_model(model_id)):
-                place = f"{folder}/models/{model_id}"
+                place = f"{folder}/models/{_harmless(model_id)}"
                 self.by_uri[uri] = self._directory(place, uri, self._all(place, uri, files))
         logs: list[str] = []
         for file in self.files.of_artifacts(step.artifact_uri):
@@ -155,6 +157,11 @@ class CrateData:
     def _is_kept(self, *files: StoredFile) -> bool:
         limit = self.largest_bytes
         return limit is None or all(file.size_bytes <= limit for file in files)
+
+
+def _harmless(name: str) -> str:
+    """Give a name that is one part of a path anywhere."""
+    return _ODD.sub("-", name).strip("-.") or "unnamed"
 
 
 def _file_facts(path: str, size_bytes: int, sha256: str | None) -> JsonObject:

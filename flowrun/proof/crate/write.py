@@ -159,7 +159,7 @@ def _put_environment(key: str, env: RecordedEnv, data: CrateData) -> tuple[str |
             {
                 "name": package.name,
                 "softwareVersion": package.version,
-                "url": package.url or package.purl,
+                "url": package.url or package.purl or f"urn:flowrun:tree:{package.sha256s[0]}",
                 "sha256": package.sha256s[0] if len(package.sha256s) == 1 else None,
             },
         )
