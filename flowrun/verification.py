@@ -27,7 +27,7 @@ from flowrun.engine.services import Home
 from flowrun.errors import UsageError
 from flowrun.executors.local import SupervisorProcess
 from flowrun.proof.again import Again
-from flowrun.proof.reading import VERIFIES_TAG, RunReader
+from flowrun.proof.reading import LATEST, VERIFIES_TAG, RunReader
 from flowrun.proof.recorded import RecordedRun
 from flowrun.proof.verify.place import own_place
 from flowrun.proof.verify.report import Report
@@ -49,7 +49,7 @@ from flowrun.tracking.entities import Run, RunStatus
 EXPERIMENT_SUFFIX = " (verify)"
 BASELINE = "baseline"
 """What a verification's first run verifies, where nothing was recorded before."""
-_RUN_ID = re.compile(r"[0-9a-f]{4,32}")
+_RUN_ID = re.compile(rf"{LATEST}|[0-9a-f]{{4,32}}")
 
 
 def verify(
@@ -70,9 +70,9 @@ def verify(
     """Execute a recorded run again and compare, step by step.
 
     Args:
-        target: a run's id, its first digits or `runs:/ID`; or a project's URI, which is compared
-            with the latest finished run of the same code, entry point and parameters, or, where
-            none is recorded, with a first execution now.
+        target: a run's id, its first digits, `latest` or `runs:/ID`; or a project's URI, which is
+            compared with the latest finished run of the same code, entry point and parameters, or,
+            where none is recorded, with a first execution now.
         entry_point: of a project.
         version: of a project.
         params: of a project.

@@ -29,7 +29,7 @@ def verify_command(
     ctx: typer.Context,
     target: Annotated[
         str,
-        typer.Argument(metavar="RUN|URI", help="A recorded run, or the URI of a project."),
+        typer.Argument(metavar="RUN|URI", help="A run (id, first digits, latest), or a project."),
     ],
     entry_point: EntryPoint = "main",
     version: Version = None,

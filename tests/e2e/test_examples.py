@@ -89,6 +89,12 @@ def test_wine_quality_ends_in_a_promoted_model_version(space: Space) -> None:
         space.run_of("evaluate")["metrics"]["test_rmse"]
     )
 
+    verified = space.flowrun("verify", "latest", "--reuse-envs", "--json").json()
+    assert {step["id"] for step in verified["steps"] if step["verdict"] != "same"} == {
+        "register",
+        "promote",
+    }
+
     again = space.flowrun("run", f"{repository.url}#examples/wine-quality", "-P", "lr=0.2")
     assert "building" not in again.out
     assert "promote | skipped - its condition is not met" in again.out
@@ -105,6 +111,7 @@ def test_a_plain_mlproject_of_mlflow_runs_unchanged_and_its_model_loads(
     assert run["params"] == {"alpha": "0.3", "l1_ratio": "0.1"}
     assert set(run["metrics"]) == {"rmse", "mae", "r2"}
     assert run["tags"]["mlflow.project.env"] == "virtualenv"
+    assert "gives the same again" in space.flowrun("verify", run["run_id"], "-q").out
     shown = space.flowrun("runs", "show", run["run_id"]).out
     for fact in ("alpha", "rmse", repository.head, "peak memory", "cpu time", "logged model"):
         assert fact in shown
@@ -154,4 +161,5 @@ def test_init_makes_a_pipeline_that_works(space: Space) -> None:
     assert "└─ prepare" in space.flowrun("plan", "mine").out
     done = space.flowrun("run", "mine", "-P", "alpha=0.3")
     assert "mine version 1 is now Production" in done.out
+    assert "gives the same again" in space.flowrun("verify", "latest", "--reuse-envs").out
     assert "not empty" in space.flowrun("init", "mine", code=2).err

@@ -51,6 +51,9 @@ def test_mixed_envs_runs_from_a_tag_and_again_without_network(space: Space) -> N
     assert [version.partition(".")[0] for version in used] == ["2", "1"]
     assert first["check"]["metrics"]["test_rmse"] < 0.2
 
+    verified = space.flowrun("verify", "latest", "--json").json()
+    assert {step["verdict"] for step in verified["steps"]} == {"same"}
+
     shutil.rmtree(channels)
     # A tag may have moved, which nobody can tell without network: so the commit that it was.
     again = subprocess.run(

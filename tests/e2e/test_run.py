@@ -228,6 +228,7 @@ def test_sub_projects_in_other_repositories_are_pinned_in_the_plan(space: Space)
     assert space.run_of("fit")["metrics"]["rows"] == 200
     made = space.run_of("features")["tags"]
     assert made["mlflow.source.git.commit"] == pinned
+    assert "gives the same again" in space.flowrun("verify", "latest").out
 
 
 def _files(folder: Path) -> dict[str, str]:

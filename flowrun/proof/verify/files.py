@@ -11,11 +11,11 @@ from pathlib import Path
 
 from flowrun.proof.verify.arrays import UnknownArrayError
 from flowrun.proof.verify.difference import Difference, Differences, is_ignored, presence
-from flowrun.proof.verify.formats import UnreadableError, reader_of
+from flowrun.proof.verify.formats import UnreadableError, is_streamed, reader_of
 from flowrun.spec.project import Tolerance
 
-LIMIT_BYTES = 1 << 30
-"""Larger files are compared byte by byte only."""
+LIMIT_BYTES = 256 << 20
+"""Larger files of a format that is read as a whole are compared byte by byte only."""
 _SMALL_BYTES = 8 << 20
 """Up to here the place in a file is told."""
 
@@ -72,7 +72,8 @@ def _compare_files(
     short = name.rpartition("/")[2]
     compare = reader_of(short)
     inner = replace(tolerance, ignore=tuple(_keys(name, tolerance.ignore)))
-    is_large = max(recorded.stat().st_size, found.stat().st_size) > LIMIT_BYTES
+    size_bytes = max(recorded.stat().st_size, found.stat().st_size)
+    is_large = size_bytes > LIMIT_BYTES and not is_streamed(short)
     if compare is not None and not is_large:
         count = result.differences.count
         try:

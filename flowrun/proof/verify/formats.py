@@ -53,6 +53,11 @@ def reader_of(name: str) -> Compare | None:
     return _BY_SUFFIX.get(suffix)
 
 
+def is_streamed(name: str) -> bool:
+    """Whether files of this name are compared piece by piece, however large they are."""
+    return name.rpartition(".")[2].lower() in _STREAMED
+
+
 def compare_json(recorded: Path, found: Path, tolerance: Tolerance) -> Iterator[Difference]:
     """Compare two JSON files; places are `a.b[3]`."""
     yield from compare_values("", _json(recorded), _json(found), tolerance)
@@ -215,6 +220,7 @@ def _tabs(recorded: Path, found: Path, tolerance: Tolerance) -> Iterator[Differe
     return compare_table(recorded, found, tolerance, "\t")
 
 
+_STREAMED = frozenset({"csv", "jsonl", "ndjson", "npy", "npz", "tsv"})
 _BY_SUFFIX: dict[str, Compare] = {
     "csv": compare_table,
     "json": compare_json,
