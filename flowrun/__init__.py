@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     )
     from flowrun.tracking.light_http import TrackingError
     from flowrun.tracking.light_run import Run
+    from flowrun.verification import verify
     from flowrun.version import __version__
 
 __all__ = [
@@ -71,6 +72,7 @@ __all__ = [
     "set_tags",
     "set_tracking_uri",
     "start_run",
+    "verify",
 ]
 
 _HOMES = {
@@ -78,6 +80,7 @@ _HOMES = {
     "TrackingError": "flowrun.tracking.light_http",
     "__version__": "flowrun.version",
     "run": "flowrun.api",
+    "verify": "flowrun.verification",
 }
 _FLUENT = "flowrun.tracking.fluent"
 

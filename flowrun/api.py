@@ -252,7 +252,7 @@ def _again(
     if again.changed_inputs:
         raise importlib.import_module("flowrun.proof.again").changed_error(again.changed_inputs)
     for fact in again.lacking:
-        (progress or silent)(f"the record lacks {fact}; it is had anew")
+        (progress or silent)(f"the record lacks {fact}")
     return again
 
 
@@ -279,8 +279,13 @@ def load_again(
 def _as_recorded(wanted: RunOptions, again: Again) -> RunOptions:
     """Give the options with the recorded environments, unless another manager is asked for."""
     envs = again.envs if wanted.env_manager is None else {}
-    tags = {AGAIN_TAG: again.run.run_id}
-    return replace(wanted, envs=envs, inputs=again.fetched_inputs, tags=tags)
+    return replace(
+        wanted,
+        envs=envs,
+        inputs=again.fetched_inputs,
+        build_image=wanted.build_image or again.builds_image,
+        tags={AGAIN_TAG: again.run.run_id},
+    )
 
 
 def _check_clean(planned: PlannedProject) -> None:

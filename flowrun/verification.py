@@ -154,13 +154,13 @@ class _Desk:
             envs = _managed(planned, asked.env_manager, locked)
             options = self._options(envs, BASELINE, f"{BASELINE} of {asked.entry_point}")
             outcome = self._carry_out(planned, options, self._experiment("Default"))
-            return Again(reader.read(outcome.run_id), planned, envs, (), {}, ())
+            return Again(reader.read(outcome.run_id), planned, envs)
         recorded = reader.read(latest.info.run_id)
         if asked.env_manager is None:
             envs = _as_recorded(recorded, locked)
         else:
             envs = _managed(planned, asked.env_manager, locked)
-        return Again(recorded, planned, envs, (), {}, ())
+        return Again(recorded, planned, envs)
 
     def execute(self, again: Again, experiment_name: str, number: int) -> Executed:
         """Execute a recorded run once more."""

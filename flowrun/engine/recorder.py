@@ -255,7 +255,7 @@ class Recorder:
         return {name: self._mask(text)[:limit] for name, text in texts.items()}
 
     def _source_tags(self, code: ProjectCode) -> dict[str, str]:
-        source = code.source
+        source, options = code.source, self._request.options
         tags = {
             "mlflow.user": self._services.user,
             "mlflow.source.type": "PROJECT",
@@ -273,7 +273,9 @@ class Recorder:
             "flowrun.source.subdir": source.subdir or None,
             "flowrun.source.commit_time_s": _text(source.commit_time_s),
             "mlflow.source.git.dirty": "true" if source.is_dirty else None,
-            "flowrun.in_place": "true" if self._request.options.in_place else None,
+            "flowrun.in_place": "true" if options.in_place else None,
+            "flowrun.build_image": "true" if options.build_image else None,
+            "flowrun.docker_args": json.dumps(options.docker_args) if options.docker_args else None,
         }
         return tags | {key: value for key, value in optional.items() if value is not None}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from flowrun.engine.digest import digest_of
@@ -11,13 +11,16 @@ from flowrun.engine.local_paths import local_path_of, scheme_of
 from flowrun.engine.masking import MASK
 from flowrun.engine.planning import PlannedProject, Planner
 from flowrun.engine.request import GivenEnv
-from flowrun.envs.manager import LOCAL
+from flowrun.envs.manager import DOCKER, LOCAL
 from flowrun.errors import NotRepeatableError
 from flowrun.proof.recorded import RecordedContent, RecordedRun
 from flowrun.proof.sources import RecordedSources
 from flowrun.sources.cache import SourceCache
 from flowrun.spec.load import load_project
 from flowrun.spec.project import ParameterType
+
+BUILD_IMAGE_TAG = "flowrun.build_image"
+DOCKER_ARGS_TAG = "flowrun.docker_args"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +51,12 @@ class Again:
     run: RecordedRun
     planned: PlannedProject
     envs: Mapping[str, GivenEnv]
-    changed_inputs: tuple[ChangedInput, ...]
-    fetched_inputs: Mapping[str, str]
+    changed_inputs: tuple[ChangedInput, ...] = ()
+    fetched_inputs: Mapping[str, str] = field(default_factory=dict)
     """By URI: the sha256 of what steps fetched from elsewhere."""
-    lacking: tuple[str, ...]
+    builds_image: bool = False
+    """The run was made in an image with the project's files in it (`--build-image`)."""
+    lacking: tuple[str, ...] = ()
     """Facts that the record does not have, so that they may come out differently."""
 
 
@@ -90,7 +95,13 @@ def plan_again(
     planner = Planner(cache, cwd, find=sources)
     planned = planner.plan(run.source.uri, run.entry_point, run.source.ref, {**given, **params})
     return Again(
-        run, planned, dict(_envs(run)), changed, _fetched_inputs(run), tuple(_lacking(run))
+        run,
+        planned,
+        dict(_envs(run)),
+        changed,
+        _fetched_inputs(run),
+        BUILD_IMAGE_TAG in run.tags,
+        tuple(_lacking(run)),
     )
 
 
@@ -166,11 +177,15 @@ def _fetched_inputs(run: RecordedRun) -> dict[str, str]:
 def _envs(run: RecordedRun) -> Iterator[tuple[str, GivenEnv]]:
     for step in run.steps:
         if step.env is not None:
-            lock = None if step.env.backend == LOCAL else step.env.lock
+            is_baked = step.env.backend == DOCKER and BUILD_IMAGE_TAG in run.tags
+            lock = None if step.env.backend == LOCAL or is_baked else step.env.lock
             yield step.id, GivenEnv(step.env.backend, lock)
 
 
 def _lacking(run: RecordedRun) -> Iterator[str]:
+    if DOCKER_ARGS_TAG in run.tags:
+        # Not taken from a record: they may open this machine to the container.
+        yield f"the right to --docker-args, which were {run.tags[DOCKER_ARGS_TAG]}"
     for step in run.steps:
         if step.kind != "command":
             continue

@@ -200,6 +200,23 @@ entry_points:
         api.remove_image(name, force=True)
 
 
+@pytest.mark.slow
+@pytest.mark.docker
+@pytest.mark.usefixtures("docker")
+def test_containers_arguments_are_told_and_not_taken_from_a_record(space: Space) -> None:
+    text = f"""\
+entry_points:
+  main:
+    docker_env: {{image: '{IMAGE}'}}
+    command: "cat code.txt > out.txt"
+    outputs: {{out: out.txt}}
+"""
+    space.write({"p/MLproject": text, "p/code.txt": "x"})
+    run_id = _ran(space, "p", "-A", "hostname=other", "--build-image")
+    report = _verified(space, run_id, code=0)
+    assert report["lacking"] == ['the right to --docker-args, which were {"hostname": "other"}']
+
+
 def test_declared_tolerances_hold_for_outputs_and_metrics(space: Space) -> None:
     text = """\
 entry_points:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from flowrun.errors import InvalidValueError, NotFoundError
-from flowrun.models.uri import LoggedModelUri, RunUri, parse_model_uri
+from flowrun.errors import NotFoundError
 from flowrun.plan.plan import CommandAction, PipelineEnd, Plan, PlannedStep, SelectAction
 from flowrun.proof.recorded import RecordedContent, RecordedRun, RecordedStep
 from flowrun.proof.verify.causes import chance_cause, code_cause, env_causes, host_cause
@@ -20,6 +19,7 @@ from flowrun.proof.verify.difference import (
 )
 from flowrun.proof.verify.fetch import Outputs
 from flowrun.proof.verify.files import compare_paths
+from flowrun.proof.verify.origins import changed_inputs, changed_params, origin_of, step_of
 from flowrun.proof.verify.report import StepCheck, Verdict
 from flowrun.spec.project import EXACT, MetricTolerance
 from flowrun.tracking.entities import RunStatus
@@ -127,8 +127,8 @@ class _Comparison:
         return outcome.status if outcome else "not run"
 
     def _chosen(self, old: RecordedStep, new: RecordedStep) -> Iterator[Difference]:
-        was = _step_of(self.recorded, old.params.get("run_id", ""))
-        now = _step_of(self.found, new.params.get("run_id", ""))
+        was = step_of(self.recorded, old.params.get("run_id", ""))
+        now = step_of(self.found, new.params.get("run_id", ""))
         if was != now:
             yield Difference("the selected step", str(was), str(now))
 
@@ -204,11 +204,11 @@ class _Comparison:
             yield from (each for each in step.needs if self._differs(each))
             return
         for name, content in old.inputs.items():
-            origin = _origin(self.recorded, content.uri)
+            origin = origin_of(self.recorded, content.uri)
             other = new.inputs.get(name)
             if origin and self._differs(origin) and (not other or other.sha256 != content.sha256):
                 yield origin
-        if any(True for _ in _changed_params(self.recorded, old, self.found, new)):
+        if any(True for _ in changed_params(self.recorded, old, self.found, new)):
             yield from (each for each in step.needs if self._differs(each))
 
     def _differs(self, step_id: str) -> bool:
@@ -229,9 +229,9 @@ class _Comparison:
         causes = [*code_cause(old, new)]
         if isinstance(step.action, CommandAction):
             causes += env_causes(old.env, new.env)
-            causes += self._changed_inputs(old, new)
+            causes += changed_inputs(self.recorded, old, new)
         if is_own:
-            causes += _changed_params(self.recorded, old, self.found, new)
+            causes += changed_params(self.recorded, old, self.found, new)
         yield from causes
         if causes or not is_own:
             return
@@ -240,30 +240,6 @@ class _Comparison:
         if isinstance(step.action, CommandAction) and new.status is RunStatus.FINISHED:
             yield chance_cause(differences.shown)
 
-    def _changed_inputs(self, old: RecordedStep, new: RecordedStep) -> Iterator[str]:
-        """Tell of inputs from outside that are not what they were."""
-        for name, content in old.inputs.items():
-            other = new.inputs.get(name)
-            is_outside = _origin(self.recorded, content.uri) is None
-            if is_outside and other is not None and other.sha256 != content.sha256:
-                yield (
-                    f"its input '{name}' ({content.uri}) has changed: sha256 "
-                    f"{content.sha256[:12]}... then, {other.sha256[:12]}... now"
-                )
-
-
-def _changed_params(
-    recorded: RecordedRun, old: RecordedStep, found: RecordedRun, new: RecordedStep
-) -> Iterator[str]:
-    """Tell of parameters with other values; the URIs of outputs are others each time."""
-    for name in dict.fromkeys([*old.params, *new.params]):
-        was, now = old.params.get(name, ""), new.params.get(name, "")
-        if was == now or (_origin(recorded, was) and _origin(found, now)):
-            continue
-        if old.kind == "select":
-            continue
-        yield f"its parameter '{name}' was {shown(was)}, is {shown(now)}"
-
 
 def _values(old: RecordedStep, new: RecordedStep) -> Iterator[Difference]:
     for name in dict.fromkeys([*old.values, *new.values]):
@@ -271,24 +247,6 @@ def _values(old: RecordedStep, new: RecordedStep) -> Iterator[Difference]:
         if was != now:
             texts = ("not there" if each is None else shown(each) for each in (was, now))
             yield Difference(f"value '{name}'", next(texts), next(texts))
-
-
-def _origin(run: RecordedRun, uri: str) -> str | None:
-    """Give the step of a run that made what a URI names."""
-    try:
-        match parse_model_uri(uri):
-            case RunUri(run_id, _):
-                return _step_of(run, run_id)
-            case LoggedModelUri(model_id):
-                return next((step.id for step in run.steps if model_id in step.models), None)
-            case _:
-                return None
-    except InvalidValueError:
-        return None
-
-
-def _step_of(run: RecordedRun, run_id: str) -> str | None:
-    return next((step.id for step in run.steps if step.run_id == run_id), None)
 
 
 def _sha256(content: RecordedContent | None) -> str:
