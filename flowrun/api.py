@@ -143,6 +143,8 @@ def run(
             again = _again(uri, entry_point, version, params, settings, progress)
             planned = again.planned
             wanted = _as_recorded(wanted, again)
+            if not (experiment_name or experiment_id or _names_experiment(settings)):
+                experiment_id = again.run.experiment_id
         if in_place and planned.projects[""].source.directory is None:
             raise UsageError(f"--in-place needs a local directory, not {uri}")
         if require_clean:
@@ -286,6 +288,12 @@ def _as_recorded(wanted: RunOptions, again: Again) -> RunOptions:
         build_image=wanted.build_image or again.builds_image,
         tags={AGAIN_TAG: again.run.run_id},
     )
+
+
+def _names_experiment(settings: Settings) -> bool:
+    """Whether the caller's variables name an experiment."""
+    names = ("MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID")
+    return any(settings.variables.get(name) for name in names)
 
 
 def _check_clean(planned: PlannedProject) -> None:

@@ -12,6 +12,7 @@ from typing import IO
 from flowrun.errors import FlowrunError, SourceError, UnreachableError
 from flowrun.sources.cache import SourceCache
 from flowrun.sources.git import GitFailedError
+from flowrun.sources.keeping import LIMIT_BYTES
 from flowrun.sources.origin import Origin
 from flowrun.sources.repository import Repository
 from flowrun.sources.resolve import resolve
@@ -19,6 +20,7 @@ from flowrun.sources.source import Progress, Source, SourceKind
 from flowrun.sources.submodules import is_kept, whole_tree
 from flowrun.sources.uri import GitUri, LocalUri, parse_uri
 
+_CHUNK_BYTES = 1 << 20
 OpenPack = Callable[[], AbstractContextManager[IO[bytes]] | None]
 """Gives the pack that was kept with the run; None if none was."""
 
@@ -112,8 +114,10 @@ class _Search:
         repository = self._restored()
         with self.cache.lock(repository, self.progress, "restored trees"):
             with opened as stream, tempfile.TemporaryFile() as pack:
-                while data := stream.read(1 << 20):
+                while data := stream.read(_CHUNK_BYTES):
                     pack.write(data)
+                    if pack.tell() > LIMIT_BYTES:
+                        raise SourceError(f"{self.wanted.uri}: the kept pack is too large")
                 pack.seek(0)
                 try:
                     with repository.git.reading("index-pack", "--stdin", stdin=pack) as said:

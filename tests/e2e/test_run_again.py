@@ -52,13 +52,14 @@ def _digests(space: Space, run_id: str) -> dict[str, str]:
 
 def test_run_is_run_again_as_it_was_though_its_project_has_moved_on(space: Space) -> None:
     project = space.repository("p", PIPELINE)
-    first = _ran(space, "p", "-P", "lr=0.4")
+    first = _ran(space, "p", "-P", "lr=0.4", "--experiment-name", "team")
     project.commit({"words.txt": "nothing\n", "MLproject": "entry_points: {}\n"}, "moved on")
     again = space.flowrun("run", f"runs:/{first[:8]}", "--json").json()["run_id"]
     assert _digests(space, again) == _digests(space, first)
     then, now = _show(space, first), _show(space, again)
     assert now["params"] == then["params"] == {"lr": "0.4"}
     assert now["tags"]["flowrun.again"] == first
+    assert now["experiment_id"] == then["experiment_id"] != "0"
     for tag in ("flowrun.source.tree", "mlflow.source.git.commit", "mlflow.source.name"):
         assert now["tags"][tag] == then["tags"][tag]
 

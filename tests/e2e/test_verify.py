@@ -371,8 +371,11 @@ def test_interrupted_verification_ends_its_runs_and_leaves_nothing(space: Space)
     run_id, done = _interrupted(space, signal.SIGINT)
     assert done.code == 130
     assert f"run {run_id} could not be verified: it was cancelled" in done.out
-    statuses = {run["status"] for run in space.runs("--verifications")}
-    assert statuses == {"FINISHED", "KILLED"}
+    runs = space.runs("--verifications")
+    assert {run["status"] for run in runs} == {"FINISHED", "KILLED"}
+    killed = next(run for run in runs if run["status"] == "KILLED")
+    parent = killed["tags"].get("mlflow.parentRunId", killed["run_id"])
+    assert "was cancelled: there is nothing" in space.flowrun("verify", parent, code=3).err
     assert list((space.home / "verify").iterdir()) == []
 
 

@@ -27,6 +27,8 @@ from flowrun.tracking.entities import RunStatus
 SYSTEM_METRICS = "system/*"
 """What MLflow samples of the machine: never the same twice."""
 
+_WITHOUT_RUN = frozenset({"failed", "killed"})
+
 Spread = Mapping[tuple[str, str], tuple[float, float]]
 """By step and metric: the least and the greatest value that repeated executions gave."""
 
@@ -124,7 +126,8 @@ class _Comparison:
         if step is not None:
             return step.status.value
         outcome = run.outcomes.get(step_id)
-        return outcome.status if outcome else "not run"
+        # It may have failed, or been killed, before it had a run; else it was skipped.
+        return outcome.status if outcome and outcome.status in _WITHOUT_RUN else "not run"
 
     def _chosen(self, old: RecordedStep, new: RecordedStep) -> Iterator[Difference]:
         was = step_of(self.recorded, old.params.get("run_id", ""))

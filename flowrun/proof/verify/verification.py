@@ -16,6 +16,7 @@ from flowrun.proof.verify.fetch import Outputs
 from flowrun.proof.verify.report import Report, StepCheck, Verdict, report_to_json
 from flowrun.proof.verify.steps import compare_runs, spread_of
 from flowrun.stores import Stores
+from flowrun.tracking.entities import RunStatus
 
 VERDICT_TAG = "flowrun.verify.verdict"
 REPORT = "flowrun/verify.json"
@@ -56,12 +57,17 @@ def verify(
         now: milliseconds since the epoch.
 
     Raises:
-        NotRepeatableError: the recorded run has not ended.
+        NotRepeatableError: the recorded run has not ended, or was cancelled.
     """
     began_ms = now()
     run = again.run
     if not run.status.is_final:
         raise NotRepeatableError(f"run {run.run_id} has not ended: it is {run.status.value}")
+    if run.status is RunStatus.KILLED:
+        raise NotRepeatableError(
+            f"run {run.run_id} was cancelled: there is nothing whole to compare with",
+            f"To run it again: flowrun run runs:/{run.run_id}",
+        )
     empty = _empty_report(again, began_ms)
     if again.changed_inputs:
         steps = _changed_steps(again.planned.plan, again.changed_inputs)
