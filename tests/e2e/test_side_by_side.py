@@ -104,6 +104,22 @@ def test_cancelled_pipeline_ends_the_builds_and_leaves_nothing(space: Space, gat
     assert "slow" not in statuses(space)
 
 
+def test_flowrun_killed_while_it_builds_is_no_obstacle_to_the_next(
+    space: Space, gate: Gate
+) -> None:
+    process = space.start("run", "p")
+    gate.wait_for_build()
+    process.kill()
+    process.communicate(timeout=20)
+    left = space.flowrun("envs", "gc", "--dry-run", "--json").json()["unfinished"]
+    assert left
+    gate.open()
+    gate.wait_for_end()
+    space.flowrun("run", "p")
+    assert space.flowrun("envs", "gc", "--json").json()["unfinished"] == []
+    assert len(space.flowrun("envs", "list", "--json").json()) == 2
+
+
 @pytest.mark.usefixtures("gate")
 def test_what_may_not_be_needed_is_built_when_it_is(space: Space) -> None:
     steps = """
