@@ -28,6 +28,20 @@ class Settings:
     """Standard output is a terminal that can show colour and movement."""
 
 
+OFFLINE = "FLOWRUN_OFFLINE"
+"""The variable that `--offline` sets."""
+
+
+def is_offline(variables: Mapping[str, str]) -> bool:
+    """Tell whether code, packages and images may come from caches of this machine only."""
+    return variables.get(OFFLINE, "").lower() not in {"", "0", "false", "no"}
+
+
+def offline_error(what: str) -> str:
+    """Say that something would have to be fetched."""
+    return f"{what} is not in this machine's caches, and nothing is fetched because of --offline"
+
+
 def load_settings(env_file: Path | None = None, tracking_uri: str | None = None) -> Settings:
     """Read the surroundings once; what is given here goes before variables."""
     variables = dict(os.environ)

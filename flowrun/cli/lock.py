@@ -11,9 +11,9 @@ import typer
 from typer.core import TyperCommand
 
 from flowrun import api
+from flowrun.cli.options import IsOffline, settings_of
 from flowrun.engine.locking import Locked, summary
 from flowrun.errors import StoreError, UsageError
-from flowrun.settings import Settings
 from flowrun.spec.load import LOCK_FILE
 from flowrun.spec.lockfile import LockFile, dump
 
@@ -72,13 +72,14 @@ def lock_command(
         str | None,
         typer.Option("--output", "-o", help="Write to this file instead; - for the terminal."),
     ] = None,
+    offline: IsOffline = False,
 ) -> None:
     """Write down exactly what runs of a project take: packages, images, other projects.
 
     What is locked stays as it is; what the project asks for beyond it is added. `flowrun run` uses
     the file, `flowrun run --locked` refuses to differ from it.
     """
-    settings: Settings = ctx.obj
+    settings = settings_of(ctx, offline=offline)
     names = upgrade or []
     made = api.lock(
         uri,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flowrun.settings import Settings
+from flowrun.settings import OFFLINE, Settings
 
 TrackingUri = Annotated[
     str | None,
@@ -15,7 +15,17 @@ TrackingUri = Annotated[
 ]
 
 
-def settings_of(ctx: typer.Context, tracking_uri: str | None) -> Settings:
-    """Give the settings of a command that was given this `--tracking-uri`, or none."""
+IsOffline = Annotated[
+    bool,
+    typer.Option("--offline", help="Fetch nothing: code, packages and images from caches only."),
+]
+
+
+def settings_of(
+    ctx: typer.Context, tracking_uri: str | None = None, *, offline: bool = False
+) -> Settings:
+    """Give the settings of a command that was given these options, or none of them."""
     settings: Settings = ctx.obj
+    if offline:
+        settings = replace(settings, variables={**settings.variables, OFFLINE: "1"})
     return replace(settings, tracking_uri=tracking_uri) if tracking_uri else settings

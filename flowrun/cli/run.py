@@ -15,7 +15,7 @@ from typing import Annotated, Protocol
 import typer
 
 from flowrun import api
-from flowrun.cli.options import TrackingUri, settings_of
+from flowrun.cli.options import IsOffline, TrackingUri, settings_of
 from flowrun.cli.summary import print_summary
 from flowrun.engine.console import PlainConsole
 from flowrun.engine.events import Observer
@@ -105,6 +105,7 @@ def run_command(
         typer.Option("--in-place", help="Run in the project's own directory: not reproducible."),
     ] = False,
     locked: IsLocked = False,
+    offline: IsOffline = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Do not show what the steps print.")
     ] = False,
@@ -113,7 +114,7 @@ def run_command(
     ] = False,
 ) -> None:
     """Run an entry point of a project and record it."""
-    settings = settings_of(ctx, tracking_uri)
+    settings = settings_of(ctx, tracking_uri, offline=offline)
     check_backend(backend, backend_config)
     params = parse_params(param_list or [])
     with observer_of(settings, shows_output=not quiet, is_silent=as_json) as observer:
@@ -155,10 +156,11 @@ def plan_command(
         PlanFormat, typer.Option("--format", help="How to draw it.")
     ] = PlanFormat.TREE,
     locked: IsLocked = False,
+    offline: IsOffline = False,
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
 ) -> None:
     """Show what would run, and run nothing."""
-    settings: Settings = ctx.obj
+    settings = settings_of(ctx, offline=offline)
     params = parse_params(param_list or [])
     planned = api.plan(
         uri,

@@ -10,15 +10,22 @@ from flowrun.envs.docker_engine import UNREACHABLE, Engine, reason
 from flowrun.envs.image_lock import DIGEST, ImageLock
 from flowrun.envs.platforms import platform_of, this_platform
 from flowrun.errors import EnvError
+from flowrun.settings import offline_error
 
 Known = Callable[[str], Mapping[str, object] | None]
 """A platform to what the engine itself has under the image's name, if it has it."""
 
 
-def registered_lock(engine: Engine, request: EnvRequest, known: Known, progress: Progress) -> str:
+def registered_lock(
+    engine: Engine | None, request: EnvRequest, known: Known, progress: Progress
+) -> str:
     """Give the lock of an image that the project names: what its registry says it is now.
 
     Nothing is pulled. What the request's wish keeps is kept.
+
+    Args:
+        engine: asks the registry; None: nobody does.
+        known: tells what the engine has.
 
     Raises:
         EnvError: no registry says, and the engine does not have it either.
@@ -33,6 +40,10 @@ def registered_lock(engine: Engine, request: EnvRequest, known: Known, progress:
         return replace(kept, platform=platform).render()
     if DIGEST.fullmatch(docker.image):
         return ImageLock(docker.image, platform, (docker.image,)).render()
+    if engine is None:
+        if (own := known(platform)) is not None:
+            return lock_of(docker.image, own)
+        raise EnvError(where + offline_error(f"image '{docker.image}'") + ".")
     progress(f"asking the registry for image {docker.image}")
     try:
         found = engine.api.inspect_distribution(docker.image)  # type: ignore[no-untyped-call]  # the stubs say nothing of it

@@ -22,6 +22,7 @@ from flowrun.envs.masking import mask
 from flowrun.envs.process import LAST_LINES, LOOK_EVERY_S
 from flowrun.envs.published import key_of
 from flowrun.errors import CancelledError, EnvError
+from flowrun.settings import is_offline, offline_error
 from flowrun.spec.project import BuildSpec, DockerSpec, MountType
 
 BUILT = "flowrun-env"
@@ -97,7 +98,7 @@ class Images:
     def resolve(self, request: EnvRequest, progress: Progress) -> str:
         """Give the lock of an image that the project names; see `registered_lock`."""
         return registered_lock(
-            self._engine,
+            None if is_offline(self._variables) else self._engine,
             request,
             lambda platform: self._find(_docker(request).image, platform, _where(request)),
             progress,
@@ -174,6 +175,8 @@ class Images:
         progress: Progress,
         is_cancelled: Callable[[], bool],
     ) -> Mapping[str, object]:
+        if is_offline(self._variables):
+            raise EnvError(where + offline_error(f"image '{name}'") + ".")
         progress(f"pulling image {name}")
         repository, tag = (name, None) if DIGEST.fullmatch(name) else parts_of(name)
         what = f"{where}image '{name}' is not on this machine and can't be pulled"

@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 from flowrun.envs.masking import without_credentials
+from flowrun.settings import is_offline
 
 ReadPipConf = Callable[[str], dict[str, str]]
 
@@ -85,7 +86,8 @@ def uv_variables(variables: Mapping[str, str]) -> dict[str, str]:
     if "UV_EXTRA_INDEX_URL" in taken:
         taken["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     fixed = {"NO_COLOR": "1", "UV_NO_PROGRESS": "1", "UV_NO_WRAP": "1"}
-    return {**taken, **ours, **fixed}
+    offline = {"UV_OFFLINE": "1"} if is_offline(variables) else {}
+    return {**taken, **ours, **fixed, **offline}
 
 
 def forbids_index(variables: Mapping[str, str]) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flowrun.errors import SourceError, UnreachableError
+from flowrun.settings import is_offline, offline_error
 from flowrun.sources.source import Progress
 from flowrun.sources.uri import ZipUri
 
@@ -42,6 +43,8 @@ def download(
         SourceError: there is no such file, or it is too large.
         UnreachableError: the host gives no answer, or lets nobody in.
     """
+    if is_offline(variables):
+        raise UnreachableError(offline_error(uri.url))
     request = urllib.request.Request(uri.url + (f"?{uri.query}" if uri.query else ""))  # noqa: S310 - parse_uri lets http and https through
     if uri.credentials is not None:
         pair = f"{uri.credentials.username}:{uri.credentials.password}".encode()

@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 from flowrun.errors import SourceError, UnreachableError
+from flowrun.settings import is_offline, offline_error
 from flowrun.sources.cache import SourceCache
 from flowrun.sources.failures import explained
 from flowrun.sources.git import Git, GitFailedError, SilentHostError
@@ -132,6 +133,8 @@ class Origin:
         self._talk(repository.git, _reader(self.progress, what), "fetch", *options, *arguments)
 
     def _talk(self, git: Git, on_line: Callable[[str], None], *arguments: str) -> bytes:
+        if is_offline(self.cache.variables) and not self.url.startswith("file:"):
+            raise UnreachableError(offline_error(f"{self.url}: this version"))
         try:
             return git.logged_in(self.uri.credentials).talk(*arguments, on_line=on_line)
         except GitFailedError as failed:

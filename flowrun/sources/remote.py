@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flowrun.errors import SourceError, UnreachableError
+from flowrun.settings import is_offline
 from flowrun.sources.cache import SourceCache
 from flowrun.sources.origin import Origin, commits_beginning, last_seen, remember
 from flowrun.sources.refs import (
@@ -32,6 +33,9 @@ def resolve_git(uri: GitUri, version: str | None, cache: SourceCache, progress: 
     try:
         refs = origin.refs()
     except UnreachableError as error:
+        if is_offline(cache.variables) and (seen := last_seen(origin.repository(""), version)):
+            progress(f"{origin.url}: {version or 'HEAD'} is taken as last seen, commit {seen}")
+            return _source(origin, FoundRef("", seen), version)
         return _offline(origin, version, error)
     found = refs.find(version) or _unnamed(origin, refs, version)
     source = _source(origin, found, version)

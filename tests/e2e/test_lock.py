@@ -12,6 +12,7 @@ import pytest
 
 from tests.envs.index import private_index
 from tests.envs.wheels import write_package, write_wheel
+from tests.support.git_http import git_host
 from tests.support.repositories import Repository
 from tests.support.space import Space
 
@@ -360,3 +361,46 @@ def test_project_without_a_lock_file_loads_nothing_for_locks(space: Space) -> No
     assert "flowrun.engine.locked " in done.err or "flowrun.engine.locked\n" in done.err
     assert "flowrun.spec.lockfile" not in done.err
     assert "flowrun.engine.locking" not in done.err
+
+
+def test_python_that_can_not_be_had_is_told_and_the_packages_stay_near_the_lock(
+    wine: Space,
+) -> None:
+    text = wine.read("wine/MLproject.lock")
+    python = text.partition("# python ")[2].partition(" ")[0]
+    wine.write({"wine/MLproject.lock": text.replace(python, "3.11.99")})
+    (wine.path / "home").mkdir()
+    own = {"UV_PYTHON_DOWNLOADS": "never", "HOME": str(wine.path / "home")}
+    wine = replace(wine, variables={**wine.variables, **own})
+    done = wine.flowrun("run", "wine", "--locked", code=2)
+    assert done.err.startswith("flowrun: MLproject.lock:16:3: Python 3.11.99 is not installed.\n")
+    done = wine.flowrun("run", "wine")
+    assert "warning: MLproject.lock:16:3: Python 3.11.99 is not installed." in done.err
+    assert "second | alpha 1.0" in done.out
+
+
+def test_locked_branch_of_another_project_needs_no_host_once_it_is_cached(space: Space) -> None:
+    files = {"MLproject": 'entry_points:\n  main: {command: "cat which.txt"}\n'}
+    repository = space.repository("features", {**files, "which.txt": "first\n"})
+    repository.bare(space.path / "hosted/features.git")
+    caller = "entry_points:\n  main:\n    steps:\n      make: {{project: '{}', version: main}}\n"
+    with git_host(space.path / "hosted") as host:
+        address = f"{host.url}/features.git"
+        space.write({"train/MLproject": caller.format(address)})
+        space.flowrun("lock", "train")
+        assert "make | first" in space.flowrun("run", "train", "--locked").out
+    assert "make | first" in space.flowrun("run", "train", "--locked").out
+    (space.path / "train/MLproject.lock").unlink()
+    done = space.flowrun("run", "train", "--offline")
+    assert f"{address}: main is taken as last seen, commit {repository.head}" in done.err
+    space.flowrun("run", "train", code=3)
+
+
+def test_what_is_not_cached_is_not_fetched_offline(space: Space) -> None:
+    caller = "entry_points:\n  main:\n    steps:\n      make: {project: 'https://host/x.git'}\n"
+    space.write({"train/MLproject": caller})
+    done = space.flowrun("run", "train", "--offline", code=3)
+    assert (
+        "https://host/x.git: this version is not in this machine's caches, and nothing is fetched "
+        "because of --offline" in done.err
+    )

@@ -14,6 +14,7 @@ from rattler.networking import Client
 from rattler.package_streaming import download_to_path
 
 from flowrun.envs.conda.failures import ChangedPackageError, RattlerError
+from flowrun.settings import offline_error
 
 _AT_ONCE = 8
 _ATTEMPTS = 3
@@ -25,7 +26,8 @@ class Archives:
     What a build has fetched stays with it, whatever becomes of the cache meanwhile.
     """
 
-    def __init__(self, cache: Path, scratch: Path, client: Client) -> None:
+    def __init__(self, cache: Path, scratch: Path, client: Client, *, is_offline: bool) -> None:
+        self._is_offline = is_offline
         self._cache = cache
         self._scratch = scratch
         self._client = client
@@ -64,6 +66,8 @@ class Archives:
             await self._download(source, told, to)
 
     async def _download(self, source: str, told: str, to: Path) -> None:
+        if self._is_offline:
+            raise RattlerError(offline_error(told))
         for left in reversed(range(_ATTEMPTS)):
             try:
                 await download_to_path(self._client, source, to)

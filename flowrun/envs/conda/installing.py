@@ -57,7 +57,10 @@ async def _installed(
 ) -> None:
     public = [record.url for record in records]
     archives = Archives(
-        machine.cache / "archives", scratch / "archives", client_for(channels, machine)
+        machine.cache / "archives",
+        scratch / "archives",
+        client_for(channels, machine),
+        is_offline=channels.settings.is_offline,
     )
     found = await asyncio.gather(
         *(

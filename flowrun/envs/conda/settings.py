@@ -10,6 +10,7 @@ from flowrun.envs.conda.file import wrong_channel
 from flowrun.envs.masking import mask
 from flowrun.envs.project_files import read_text
 from flowrun.errors import EnvError, SpecError
+from flowrun.settings import is_offline
 from flowrun.spec.problems import Problems
 from flowrun.spec.project import Mark
 from flowrun.spec.yaml_nodes import ListNode, MapNode, Node, ScalarNode, read_yaml
@@ -31,6 +32,8 @@ class CondaSettings:
     """Names that stand for several channels, `defaults` among them."""
     located: Mapping[str, str] = field(default_factory=dict)
     """Names that are a folder of another address than `alias`."""
+    is_offline: bool = False
+    """Packages and channels come from the cache only."""
     mirrors: tuple[tuple[str, str], ...] = ()
     """Addresses, and from where what begins with them is fetched instead."""
 
@@ -56,7 +59,7 @@ def read_settings(variables: Mapping[str, str]) -> CondaSettings:
     if given := _variable(variables, "DEFAULT_CHANNELS"):
         several[DEFAULTS] = _words(given)
     mirrors = tuple(_mirror(pair) for pair in _words(variables.get("FLOWRUN_CONDA_MIRRORS", "")))
-    settings = CondaSettings(alias, unnamed, several, located, mirrors)
+    settings = CondaSettings(alias, unnamed, several, located, is_offline(variables), mirrors)
     for address in _addresses(settings):
         if "://" not in address or wrong_channel(address):
             raise EnvError(

@@ -89,7 +89,14 @@ async def _solved(
     kept = scratch if any(each.has_credentials for each in channels.every) else machine.cache
     gateway = rattler.Gateway(
         cache_dir=kept / "repodata",
-        default_config=rattler.SourceConfig(sharded_enabled=not channels.are_local),
+        default_config=rattler.SourceConfig(
+            sharded_enabled=not channels.are_local,
+            cache_action=(
+                "force-cache-only"
+                if channels.settings.is_offline and not channels.are_local
+                else "cache-or-fetch"
+            ),
+        ),
         client=client_for(channels, machine),
     )
     platforms = [rattler.Subdir(machine.subdir), rattler.Subdir("noarch")]
