@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +13,7 @@ import typer
 from flowrun.cli.options import TrackingUri, settings_of
 from flowrun.cli.run import EntryPoint, ParamList, Version, observer_of, parse_params, progress_of
 from flowrun.cli.tables import printable
-from flowrun.errors import StoreError
+from flowrun.errors import FlowrunError, StoreError
 from flowrun.proof.verify.junit import report_to_junit
 from flowrun.proof.verify.report import Report, Verdict, report_to_json
 from flowrun.proof.verify.text import report_lines, report_to_markdown
@@ -70,7 +72,10 @@ def verify_command(
     """
     settings = settings_of(ctx, tracking_uri)
     params = parse_params(param_list or [])
-    with observer_of(settings, shows_output=not quiet, is_silent=as_json) as observer:
+    with (
+        observer_of(settings, shows_output=not quiet, is_silent=as_json) as observer,
+        _told_in(junit, markdown, target, entry_point),
+    ):
         report = verify(
             target,
             entry_point,
@@ -105,6 +110,22 @@ def report_exit_code(report: Report) -> int:
             return EXIT_DIFFERENT
         case _:
             return EXIT_UNDONE
+
+
+@contextmanager
+def _told_in(
+    junit: Path | None, markdown: Path | None, target: str, entry_point: str
+) -> Iterator[None]:
+    """Say in the reports as well why a verification could not be done."""
+    try:
+        yield
+    except FlowrunError as error:
+        report = Report(
+            Verdict.UNDONE, target, "", entry_point, target, None, None, problem=str(error)
+        )
+        _write(junit, report_to_junit(report))
+        _write(markdown, report_to_markdown(report))
+        raise
 
 
 def _write(file: Path | None, text: str) -> None:

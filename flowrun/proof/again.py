@@ -12,7 +12,7 @@ from flowrun.engine.masking import MASK
 from flowrun.engine.planning import PlannedProject, Planner
 from flowrun.engine.request import GivenEnv
 from flowrun.envs.manager import DOCKER, LOCAL
-from flowrun.errors import NotRepeatableError
+from flowrun.errors import NotRepeatableError, SourceError
 from flowrun.proof.recorded import RecordedContent, RecordedRun
 from flowrun.proof.sources import RecordedSources
 from flowrun.sources.cache import SourceCache
@@ -78,16 +78,19 @@ def plan_again(
         params: values that take the place of recorded ones.
 
     Raises:
-        NotRepeatableError: the record lacks something without which nothing can be run, or a
-            file that was read is gone.
-        SourceError, UnreachableError: the code can't be had any more.
+        NotRepeatableError: the record lacks something without which nothing can be run, or the
+            code or a file that was read is gone.
+        UnreachableError: the code may be there, but its host does not answer.
         PlanError: `params` don't fit.
     """
     if run.source.is_in_place:
         raise NotRepeatableError(
             f"run {run.run_id} ran in the user's own directory (--in-place): its code was not kept"
         )
-    own = sources.own()
+    try:
+        own = sources.own()
+    except SourceError as error:
+        raise NotRepeatableError(error.message, error.hint) from error
     given = _params(run, cache.project_dir(own), params)
     changed = tuple(_changed_inputs(run, cache.project_dir(own), cwd, params))
     if any(each.found_sha256 is None for each in changed):

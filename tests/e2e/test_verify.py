@@ -103,6 +103,40 @@ def test_random_number_without_a_seed_is_found(space: Space) -> None:
     _expect_fault(repeated, "make", "measured: 2 executions differ among themselves as well")
 
 
+def test_other_choice_of_a_select_is_inherited_from_what_it_chose_among(space: Space) -> None:
+    flag = space.path / "flag"
+    text = f"""\
+entry_points:
+  main:
+    steps:
+      train:
+        run: >-
+          if [ -e {flag} ]; then n=$((3 - {{x}})); else n={{x}}; fi;
+          echo '{{{{"loss": '$n'}}}}' > m
+        matrix: {{x: [1, 2]}}
+        with: {{x: "${{{{ matrix.x }}}}"}}
+        metrics: m
+      best:
+        select: {{from: train, metric: loss, mode: min}}
+      use:
+        run: "echo {{x}} > out"
+        with: {{x: "${{{{ steps.best.params.x }}}}"}}
+        outputs: {{out: out}}
+"""
+    space.repository("p", {"MLproject": text})
+    run_id = _ran(space, "p", *LOCAL)
+    flag.touch()
+    report = _verified(space, run_id, code=1)
+    _expect_fault(report, "train[x=1]", "code, environment and inputs are the same")
+    best = _step(report, "best")
+    assert best["inherited_from"] == ["train[x=1]", "train[x=2]"]
+    assert (best["differences"][0]["recorded"], best["differences"][0]["found"]) == (
+        "train[x=1]",
+        "train[x=2]",
+    )
+    assert _step(report, "use")["inherited_from"] == ["best"]
+
+
 def test_time_stamp_in_an_output_is_found(space: Space) -> None:
     command = "date +made.%Y-%m-%dT%H:%M:%S.%N > out"
     space.repository("p", _chain(command))
@@ -291,7 +325,12 @@ def test_failure_that_is_repeated_is_the_same(space: Space) -> None:
 def test_run_that_has_not_ended_or_kept_no_code_can_not_be_verified(space: Space) -> None:
     space.repository("p", _chain("echo 1 > out"))
     run_id = _ran(space, "p", "--in-place", *LOCAL)
-    assert "its code was not kept" in space.flowrun("verify", run_id, code=3).err
+    undone = space.flowrun("verify", run_id, "--junit", "u.xml", "--markdown", "u.md", code=3)
+    assert "its code was not kept" in undone.err
+    error = ElementTree.fromstring(space.read("u.xml")).find("testsuite/testcase/error")  # noqa: S314
+    assert error is not None
+    assert "its code was not kept" in (error.text or "")
+    assert "could not be verified" in space.read("u.md")
     flag = space.path / "go"
     space.repository("q", _chain(f"until [ -e {flag} ]; do sleep 0.1; done; echo 1 > out"))
     process = space.start("run", "q", *LOCAL)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import struct
+import sys
 import zipfile
 from pathlib import Path
 
+import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -201,3 +204,56 @@ def test_numbers_are_the_same_as_the_reference_says(
         assert same == (abs(old - new) <= atol + rtol * abs(old))
     else:
         assert same == (old == new or (math.isnan(old) and math.isnan(new)))
+
+
+DTYPES = ["float16", "float32", "float64", "int8", "int64", "uint16", "uint64", "bool"]
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_arrays_that_numpy_writes_are_understood(tmp_path: Path, dtype: str, order: str) -> None:
+    old = numpy.zeros((2, 3, 4), dtype=dtype, order="F" if order == "F" else "C")
+    new = old.copy(order="K")
+    new[1, 0, 2] = 1
+    numpy.save(tmp_path / "old.npy", old)
+    numpy.save(tmp_path / "new.npy", new)
+    found = compare_paths("output", tmp_path / "old.npy", tmp_path / "new.npy", EXACT)
+    assert [each.place for each in found.differences.shown] == ["output, [1, 0, 2]"]
+
+
+def test_array_of_objects_is_compared_by_bytes_and_never_unpickled(tmp_path: Path) -> None:
+    for name, value in (("old", "a"), ("new", "b")):
+        numpy.save(tmp_path / f"{name}.npy", numpy.array([value, None], dtype=object))
+    found = compare_paths("output", tmp_path / "old.npy", tmp_path / "new.npy", EXACT)
+    assert found.differences.count == 1
+    assert "compared by bytes" in found.notes[0]
+
+
+def _parquet(path: Path, columns: dict[str, list[object]]) -> Path:
+    pyarrow = importlib.import_module("pyarrow")
+    importlib.import_module("pyarrow.parquet").write_table(pyarrow.table(columns), path)
+    return path
+
+
+def test_parquet_is_compared_by_row_and_column(tmp_path: Path) -> None:
+    old = _parquet(tmp_path / "old.parquet", {"x": [1.0, 2.0], "when": ["a", "b"]})
+    new = _parquet(tmp_path / "new.parquet", {"x": [1.0, 2.01], "when": ["a", "c"]})
+    assert _places(compare_paths("output", old, new, EXACT)) == [
+        "row 2, column 'x'",
+        "row 2, column 'when'",
+    ]
+    lenient = Tolerance(rtol=0.1, ignore=("#when",))
+    assert _places(compare_paths("output", old, new, lenient)) == []
+    shorter = _parquet(tmp_path / "shorter.parquet", {"x": [1.0]})
+    assert _places(compare_paths("output", old, shorter, EXACT)) == ["rows"]
+
+
+def test_parquet_without_pyarrow_is_compared_by_bytes_and_said_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = _parquet(tmp_path / "old.parquet", {"x": [1.0]})
+    new = _parquet(tmp_path / "new.parquet", {"x": [1.001]})
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    found = compare_paths("output", old, new, LENIENT)
+    assert found.differences.count == 1
+    assert found.notes == ["output: pyarrow is not installed, so Parquet is compared by bytes"]
