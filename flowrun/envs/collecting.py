@@ -11,8 +11,8 @@ from flowrun.envs.disk import DiskUse
 from flowrun.envs.exclusive import exclusive_now
 from flowrun.envs.folders import remove
 from flowrun.envs.kept import KeptEnv, KeptEnvs
+from flowrun.envs.layout import ENVS, LOCKS, MEMOS, SCRATCH
 from flowrun.envs.published import Published
-from flowrun.envs.store import ENVS, LOCKS, MEMOS, SCRATCH
 from flowrun.envs.workshop import abandoned
 
 _ARCHIVES = "conda/archives"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from flowrun.envs.disk import DiskUse
 from flowrun.envs.exclusive import exclusive_now
 from flowrun.envs.folders import make_private
+from flowrun.envs.layout import ENVS, LOCKS, USAGE
 from flowrun.envs.published import Published
-from flowrun.envs.store import ENVS, LOCKS, USAGE
 from flowrun.envs.usage import Facts, Usage
 from flowrun.errors import EnvError, NotFoundError, UsageError
 

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowrun.envs import backends, workshop
+from flowrun.envs import backends
 from flowrun.envs.base import Ask, Env, EnvRequest, ImageEnv, PrefixEnv, Progress, never
-from flowrun.envs.exclusive import exclusive
-from flowrun.envs.find_uv import load_sysconfig
-from flowrun.envs.folders import make_private, remove, seal
+from flowrun.envs.building import Builder
+from flowrun.envs.folders import make_private
 from flowrun.envs.image_asks import image_asks
+from flowrun.envs.layout import ENVS, MEMOS, USAGE
 from flowrun.envs.manager import DOCKER, LOCAL, choose_manager
-from flowrun.envs.published import Published, key_of, write_whole
-from flowrun.envs.recipe import EnvBackend, GivenRecipe, Recipe, Surroundings
+from flowrun.envs.published import Published
+from flowrun.envs.recipe import GivenRecipe, Surroundings
 from flowrun.envs.system import caller_env
 from flowrun.envs.usage import Usage
 from flowrun.errors import EnvError
@@ -27,13 +26,6 @@ from flowrun.errors import EnvError
 if TYPE_CHECKING:
     from flowrun.envs.docker_engine import Engine
     from flowrun.envs.docker_images import Images
-
-ENVS = "envs"
-LOCKS = "locks"
-MEMOS = "memos"
-SCRATCH = "scratch"
-USAGE = "usage"
-"""Folders below the store's own."""
 
 
 class EnvStore:
@@ -48,6 +40,7 @@ class EnvStore:
         self._root = root = root.absolute()
         self._surroundings = Surroundings(variables, caller_python, root / MEMOS)
         self._published = Published(root / ENVS)
+        self._builder = Builder(root, self._published)
         self._usage = Usage(root / USAGE)
         self._engine_lock = threading.Lock()
         self._engine: Engine | None = None
@@ -153,7 +146,8 @@ class EnvStore:
             progress(note)
         if request.lock is not None:
             recipe = GivenRecipe(recipe, request.lock)
-        return self._found(backend, recipe) or self._make(backend, recipe, progress, is_cancelled)
+        found = self._builder.found(backend, recipe)
+        return found or self._builder.make(backend, recipe, progress, is_cancelled)
 
     def asks(self, request: EnvRequest, manager: str | None) -> tuple[Ask, ...]:
         """Give all that the project says of the environment; empty for the caller's interpreter.
@@ -194,17 +188,7 @@ class EnvStore:
                 return self._images().resolve(request, progress)
             surroundings = replace(self._surroundings, is_cancelled=is_cancelled)
             recipe = backends.load(name)(surroundings).recipe(request, progress)
-            log = self._root / "logs" / f"{recipe.digest[:12]}.log"
-            waiting = f"waiting for another flowrun that resolves {recipe.label}"
-            with ExitStack() as held:
-                file = self._lock_file(recipe.digest)
-                held.enter_context(exclusive(file, partial(progress, waiting), is_cancelled))
-                prefix = self._published.new_prefix(recipe.digest)
-                held.callback(remove, prefix)
-                shop = held.enter_context(
-                    workshop.opened(self._root / "scratch", prefix, log, progress, is_cancelled)
-                )
-                return recipe.lock(shop)
+            return self._builder.resolve(recipe, progress, is_cancelled)
 
     @contextmanager
     def _told_plainly(self) -> Iterator[None]:
@@ -219,83 +203,3 @@ class EnvStore:
                 f"Environments can't be kept in {self._root}: {error.strerror or error}{place}.",
                 "Free some space, or choose another place with FLOWRUN_HOME.",
             ) from error
-
-    def _found(self, backend: EnvBackend, recipe: Recipe) -> PrefixEnv | None:
-        lock = self._remembered_lock(recipe)
-        return self._published.find(lock, backend) if lock else None
-
-    def _make(
-        self,
-        backend: EnvBackend,
-        recipe: Recipe,
-        progress: Progress,
-        is_cancelled: Callable[[], bool],
-    ) -> PrefixEnv:
-        load_sysconfig()  # a build asks it in several threads
-        log = self._root / "logs" / f"{recipe.digest[:12]}.log"
-        waiting = f"waiting for another flowrun that is building the environment of {recipe.label}"
-        with ExitStack() as held:
-            file = self._lock_file(recipe.digest)
-            held.enter_context(exclusive(file, partial(progress, waiting), is_cancelled))
-            if found := self._found(backend, recipe):
-                return found
-            prefix = self._published.new_prefix(recipe.digest)
-            cleared = held.enter_context(ExitStack())
-            cleared.callback(remove, prefix)
-            shop = held.enter_context(
-                workshop.opened(self._root / SCRATCH, prefix, log, progress, is_cancelled)
-            )
-            env = self._build_remembered(backend, recipe, shop)
-            if env.prefix == prefix:
-                cleared.pop_all()
-            return env
-
-    def _build_remembered(
-        self, backend: EnvBackend, recipe: Recipe, shop: workshop.Workshop
-    ) -> PrefixEnv:
-        """Build what was resolved earlier; if nothing was, or it fails, what is resolved now."""
-        remembered = self._remembered_lock(recipe)
-        if remembered is not None:
-            try:
-                return self._build(backend, recipe, remembered, shop)
-            except EnvError:
-                # What was resolved earlier may be gone from the index by now.
-                remove(shop.prefix)
-                renewed = self._resolve(recipe, shop)
-                if renewed == remembered:
-                    raise
-        else:
-            renewed = self._resolve(recipe, shop)
-        return self._build(backend, recipe, renewed, shop)
-
-    def _resolve(self, recipe: Recipe, shop: workshop.Workshop) -> str:
-        lock = recipe.lock(shop)
-        write_whole(self._resolved_file(recipe), lock)
-        return lock
-
-    def _build(
-        self, backend: EnvBackend, recipe: Recipe, lock: str, shop: workshop.Workshop
-    ) -> PrefixEnv:
-        key = key_of(lock)
-        waiting = f"waiting for another flowrun that is building environment {key[:8]}"
-        on_wait = partial(shop.progress, waiting)
-        with exclusive(self._lock_file(key), on_wait, shop.is_cancelled):
-            if found := self._published.find(lock, backend):
-                return found
-            shop.progress(f"building environment {key[:8]} ({recipe.label})")
-            recipe.build(lock, shop)
-            seal(shop.prefix)
-            self._published.publish(key, shop.prefix)
-            return backend.env(key, lock, shop.prefix)
-
-    def _remembered_lock(self, recipe: Recipe) -> str | None:
-        try:
-            return self._resolved_file(recipe).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return None
-
-    def _resolved_file(self, recipe: Recipe) -> Path:
-        return self._root / "resolved" / recipe.digest
-
-    def _lock_file(self, name: str) -> Path:
-        return self._root / LOCKS / name
