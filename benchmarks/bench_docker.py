@@ -41,9 +41,17 @@ def main() -> None:
     bare_s, *steps_s = times.values()
     rows = [(name, duration(s), f"{s / bare_s:.2f}") for name, s in times.items()]
     print_table(("", "time", "x `docker run`"), rows)
-    added_s = max(steps_s) - bare_s
-    what = f"a step adds at most {duration(LIMIT_S)} to `docker run`"
-    print_targets([Target(what, duration(added_s), added_s <= LIMIT_S)])
+    which = ("each further step", "the first one, which loads Docker's SDK,")
+    print_targets(
+        [
+            Target(
+                f"{name} adds at most {duration(LIMIT_S)} to `docker run`",
+                duration(step_s - bare_s),
+                step_s - bare_s <= LIMIT_S,
+            )
+            for name, step_s in zip(which, steps_s, strict=True)
+        ]
+    )
 
 
 def _project(folder: Path, count: int, env: str) -> Path:
