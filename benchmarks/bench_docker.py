@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import statistics
-import subprocess
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.lab import FLOWRUN, Tool, open_lab, parse_options, run_quietly
@@ -15,7 +18,25 @@ ROUNDS = 9
 MORE = 10
 """Steps that one of the pipelines has more than another: what they share falls out."""
 LIMIT_S = 0.15
+DOCKER_RUN = ["docker", "run", "--rm", "--init", "--network=host", IMAGE, "sh", "-c", "true"]
 IN_CONTAINER = f"docker_env: {{image: '{IMAGE}'}}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a command took: by the clock, and of the processor for itself and its children.
+
+    Containers are no children; their engine makes them, for `docker run` too.
+    """
+
+    wall_s: float
+    cpu_s: float
+
+    def __sub__(self, other: Taken) -> Taken:
+        return Taken(self.wall_s - other.wall_s, self.cpu_s - other.cpu_s)
+
+    def __truediv__(self, count: int) -> Taken:
+        return Taken(self.wall_s / count, self.cpu_s / count)
 
 
 def main() -> None:
@@ -29,18 +50,21 @@ def main() -> None:
         bare, first, further = [], [], []
         for _ in range(lab.rounds):
             # Side by side in each round, so that what else the machine does meets all.
-            bare += [_docker_run() for _ in range(MORE)]
-            alone = _timed(tool, one)
-            first.append(alone - _timed(tool, process))
-            further.append((_timed(tool, many) - alone) / MORE)
-    times = {
-        "`docker run --rm`": statistics.median(bare),
-        "each further step of a pipeline": statistics.median(further),
-        "the first one, more than a step that is a process": statistics.median(first),
+            bare += [_taken(DOCKER_RUN, lab.folder, os.environ) for _ in range(MORE)]
+            alone = _run(tool, one)
+            first.append(alone - _run(tool, process))
+            further.append((_run(tool, many) - alone) / MORE)
+    taken = {
+        "`docker run --rm`": _median(bare),
+        "each further step of a pipeline": _median(further),
+        "the first one, more than a step that is a process": _median(first),
     }
-    bare_s, *steps_s = times.values()
-    rows = [(name, duration(s), f"{s / bare_s:.2f}") for name, s in times.items()]
-    print_table(("", "time", "x `docker run`"), rows)
+    bare_s, *steps_s = (each.wall_s for each in taken.values())
+    rows = [
+        (name, duration(each.wall_s), f"{each.wall_s / bare_s:.2f}", duration(each.cpu_s))
+        for name, each in taken.items()
+    ]
+    print_table(("", "time", "x `docker run`", "cpu of the command"), rows)
     which = ("each further step", "the first one, which loads Docker's SDK,")
     print_targets(
         [
@@ -65,18 +89,24 @@ def _project(folder: Path, count: int, env: str) -> Path:
     return folder
 
 
-def _timed(tool: Tool, project: Path) -> float:
-    argv = tool.argv("run", str(project), "--quiet", "--env-manager", "local")
-    began = time.perf_counter()
-    run_quietly(argv, project, tool.variables)
-    return time.perf_counter() - began
+def _run(tool: Tool, project: Path) -> Taken:
+    words = ("run", str(project), "--quiet", "--env-manager", "local")
+    return _taken(tool.argv(*words), project, tool.variables)
 
 
-def _docker_run() -> float:
-    command = ["docker", "run", "--rm", "--init", "--network", "host", IMAGE, "sh", "-c", "true"]
-    began = time.perf_counter()
-    subprocess.run(command, check=True)
-    return time.perf_counter() - began
+def _taken(argv: Sequence[str], directory: Path, variables: Mapping[str, str]) -> Taken:
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    run_quietly(argv, directory, variables)
+    wall_s, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Taken(wall_s, cpu_s)
+
+
+def _median(taken: Sequence[Taken]) -> Taken:
+    return Taken(
+        statistics.median(each.wall_s for each in taken),
+        statistics.median(each.cpu_s for each in taken),
+    )
 
 
 if __name__ == "__main__":
