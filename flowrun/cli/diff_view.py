@@ -13,9 +13,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from flowrun.cli.diff import CodeDifference
 from flowrun.cli.tables import printable, time_text
 from flowrun.engine.console import duration_text
+from flowrun.proof.code import CodeDifference
 from flowrun.proof.difference import (
     Change,
     ContentChange,
