@@ -80,7 +80,10 @@ class EnvStore:
             self._images().check(request)
         elif name != LOCAL:
             with self._told_plainly():
-                backends.load(name)(self._surroundings).check(request)
+                backend = backends.load(name)(self._surroundings)
+                # What is built was checked, and needs nothing of this machine any more.
+                if not (request.lock and self._published.find(request.lock, backend)):
+                    backend.check(request)
 
     def ensure(
         self,

@@ -43,9 +43,10 @@ class VirtualenvBackend:
 
     def check(self, request: EnvRequest) -> None:
         """Read everything, and see that the Python is there or can be fetched."""
-        python = read_inputs(request).python
+        inputs = read_inputs(request)
+        python = inputs.python
         if request.lock is not None:
-            python = python_of(request.lock).partition(" ")[0]
+            python = _checked(request.lock, inputs).partition(" ")[0]
         if python is None or self._interpreters.find(python):
             return
         if not self._interpreters.may_fetch(python):
@@ -77,13 +78,12 @@ class VirtualenvBackend:
 
     def _locked_interpreter(self, lock: str, inputs: Inputs, progress: Progress) -> Interpreter:
         """Check a given lock, and find the very Python that it was made for."""
-        label = f"lock of {inputs.description.label}"
-        check_tag(lock, TAG, label)
-        check_pins(lock, inputs, label)
-        python = python_of(lock)
+        python = _checked(lock, inputs)
         found = self._interpreter(python.partition(" ")[0], progress)
         if str(found) != python:
-            raise EnvError(f"{label}: it is for Python {python}, which this machine can't run.")
+            raise EnvError(
+                f"{_label(inputs)}: it is for Python {python}, which this machine can't run."
+            )
         return found
 
     def env(self, key: str, lock: str, prefix: Path) -> PrefixEnv:
@@ -108,3 +108,14 @@ class VirtualenvBackend:
         if not any((prefix / "lib").glob("python3*/site-packages")):
             return "its packages are gone"
         return None
+
+
+def _checked(lock: str, inputs: Inputs) -> str:
+    """Check a given lock; return the Python that it is for."""
+    check_tag(lock, TAG, _label(inputs))
+    check_pins(lock, inputs, _label(inputs))
+    return python_of(lock)
+
+
+def _label(inputs: Inputs) -> str:
+    return f"lock of {inputs.description.label}"

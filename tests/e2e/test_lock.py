@@ -220,14 +220,26 @@ def test_package_of_the_project_may_change_without_a_new_lock(space: Space) -> N
     assert all("\n./pkg  # sha256:" in lock for lock in recorded)
 
 
-@pytest.mark.parametrize("line", ["--index-url https://evil.example", "alpha==1.0"])
-def test_hostile_lock_file_is_refused_at_its_line(line: str, wine: Space) -> None:
+HOSTILE = {
+    "an option": ("--index-url https://evil.example", "is an option, and a lock has none"),
+    "no hash": ("gamma==1.0", "'gamma==1.0' has no hash"),
+    "an address": (
+        f"gamma @ https://evil.example/gamma.whl --hash=sha256:{'0' * 64}",
+        "is at an address that the project does not ask for",
+    ),
+}
+
+
+@pytest.mark.parametrize(("line", "problem"), HOSTILE.values(), ids=HOSTILE)
+def test_hostile_lock_file_is_refused_before_any_run_exists(
+    line: str, problem: str, wine: Space
+) -> None:
     text = wine.read("wine/MLproject.lock")
-    head, pin = text.split("alpha==1.0 \\\n")[:2]
-    wine.write({"wine/MLproject.lock": f"{head}{line}\n" + "\n".join(pin.splitlines()[1:]) + "\n"})
-    done = wine.flowrun("run", "wine", "-e", "other", code=None)
-    assert done.code in {1, 2, 3}
-    assert "has no hash" in done.text or "is an option, and a lock has none" in done.text
+    wine.write({"wine/MLproject.lock": text.replace("alpha==1.0", f"{line}\n      alpha==1.0")})
+    done = wine.flowrun("run", "wine", code=2)
+    assert "lock of python_env.yaml:3:1: " in done.err
+    assert problem in done.err
+    assert wine.runs() == []
 
 
 def test_locked_run_needs_nothing_but_the_caches(space: Space) -> None:

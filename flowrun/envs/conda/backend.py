@@ -39,9 +39,8 @@ class CondaBackend:
 
     def check(self, request: EnvRequest) -> None:
         """Read everything; dependencies that were never seen before are shown to rattler too."""
-        file, _ = self._read(request)
-        self._channels(file)
-        subdir_of(self._caller)
+        file, inputs = self._read(request)
+        _check_lock(request, file, inputs, self._channels(file), subdir_of(self._caller))
         texts = "\n".join(spec.text for spec in file.specs)
         seen = self._memos / "specs" / hashlib.sha256(texts.encode()).hexdigest()[:32]
         if not seen.exists():
@@ -58,10 +57,7 @@ class CondaBackend:
             functools.cache(find_uv), uv_variables(self._caller), self._caller, self._memos
         )
         channels = self._channels(file)
-        if request.lock is not None:
-            # by name: few requests have a lock of their own
-            check: CheckGiven = import_module("flowrun.envs.conda.given").check_given
-            check(request.lock, file, inputs, channels, machine.subdir)
+        _check_lock(request, file, inputs, channels, machine.subdir)
         return CondaRecipe(file, inputs, channels, machine, tools, request.wish)
 
     def asks(self, request: EnvRequest) -> tuple[Ask, ...]:
@@ -118,3 +114,12 @@ class CondaBackend:
 
     def _channels(self, file: CondaFile) -> Channels:
         return Channels.of(file, read_settings(self._caller))
+
+
+def _check_lock(
+    request: EnvRequest, file: CondaFile, inputs: Inputs, channels: Channels, subdir: str
+) -> None:
+    if request.lock is not None:
+        # by name: few requests have a lock of their own
+        check: CheckGiven = import_module("flowrun.envs.conda.given").check_given
+        check(request.lock, file, inputs, channels, subdir)
