@@ -9,6 +9,7 @@ import rattler
 from rattler.exceptions import (
     DetectVirtualPackageError,
     InvalidMatchSpecError,
+    InvalidVersionError,
     SolverError,
     VirtualPackageOverrideError,
 )
@@ -163,15 +164,24 @@ def _usual_packages(subdir: str, overrides: Mapping[str, str]) -> list[GenericVi
     """Return what other tools take for granted on a platform, with what the caller says instead."""
     system = "linux" if subdir.startswith("linux-") else "osx"
     versions = {"unix": "0", **_USUAL[system]}
+    builds = {}
     for name, value in overrides.items():
-        versions[name.lower()] = value
-    return [
-        GenericVirtualPackage(
-            rattler.PackageName(f"__{name}"), rattler.Version(version), rattler.BuildString("0")
-        )
-        for name, version in versions.items()
-        if version
-    ]
+        if name == "ARCHSPEC":  # the one whose name of the processor is its build
+            versions["archspec"], builds["archspec"] = value and "1", value
+        else:
+            versions[name.lower()] = value
+    try:
+        return [
+            GenericVirtualPackage(
+                rattler.PackageName(f"__{name}"),
+                rattler.Version(version),
+                rattler.BuildString(builds.get(name, "0")),
+            )
+            for name, version in versions.items()
+            if version
+        ]
+    except InvalidVersionError as error:
+        raise EnvError(f"CONDA_OVERRIDE_...: {error}") from error
 
 
 def _kept_records(

@@ -8,6 +8,7 @@ import pytest
 
 from flowrun.envs.base import NO_WISH, Wish
 from flowrun.envs.contents import versions_of
+from flowrun.errors import EnvError
 from tests.envs.conda.conftest import conda_yaml
 from tests.envs.conftest import EnvSpace
 from tests.support.conda_channel import CondaChannel
@@ -41,8 +42,15 @@ def test_another_platform_is_locked_for_what_it_usually_has(
     lock = resolved(demo, Wish(platform="osx-arm64"))
     assert "osx-arm64" in lock
     assert versions_of(lock).keys() == {"demo-app", "demo-lib", "demo-mac"}
+    demo.variables["CONDA_OVERRIDE_ARCHSPEC"] = "zen2"
     demo.write(conda_yaml("demo-app", "demo-glibc"))
     assert "demo-glibc" in versions_of(resolved(demo, Wish(platform="linux-aarch64")))
+    demo.variables["CONDA_OVERRIDE_GLIBC"] = "2.12"
+    with pytest.raises(EnvError, match="__glibc"):
+        resolved(demo, Wish(platform="linux-aarch64"))
+    demo.variables["CONDA_OVERRIDE_GLIBC"] = "no version"
+    with pytest.raises(EnvError, match="CONDA_OVERRIDE_"):
+        resolved(demo, Wish(platform="linux-aarch64"))
 
 
 def test_what_is_locked_stays_and_what_is_named_does_not(demo: EnvSpace, own: CondaChannel) -> None:
