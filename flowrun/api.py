@@ -80,6 +80,7 @@ def run(
     storage_dir: Path | None = None,
     docker_args: Mapping[str, str] | None = None,
     build_image: bool = False,
+    cache: bool = True,
     observer: Observer | None = None,
     settings: Settings | None = None,
     progress: Callable[[str], None] | None = None,
@@ -106,6 +107,7 @@ def run(
         storage_dir: where downloaded `path` parameters go.
         docker_args: what containers are given beside the project's word, as in `docker run`.
         build_image: run containers of an image that has the project's files in it.
+        cache: let finished runs that did the same stand for steps of a pipeline.
         observer: told what happens while it happens.
         settings: the surroundings; by default those of this process.
         progress: told what takes time before the run begins (fetching).
@@ -129,6 +131,7 @@ def run(
         storage_dir=storage_dir,
         docker_args=docker_args or {},
         build_image=build_image,
+        is_cache_on=cache,
     )
     with ExitStack() as stack:
         # first of all, since it comes up by itself while the project is found and read
@@ -279,12 +282,16 @@ def load_again(
 
 
 def _as_recorded(wanted: RunOptions, again: Again) -> RunOptions:
-    """Give the options with the recorded environments, unless another manager is asked for."""
+    """Give the options with the recorded environments, unless another manager is asked for.
+
+    Everything runs: whoever runs something again wants to see it run.
+    """
     envs = again.envs if wanted.env_manager is None else {}
     return replace(
         wanted,
         envs=envs,
         inputs=again.fetched_inputs,
+        is_cache_on=False,
         build_image=wanted.build_image or again.builds_image,
         tags={AGAIN_TAG: again.run.run_id},
     )

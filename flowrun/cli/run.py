@@ -106,6 +106,9 @@ def run_command(
     ] = False,
     locked: IsLocked = False,
     offline: IsOffline = False,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Run every step, whatever ran before.")
+    ] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Do not show what the steps print.")
     ] = False,
@@ -136,6 +139,7 @@ def run_command(
             storage_dir=storage_dir,
             docker_args=parse_docker_args(docker_args or []),
             build_image=build_image,
+            cache=not no_cache,
             observer=observer,
             settings=settings,
             progress=progress_of(is_silent=as_json),

@@ -69,6 +69,8 @@ def outcome_to_json(outcome: RunOutcome) -> dict[str, object]:
                 "run_id": step.run_id,
                 "duration_ms": step.duration_ms,
                 "detail": step.detail,
+                "reused_from": step.reused_from,
+                "why": step.why,
                 "metrics": dict(step.metrics),
             }
             for step in outcome.steps.values()
@@ -80,8 +82,8 @@ def _rows(ended: list[StepEnded]) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = [
         {
             "step": step.step_id,
-            "status": step.status.value,
-            "time": duration_text(step.duration_ms) if step.run_id else "",
+            "status": "reused" if step.reused_from else step.status.value,
+            "time": duration_text(step.duration_ms) if step.run_id and not step.reused_from else "",
             "result": step.detail or metrics_text(step.metrics),
         }
         for step in ended[:MAX_ROWS]

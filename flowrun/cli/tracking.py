@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -14,6 +15,7 @@ from flowrun.cli.diff import diff_command
 from flowrun.cli.options import TrackingUri, settings_of
 from flowrun.cli.tables import print_facts, print_rows, printable, time_text
 from flowrun.engine.console import duration_text, metrics_text
+from flowrun.engine.outcome import CACHE_TAG, read_outcome
 from flowrun.errors import NotFoundError
 from flowrun.proof.reading import VERIFIES_TAG, RunReader
 from flowrun.stores import Stores
@@ -32,6 +34,7 @@ RunArgument = Annotated[
 
 PARENT_TAG = "mlflow.parentRunId"
 CHUNK_BYTES = 1 << 16
+RUNS_AT_ONCE = 500
 
 
 @runs.command("list")
@@ -89,10 +92,10 @@ def show_run(
     """Show all that is recorded of a run; of a pipeline its steps as well."""
     with api.open_default_stores(settings_of(ctx, tracking_uri)) as stores:
         run = RunReader(stores).find(run_id)
-        steps = _children(stores, run)
+        steps = _steps(stores, run)
         if as_json:
-            data = run_to_json(run) | {"steps": [run_to_json(step) for step in steps]}
-            typer.echo(json.dumps(data, indent=2))
+            shown = [run_to_json(step.run) | {"reused": step.is_reused} for step in steps]
+            typer.echo(json.dumps(run_to_json(run) | {"steps": shown}, indent=2))
             return
         _print_run(stores, run)
         _print_steps(steps)
@@ -110,13 +113,14 @@ def show_logs(
     """Print what a run's command printed: its standard output, then its standard error."""
     with api.open_default_stores(settings_of(ctx, tracking_uri)) as stores:
         run = RunReader(stores).find(run_id)
-        children = _children(stores, run)
+        steps = _steps(stores, run)
         if step is not None:
-            run = _step_run(run, children, step)
-            children = []
-        for shown in children or [run]:
-            title = shown.tags.get("flowrun.step", "") if children else ""
-            _print_logs(stores, shown, title)
+            _print_logs(stores, _step_run(run, steps, step), "")
+            return
+        for shown in steps:
+            _print_logs(stores, shown.run, shown.id)
+        if not steps:
+            _print_logs(stores, run, "")
 
 
 runs.command("diff")(diff_command)
@@ -204,12 +208,47 @@ def _children(stores: Stores, run: Run) -> list[Run]:
     return list(page.items)
 
 
-def _step_run(run: Run, children: list[Run], step: str) -> Run:
-    for child in children:
-        if step in (child.tags.get("flowrun.step"), child.info.run_id):
-            return child
-    known = ", ".join(child.tags.get("flowrun.step", child.info.run_id) for child in children)
-    raise NotFoundError(f"run {run.info.run_id} has no step '{step}'", f"Its steps: {known}")
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A step of a pipeline, with the run that stands for it."""
+
+    id: str
+    run: Run
+    is_reused: bool = False
+
+
+def _steps(stores: Stores, run: Run) -> list[_Step]:
+    """Give a pipeline's steps that ran, as they began, and then those that were reused."""
+    children = _children(stores, run)
+    steps = [_Step(each.tags.get("flowrun.step") or each.info.run_name, each) for each in children]
+    if "flowrun.step" in run.tags:
+        return steps
+    rows = read_outcome(stores.open_artifacts(run.info.artifact_uri)) or {}
+    reused = list(dict.fromkeys(row.reused_from for row in rows.values() if row.reused_from))
+    found = {each.info.run_id: each for each in _runs_of_ids(stores, reused)}
+    return steps + [
+        _Step(step_id, found[row.reused_from], is_reused=True)
+        for step_id, row in rows.items()
+        if row.reused_from in found
+    ]
+
+
+def _runs_of_ids(stores: Stores, run_ids: list[str]) -> Iterator[Run]:
+    ids = [e.experiment_id for e in stores.tracking.search_experiments().items] if run_ids else []
+    run_ids = [run_id for run_id in run_ids if run_id.isalnum()]  # anyone may write to a store
+    for start in range(0, len(run_ids), RUNS_AT_ONCE):
+        some = ", ".join(f"'{each}'" for each in run_ids[start : start + RUNS_AT_ONCE])
+        yield from stores.tracking.search_runs(
+            ids, filter_text=f"attributes.run_id IN ({some})", max_results=RUNS_AT_ONCE
+        ).items
+
+
+def _step_run(run: Run, steps: list[_Step], name: str) -> Run:
+    for step in steps:
+        if name in (step.id, step.run.info.run_id):
+            return step.run
+    known = ", ".join(step.id for step in steps)
+    raise NotFoundError(f"run {run.info.run_id} has no step '{name}'", f"Its steps: {known}")
 
 
 def _print_run(stores: Stores, run: Run) -> None:
@@ -253,21 +292,22 @@ def _print_run(stores: Stores, run: Run) -> None:
     _print_section("record", [(path.rpartition("/")[2], path) for path in files])
 
 
-def _print_steps(steps: list[Run]) -> None:
+def _print_steps(steps: list[_Step]) -> None:
     if not steps:
         return
     typer.echo("  steps")
     rows = [
         {
-            "step": step.tags.get("flowrun.step") or step.info.run_name,
-            "status": step.info.status.value,
-            "time": _duration(step.info),
-            "run": step.info.run_id,
-            "metrics": metrics_text({k: m.value for k, m in step.metrics.items()}),
+            "step": step.id,
+            "status": "reused" if step.is_reused else step.run.info.status.value,
+            "time": "" if step.is_reused else _duration(step.run.info),
+            "run": step.run.info.run_id,
+            "metrics": metrics_text({k: m.value for k, m in step.run.metrics.items()}),
+            "why": "" if step.is_reused else step.run.tags.get(CACHE_TAG, ""),
         }
         for step in steps
     ]
-    print_rows(("step", "status", "time", "run", "metrics"), rows, as_json=False)
+    print_rows(("step", "status", "time", "run", "metrics", "why"), rows, as_json=False)
 
 
 def _print_logs(stores: Stores, run: Run, title: str) -> None:

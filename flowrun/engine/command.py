@@ -4,30 +4,35 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import assert_never
 
 from flowrun.engine.container import ContainerMaker
+from flowrun.engine.digest import Digest
 from flowrun.engine.environments import Environments
 from flowrun.engine.events import Event, StepProgress, StepStatus
 from flowrun.engine.fetch import Fetcher
+from flowrun.engine.identity import Identity
 from flowrun.engine.inputs import Digester, Inputs
 from flowrun.engine.masking import Masker
+from flowrun.engine.outcome import CACHE_TAG
 from flowrun.engine.outputs import OutputError, OutputTaker, read_metrics, read_values
 from flowrun.engine.recorder import Recorder, StepRecord
 from flowrun.engine.request import RunRequest
+from flowrun.engine.reuse import Reuse, Turn
 from flowrun.engine.services import Services
-from flowrun.engine.values import OutputValue, as_text
+from flowrun.engine.values import OutputValue, as_text, with_defaults
 from flowrun.engine.variables import container_variables, process_variables
-from flowrun.envs.base import Env, ImageEnv, PrefixEnv
+from flowrun.envs.base import Env, EnvLock, ImageEnv, PrefixEnv
 from flowrun.errors import CancelledError
 from flowrun.executors.base import Executor, Job, JobEnded
 from flowrun.plan.command import command_line
+from flowrun.plan.expressions import StepResult
 from flowrun.plan.params import check_value
 from flowrun.plan.plan import CommandAction, PlannedStep
-from flowrun.sources.copies import remove
 from flowrun.spec.project import ParameterType
 
 SIGNAL_BASE = 128
@@ -48,6 +53,8 @@ class CommandEnded:
     outputs: Mapping[str, object] | None = None
     is_surroundings: bool = False
     """It failed for its surroundings (environment, disk), not for what it does."""
+    identity: Identity | None = None
+    """What it was; None if nobody may use what it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,50 +72,79 @@ class CommandRunner:
     is_cancelled: Callable[[], bool]
     environments: Environments
     containers: ContainerMaker
+    reuse: Reuse
+
+    def inputs(self, step: PlannedStep, work: Path) -> Inputs:
+        """Give the inputs of a step before anything of them is there."""
+        fetcher = Fetcher(self.services, lambda text: self.tell(StepProgress(step.id, text)))
+        directory = self.request.projects[step.project].directory
+        return Inputs(directory, self._inputs_folder(work), self.services.cwd, fetcher)
+
+    @contextmanager
+    def decided(
+        self,
+        step: PlannedStep,
+        arguments: Mapping[str, object],
+        variables: Mapping[str, object],
+        results: Mapping[str, StepResult],
+        inputs: Inputs,
+    ) -> Iterator[Turn]:
+        """Find out whether a finished run can stand for the step; see `Reuse.turn`."""
+
+        def digest(name: str, value: str) -> Digest:
+            return inputs.digest(name, value, self.reuse.memo)
+
+        def tell(text: str) -> None:
+            self.tell(StepProgress(step.id, text))
+
+        with self.reuse.turn(
+            step, arguments, variables, results, digest, tell, self.is_cancelled
+        ) as turn:
+            yield turn
+
+    def begin(
+        self,
+        step: PlannedStep,
+        arguments: Mapping[str, object],
+        began: Callable[[StepRecord], None],
+    ) -> StepRecord:
+        """Make the step's run."""
+        action = step.action
+        assert isinstance(action, CommandAction)  # noqa: S101 - the caller's match
+        record = self.recorder.begin_step(step, with_defaults(action, arguments), "command")
+        began(record)
+        return record
 
     def run(
         self,
         step: PlannedStep,
         arguments: Mapping[str, object],
         variables: Mapping[str, object],
+        inputs: Inputs,
+        turn: Turn,
         work: Path,
-        began: Callable[[StepRecord], None],
+        record: StepRecord,
     ) -> CommandEnded:
-        """Carry out one command step and record it; its run is final when this returns.
+        """Carry out one command step and record it; its run is complete when this returns.
 
         Args:
             step: its action is a CommandAction.
             arguments: the values of its `with`, and of its matrix where it says so.
             variables: the values of its `env`.
-            work: its own folder, not there yet.
-            began: told once the step's run exists.
+            inputs: as `inputs` gave them.
+            turn: that it runs, and why.
+            work: its own folder; the caller removes it.
+            record: its run.
         """
         action = step.action
         assert isinstance(action, CommandAction)  # noqa: S101 - the caller's match
-        values = with_defaults(action, arguments)
-        record = self.recorder.begin_step(step, values, "command")
-        began(record)
-        try:
-            return self._carry_out(step, action, values, variables, work, record)
-        finally:
-            remove(work)
-
-    def _carry_out(
-        self,
-        step: PlannedStep,
-        action: CommandAction,
-        values: Mapping[str, object],
-        variables: Mapping[str, object],
-        work: Path,
-        record: StepRecord,
-    ) -> CommandEnded:
+        record.tags[CACHE_TAG] = turn.why
         env = self.environments.of(step)
         self.recorder.note_env(record, env)
         logs = work / "logs"
         logs.mkdir(parents=True)
-        project = self._project(step, work)
-        fetcher = Fetcher(self.services, lambda text: self.tell(StepProgress(step.id, text)))
-        inputs = Inputs(project, self._inputs_folder(work), self.services.cwd, fetcher)
+        inputs.project = self._project(step, work)
+        values = with_defaults(action, arguments)
         command = command_line(action, self._placed(action, values, inputs))
         changed = _changed(inputs, self.request.options.inputs)
         if changed is not None:
@@ -117,11 +153,19 @@ class CommandRunner:
         digester = Digester(inputs)
         ended = self._wait_for(job)
         self.recorder.note_command(record, command, ended, logs)
-        self.recorder.note_inputs(record, digester.result())
+        digests = digester.result()
+        self.recorder.note_inputs(record, digests)
         failure = failure_of(ended)
         if failure is not None:
             return failure
-        return self._take_outputs(step, record, project, work)
+        known = {name: digest for name, (_, digest) in digests.items()}
+        identity = turn.identity or self.reuse.identify_late(
+            step, arguments, variables, EnvLock(env.backend, env.lock), known
+        )
+        if identity is not None and (changed := inputs.changed(self.reuse.memo)):
+            record.tags[CACHE_TAG] += f"; not kept for others: input {changed} changed meanwhile"
+            identity = None
+        return self._take_outputs(step, record, inputs.project, work, identity)
 
     def _job(
         self,
@@ -167,7 +211,12 @@ class CommandRunner:
                 assert_never(env)
 
     def _take_outputs(
-        self, step: PlannedStep, record: StepRecord, project: Path, work: Path
+        self,
+        step: PlannedStep,
+        record: StepRecord,
+        project: Path,
+        work: Path,
+        identity: Identity | None,
     ) -> CommandEnded:
         try:
             values = read_values(work / "output")
@@ -176,8 +225,9 @@ class CommandRunner:
         except OutputError as error:
             return CommandEnded(StepStatus.FAILED, str(error))
         digests = {name: (str(value), value.digest) for name, value in outputs.items()}
-        self.recorder.note_outputs(record, digests, metrics, values)
-        return CommandEnded(StepStatus.SUCCEEDED, outputs={**values, **outputs})
+        self.recorder.note_outputs(record, digests, metrics, values, identity)
+        outputs_and_values = {**values, **outputs}
+        return CommandEnded(StepStatus.SUCCEEDED, outputs=outputs_and_values, identity=identity)
 
     def _project(self, step: PlannedStep, work: Path) -> Path:
         source = self.request.projects[step.project].source
@@ -237,15 +287,6 @@ def _changed(inputs: Inputs, expected: Mapping[str, str]) -> str | None:
                 f"and is {digest.sha256} now"
             )
     return None
-
-
-def with_defaults(action: CommandAction, arguments: Mapping[str, object]) -> dict[str, object]:
-    """Give the declared parameters in their order, with defaults, then the undeclared ones."""
-    values: dict[str, object] = {}
-    for name, parameter in action.parameters.items():
-        value = arguments.get(name)
-        values[name] = parameter.default if value is None else value
-    return values | {k: v for k, v in arguments.items() if k not in values}
 
 
 def failure_of(ended: JobEnded) -> CommandEnded | None:

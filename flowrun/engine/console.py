@@ -99,8 +99,10 @@ def steps_text(step_ids: Sequence[str]) -> str:
 
 def ended_text(event: StepEnded) -> str:
     """Say how a step ended."""
-    parts = [MARKS[event.status]]
-    if event.status is not StepStatus.SKIPPED:
+    parts = [MARKS[event.status] if event.reused_from is None else "reused"]
+    if event.reused_from is not None:
+        parts.append(f"from run {event.reused_from}")
+    elif event.status is not StepStatus.SKIPPED:
         parts.append(f"in {duration_text(event.duration_ms)}")
     if event.detail:
         parts.append(f"- {event.detail}")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 
 from flowrun.engine.events import EnvEnded, EnvProgress, Event, StepProgress
 from flowrun.engine.request import GivenEnv, ProjectCode, RunRequest
 from flowrun.engine.services import Services
-from flowrun.envs.base import Env, EnvRequest
+from flowrun.envs.base import Env, EnvLock, EnvRequest
 from flowrun.envs.manager import LOCAL
 from flowrun.envs.side_by_side import SideBySide
 from flowrun.plan.plan import Plan, PlannedStep
@@ -46,10 +46,32 @@ class Environments:
         self._tell = tell
         self._is_cancelled = is_cancelled
         self._ahead = tuple(_ahead(request, self._env_request))
+        self._locks: dict[EnvRequest, EnvLock | None] = {}
         self._failures: dict[str, BaseException] = {}
         """Why the environment of a step can't be had."""
         self._told: set[str] = set()
         self._builders: SideBySide | None = None
+
+    def known(self, step: PlannedStep) -> EnvLock | None:
+        """Give what a step's environment consists of, if that is known without making it.
+
+        Raises:
+            EnvError: it can be seen that it can't be had.
+        """
+        request = self._env_request(step)
+        same = replace(request, spec=replace(request.spec, mark=None))
+        if same not in self._locks:
+            envs, manager = self._services.envs, self._request.options.env_manager
+            self._locks[same] = envs.known(request, manager)
+        return self._locks[same]
+
+    def leave_out(self, step_ids: Collection[str]) -> None:
+        """Make nothing for these steps: they will not run. Before `begin`."""
+        kept = (
+            replace(each, step_ids=tuple(id_ for id_ in each.step_ids if id_ not in step_ids))
+            for each in self._ahead
+        )
+        self._ahead = tuple(each for each in kept if each.step_ids)
 
     @property
     def awaited_by(self) -> frozenset[str]:

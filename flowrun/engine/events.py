@@ -90,6 +90,10 @@ class StepEnded:
     metrics: Mapping[str, float] = field(default_factory=dict)
     is_tolerated: bool = False
     """It failed, but `continue_on_error` lets the pipeline go on as if it had not."""
+    reused_from: str | None = None
+    """It did not run: this finished run stands for it, and `run_id` is the same."""
+    why: str = ""
+    """Why a command ran, although it might have been reused."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from flowrun.engine.digest import Digest, digest_of
 from flowrun.engine.local_paths import local_path_of
+from flowrun.engine.memo import DigestMemo
 from flowrun.engine.values import OutputValue
 from flowrun.errors import FlowrunError, InvalidValueError
 from flowrun.sources.credentials import without_credentials
@@ -19,17 +20,36 @@ class Inputs:
     """The `path` arguments of one step."""
 
     project: Path
-    """The project's directory in the step's working directory."""
+    """The project's directory: a copy of it, and from then on that in the step's own folder."""
     folder: Path
     """Where things that are not local are put."""
     cwd: Path
     fetch: Callable[[str, Path], Path]
     """URI and folder to a local path inside it."""
     placed: dict[str, tuple[str, Path, Digest | None]] = field(default_factory=dict)
+    known: dict[str, Digest] = field(default_factory=dict)
+    """What was digested before."""
+    fetched: dict[str, Path] = field(default_factory=dict)
+
+    def digest(self, name: str, value: str, memo: DigestMemo) -> Digest:
+        """Digest an input before anything is placed, fetched if need be."""
+        self.known[name] = memo.digest_of(self._find(name, value))
+        return self.known[name]
+
+    def changed(self, memo: DigestMemo) -> str | None:
+        """Name an input outside of the step's folder that is not what it was any more."""
+        for name, (_, path, digest) in self.placed.items():
+            if digest is not None and not self._may_be_changed(path):
+                try:
+                    if memo.digest_of(path).sha256 != digest.sha256:
+                        return name
+                except OSError:
+                    return name
+        return None
 
     def place(self, name: str, value: str) -> str:
         """Give the local path for an argument, fetched if need be."""
-        known = value.digest if isinstance(value, OutputValue) else None
+        known = value.digest if isinstance(value, OutputValue) else self.known.get(name)
         path = self._find(name, value)
         if known is None and self._may_be_changed(path):
             known = digest_of(path)
@@ -39,10 +59,13 @@ class Inputs:
     def _find(self, name: str, value: str) -> Path:
         local = local_path_of(value)
         if local is None:
+            if name in self.fetched:
+                return self.fetched[name]
             target = self.folder / name
             target.mkdir(parents=True, exist_ok=True)
             try:
-                return self.fetch(value, target)
+                self.fetched[name] = self.fetch(value, target)
+                return self.fetched[name]
             except FlowrunError as error:
                 error.message = f"parameter '{name}': {error.message}"
                 raise

@@ -8,15 +8,25 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 from typing import TypeVar
 
 from flowrun.engine.digest import Digest
+from flowrun.engine.earlier import (
+    FINGERPRINT_TAG,
+    MANIFEST_TAG,
+    PIPELINE_TAG,
+    pipeline_name,
+)
+from flowrun.engine.events import StepEnded
+from flowrun.engine.identity import Identity
 from flowrun.engine.live import ERROR_TAG, PARENT_TAG, SESSION_TAG, Session
 from flowrun.engine.masking import Masker
+from flowrun.engine.outcome import OUTCOME_FILE, outcome_text
+from flowrun.engine.reasons import LOCK_FILE, LOCK_TAG
 from flowrun.engine.request import ProjectCode, RunRequest
 from flowrun.engine.services import Services
 from flowrun.envs.base import Env, ImageEnv
@@ -35,8 +45,6 @@ from flowrun.tracking.limits import (
 )
 from flowrun.version import __version__
 
-LOCK_TAG = "flowrun.env.lock"
-"""Of a step: where its environment's lock is, as `runs:/RUN_ID/PATH`."""
 LOCKS_FOLDER = "flowrun/environments"
 T = TypeVar("T")
 
@@ -88,7 +96,7 @@ class Recorder:
         run = self._begin(
             request.projects[""],
             request.options.run_name,
-            {"mlflow.project.entryPoint": plan.entry_point},
+            {"mlflow.project.entryPoint": plan.entry_point, PIPELINE_TAG: pipeline_name(request)},
             self._shown(plan.params),
             run_id=request.options.run_id,
         )
@@ -128,7 +136,7 @@ class Recorder:
             tags["mlflow.docker.image.uri"] = env.name
             tags["mlflow.docker.image.id"] = env.image_id
         if self._parent is None:
-            self._put_text(record.artifacts, "flowrun/environment.lock", env.lock)
+            self._put_text(record.artifacts, LOCK_FILE, env.lock)
         else:
             path = self._kept_with(self._parent, self._mask(env.lock))
             tags[LOCK_TAG] = f"runs:/{self._parent.run_id}/{path}"
@@ -173,8 +181,12 @@ class Recorder:
         outputs: Mapping[str, tuple[str, Digest]],
         metrics: Mapping[str, float],
         values: Mapping[str, str],
+        identity: Identity | None,
     ) -> None:
-        """Keep outputs with their digests, numbers from the metrics file, and small values."""
+        """Keep outputs with their digests, numbers from the metrics file, and small values.
+
+        With them what the step was: from here on others may use what it left, once it is FINISHED.
+        """
         now_ms = self._services.now()
         tags = {
             f"flowrun.output.{name}": json.dumps(
@@ -183,6 +195,9 @@ class Recorder:
             for name, (uri, digest) in outputs.items()
         }
         tags |= {f"flowrun.value.{name}": value for name, value in values.items()}
+        if identity is not None:
+            tags[FINGERPRINT_TAG] = identity.fingerprint
+            tags[MANIFEST_TAG] = identity.manifest.text
         points = [Metric(key, value, now_ms, 0) for key, value in metrics.items()]
         self._log(record.run_id, metrics=points, tags=record.tags | tags)
         record.tags.clear()  # if they can't be written, `end` tries again without the metrics
@@ -199,11 +214,10 @@ class Recorder:
         if self._parent is not None:
             self.end(self._parent, status, error)
 
-    def put_outcome(self, outcome: Mapping[str, object]) -> None:
+    def put_outcome(self, ended: Iterable[StepEnded]) -> None:
         """Keep how each step of a pipeline ended, with the parent run."""
         if self._parent is not None:
-            text = json.dumps(outcome, indent=1)
-            self._put_text(self._parent.artifacts, "flowrun/outcome.json", text)
+            self._put_text(self._parent.artifacts, OUTCOME_FILE, outcome_text(ended))
 
     def _begin(
         self,

@@ -76,6 +76,10 @@ class RunOptions:
     """By step id: goes before `env_manager`. Other steps' environments are resolved."""
     inputs: Mapping[str, str] = field(default_factory=dict)
     """By URI: the sha256 that an input from elsewhere must have, else its step fails."""
+    is_cache_on: bool = True
+    """Whether finished runs may stand for steps. What runs is kept for others in any case."""
+    rerun: frozenset[str] = frozenset()
+    """Ids of the steps that run whatever there is."""
     rehearsal: Rehearsal | None = None
     """Leave the model registry alone."""
     tags: Mapping[str, str] = field(default_factory=dict)

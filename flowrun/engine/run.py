@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
@@ -30,10 +30,12 @@ from flowrun.engine.events import (
 )
 from flowrun.engine.live import Session, SessionFile, close_left_running, this_host
 from flowrun.engine.masking import Masker
+from flowrun.engine.memo import DigestMemo
 from flowrun.engine.recorder import Recorder
 from flowrun.engine.request import RunRequest
+from flowrun.engine.reuse import Reuse, open_reuse
 from flowrun.engine.services import Services
-from flowrun.engine.step import StepOutcome, StepRunner
+from flowrun.engine.step import StepOutcome, StepRunner, reused_outcome
 from flowrun.errors import FlowrunError
 from flowrun.executors.base import Executor, Stream
 from flowrun.plan.expressions import StepResult
@@ -134,6 +136,7 @@ class PlanRun:
         secrets = [services.variables[name] for name in self._secrets]
         self._mask = Masker.of([*secrets, *services.endpoint.secrets])
         self._recorder = Recorder(services, request, self._session, self._mask)
+        self._memo = DigestMemo(services.home.digests)
         self._environments = Environments(services, request, self._tell, lambda: self._cancels > 0)
 
     def cancel(self, signal_number: int | None = None) -> None:
@@ -172,6 +175,7 @@ class PlanRun:
         finally:
             self._environments.close()
             executor.close()
+            self._memo.close()
             for thread in self._threads.values():
                 thread.join()
         run_id = self._finish_pipeline(status)
@@ -198,6 +202,11 @@ class PlanRun:
 
     def _loop(self, executor: Executor) -> RunStatus:
         options = self._request.options
+        reuse = self._reuse()
+        reuse.foresee()
+        self._environments.leave_out(
+            {id_ for id_, foreseen in reuse.foreseen.items() if foreseen.reused}
+        )
         schedule = Schedule(
             self._request.plan.steps,
             slots=options.jobs,
@@ -206,67 +215,85 @@ class PlanRun:
             fail_fast=options.fail_fast,
             unprepared=self._environments.awaited_by,
         )
-        runner = self._runner(executor)
+        runner = self._runner(executor, reuse)
         self._environments.begin(lambda step_ids: self._inbox.put(_Prepared(step_ids)))
-        status = self._act(schedule.on(Begin()), runner)
+        status = self._act(schedule.on(Begin()), schedule, runner)
         while status is None:
             match self._inbox.get():
                 case _Done(step_id, outcome):
+                    del self._threads[step_id]
                     event = self._take(step_id, outcome)
-                    status = self._act(schedule.on(event), runner)
+                    status = self._act(schedule.on(event), schedule, runner)
                 case _Prepared(step_ids):
-                    status = self._act(schedule.on(StepsPrepared(step_ids)), runner)
+                    status = self._act(schedule.on(StepsPrepared(step_ids)), schedule, runner)
                 case _Cancel(is_forced):
                     self._tell(CancelBegan(is_forced))
                     for step_id in self._threads:
                         if step_id in self._run_ids:  # else it looks whether it is cancelled
                             executor.cancel(self._run_ids[step_id], force=is_forced)
-                    status = self._act(schedule.on(CancelRequested()), runner)
+                    status = self._act(schedule.on(CancelRequested()), schedule, runner)
                 case _Broken(error):
                     raise error
                 case other:
                     assert_never(other)
         return status
 
-    def _runner(self, executor: Executor) -> StepRunner:
-        secrets, variables = self._secrets, self._services.variables
+    def _runner(self, executor: Executor, reuse: Reuse) -> StepRunner:
         commands = CommandRunner(
             self._services,
             self._request,
             self._recorder,
             executor,
-            secrets,
+            self._secrets,
             self._mask,
             self._tell,
             lambda: self._cancels > 0,
             self._environments,
             ContainerMaker(self._services, self._session.id, self._request.options.docker_args),
+            reuse,
         )
-        visible = {key: value for key, value in variables.items() if key not in secrets}
         return StepRunner(
             self._services,
             self._recorder,
             commands,
             self._tell,
             self._mask,
-            visible,
+            reuse.visible_variables,
             self._request.options.rehearsal,
         )
 
-    def _act(self, actions: list[Action], runner: StepRunner) -> RunStatus | None:
-        """Do what the schedule says; give the run's status once that is `Finish`."""
+    def _reuse(self) -> Reuse:
+        services, variables = self._services, self._services.variables
+        visible = {key: value for key, value in variables.items() if key not in self._secrets}
+        return open_reuse(
+            services, self._request, self._environments, self._mask, self._memo, visible
+        )
+
+    def _act(
+        self, actions: list[Action], schedule: Schedule, runner: StepRunner
+    ) -> RunStatus | None:
+        """Do what the schedule says; give the run's status once that is `Finish`.
+
+        A step for which a finished run stands is over at once, without a thread.
+        """
         status: RunStatus | None = None
-        for action in actions:
-            match action:
+        undone = deque(actions)
+        while undone:
+            match undone.popleft():
                 case StartStep(step_id):
-                    self._start(self._steps[step_id], runner)
+                    reused = runner.commands.reuse.reused(step_id)
+                    if reused is None:
+                        self._start(self._steps[step_id], runner)
+                    else:
+                        self._began_ms[step_id] = self._services.now()
+                        undone += schedule.on(self._take(step_id, reused_outcome(reused)))
                 case SkipStep(step_id, reason):
                     self._skip(step_id, reason)
                 case CancelStep():
                     pass  # all jobs were asked to end when the cancellation came
                 case Finish(end):
                     status = RunStatus(end)
-                case _:
+                case action:
                     assert_never(action)
         return status
 
@@ -290,7 +317,6 @@ class PlanRun:
     ) -> StepSucceeded | StepFailed | StepKilled | StepDeclined:
         """Note how a step ended, tell it, and give the schedule's word for it."""
         result = outcome.result
-        del self._threads[step_id]
         self._results[step_id] = result
         self._has_failed_surroundings |= outcome.is_surroundings
         step = self._steps[step_id]
@@ -298,11 +324,13 @@ class PlanRun:
             ended = StepEnded(
                 step_id,
                 outcome.status,
-                self._run_ids.get(step_id),
+                outcome.reused_from or self._run_ids.get(step_id),
                 self._services.now() - self._began_ms[step_id],
                 outcome.detail,
                 result.metrics,
                 is_tolerated=step.continue_on_error and outcome.status is StepStatus.FAILED,
+                reused_from=outcome.reused_from,
+                why=outcome.why,
             )
             self._ended[step_id] = ended
             self._tell(ended)
@@ -329,7 +357,7 @@ class PlanRun:
         parent_id = self._recorder.parent_run_id
         if parent_id is None:
             return next((e.run_id for e in self._ended.values() if e.run_id), "")
-        self._recorder.put_outcome({step_id: _row(e) for step_id, e in self._ended.items()})
+        self._recorder.put_outcome(self._ended.values())
         failed = [e for e in self._ended.values() if e.status is StepStatus.FAILED]
         error = "; ".join(f"step '{e.step_id}': {e.detail}" for e in failed if not e.is_tolerated)
         self._recorder.end_pipeline(status, error)
@@ -363,12 +391,3 @@ class PlanRun:
                 self._run_ids[event.step_id] = event.run_id
                 self._step_ids[event.run_id] = event.step_id
             self._observer.on(event)
-
-
-def _row(ended: StepEnded) -> dict[str, object]:
-    return {
-        "status": ended.status.value,
-        "run_id": ended.run_id,
-        "duration_ms": ended.duration_ms,
-        "detail": ended.detail,
-    }

@@ -107,6 +107,16 @@ class Home:
         return self.root / "cache" / "envs"
 
     @property
+    def digests(self) -> Path:
+        """Digests of files that have not changed since."""
+        return self.root / "cache" / "digests.db"
+
+    @property
+    def steps(self) -> Path:
+        """Locks of steps that run."""
+        return self.root / "cache" / "steps"
+
+    @property
     def client(self) -> Path:
         """Copies of the light client for the steps' Python path."""
         return self.root / "cache" / "client"

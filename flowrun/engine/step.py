@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import assert_never
@@ -19,11 +20,13 @@ from flowrun.engine.registry_steps import (
     select_best,
 )
 from flowrun.engine.request import Rehearsal
+from flowrun.engine.reuse import Reused
 from flowrun.engine.services import Services
 from flowrun.engine.values import as_text
 from flowrun.errors import CancelledError, EnvError, FlowrunError, StoreError, UnreachableError
 from flowrun.plan.expressions import StepResult, condition_holds, conditions_text, evaluate
 from flowrun.plan.plan import CommandAction, PipelineEnd, PlannedStep, SelectAction
+from flowrun.sources.copies import remove
 from flowrun.spec.project import Promote, Register, Value
 from flowrun.tracking.entities import RunStatus
 
@@ -42,11 +45,20 @@ class StepOutcome:
     detail: str = ""
     is_surroundings: bool = False
     """It failed for its surroundings (environment, store, disk), not for what it does."""
+    reused_from: str | None = None
+    """The id of the finished run that stands for it."""
+    why: str = ""
+    """Why it ran."""
 
     @property
     def status(self) -> StepStatus:
         """How it ended."""
         return StepStatus(self.result.status)
+
+
+def reused_outcome(reused: Reused) -> StepOutcome:
+    """Give the outcome of a step that need not run."""
+    return StepOutcome(reused.result, reused_from=reused.run_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +139,26 @@ class _Turn:
         return self._end(CommandEnded(status, why, is_surroundings=is_surroundings))
 
     def _command(self) -> StepOutcome:
-        variables = {name: self._evaluate(value) for name, value in self.step.variables.items()}
-        ended = self.runner.commands.run(self.step, self.params, variables, self.work, self._began)
-        return self._end(ended)
+        step, params, commands = self.step, self.params, self.runner.commands
+        variables = {name: self._evaluate(value) for name, value in step.variables.items()}
+        inputs = commands.inputs(step, self.work)
+        with ExitStack() as held:
+            held.callback(remove, self.work)
+            try:
+                turn = held.enter_context(
+                    commands.decided(step, params, variables, self.results, inputs)
+                )
+            except (FlowrunError, OSError):
+                commands.begin(step, params, self._began)  # to tell what went wrong
+                raise
+            if turn.reused is not None:
+                return reused_outcome(turn.reused)
+            record = commands.begin(step, params, self._began)
+            ended = commands.run(step, params, variables, inputs, turn, self.work, record)
+            # Whoever waits for the same step finds it FINISHED.
+            outcome = self._end(ended)
+            commands.reuse.ended(step.id, ended.identity, record.run_id)
+            return replace(outcome, why=turn.why)
 
     def _select(self, action: SelectAction) -> StepOutcome:
         best = select_best(action, self.results)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from flowrun.engine.digest import Digest
+from flowrun.plan.plan import CommandAction
 
 
 class OutputValue(str):
@@ -35,3 +37,12 @@ def as_text(value: object) -> str:
     if isinstance(value, list | tuple | dict):
         return json.dumps(value)
     return str(value)
+
+
+def with_defaults(action: CommandAction, arguments: Mapping[str, object]) -> dict[str, object]:
+    """Give the declared parameters in their order, with defaults, then the undeclared ones."""
+    values: dict[str, object] = {}
+    for name, parameter in action.parameters.items():
+        value = arguments.get(name)
+        values[name] = parameter.default if value is None else value
+    return values | {k: v for k, v in arguments.items() if k not in values}

@@ -53,6 +53,16 @@ Env = PrefixEnv | ImageEnv
 
 
 @dataclass(frozen=True, slots=True)
+class EnvLock:
+    """What an environment consists of, known without it being there."""
+
+    backend: str
+    """As `PrefixEnv.backend`."""
+    text: str
+    """As `PrefixEnv.lock`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Wish:
     """How an environment is to be resolved, beyond what the project asks for."""
 

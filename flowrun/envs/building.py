@@ -33,8 +33,15 @@ class Builder:
 
     def found(self, backend: EnvBackend, recipe: Recipe) -> PrefixEnv | None:
         """Return the environment of what was resolved earlier, if it is there."""
-        lock = self._remembered_lock(recipe)
+        lock = self.remembered_lock(recipe)
         return self._published.find(lock, backend) if lock else None
+
+    def remembered_lock(self, recipe: Recipe) -> str | None:
+        """Give the lock that was resolved for a recipe before; None if none was."""
+        try:
+            return self._resolved_file(recipe).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
 
     def make(
         self,
@@ -93,7 +100,7 @@ class Builder:
         self, backend: EnvBackend, recipe: Recipe, shop: workshop.Workshop
     ) -> PrefixEnv:
         """Build what was resolved earlier; if nothing was, or it fails, what is resolved now."""
-        remembered = self._remembered_lock(recipe)
+        remembered = self.remembered_lock(recipe)
         if remembered is not None:
             try:
                 return self._build(backend, recipe, remembered, shop)
@@ -126,12 +133,6 @@ class Builder:
             seal(shop.prefix)
             self._published.publish(key, shop.prefix)
             return backend.env(key, lock, shop.prefix)
-
-    def _remembered_lock(self, recipe: Recipe) -> str | None:
-        try:
-            return self._resolved_file(recipe).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return None
 
     def _resolved_file(self, recipe: Recipe) -> Path:
         return self._root / RESOLVED / recipe.digest

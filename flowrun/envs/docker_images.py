@@ -104,6 +104,25 @@ class Images:
             progress,
         )
 
+    def known(self, request: EnvRequest) -> str | None:
+        """Give the lock of what `ensure` would give, if the image is there already.
+
+        Raises:
+            EnvError: no engine answers.
+        """
+        docker, where = _docker(request), _where(request)
+        name = docker.image
+        if docker.build is not None:
+            context = read_context(
+                request.directory, docker.build, docker.platform, self._variables, where
+            )
+            name = _tag(context)
+        found = self._find(name, docker.platform, where)
+        if found is not None and request.baked_as is not None:
+            context = baked_context(request.directory, str(found["Id"]), docker.platform)
+            name, found = request.baked_as, self._find(_tag(context), context.platform, where)
+        return None if found is None else lock_of(name, found)
+
     def _given(
         self,
         text: str,

@@ -16,7 +16,10 @@ _LOOK_EVERY_S = 0.05
 
 @contextlib.contextmanager
 def exclusive(
-    file: Path, on_wait: Callable[[], None], is_cancelled: Callable[[], bool]
+    file: Path,
+    on_wait: Callable[[], None],
+    is_cancelled: Callable[[], bool],
+    what: str = "built its environment",
 ) -> Iterator[None]:
     """Hold the lock `file`, against other processes and other threads of this one.
 
@@ -26,6 +29,7 @@ def exclusive(
     Args:
         on_wait: called once if somebody else holds it now.
         is_cancelled: asked while somebody else holds it.
+        what: what the other flowrun does meanwhile, for people.
 
     Raises:
         CancelledError: `is_cancelled` said yes.
@@ -38,7 +42,7 @@ def exclusive(
             pause = threading.Event()
             while not _taken(descriptor):
                 if is_cancelled():
-                    raise CancelledError("cancelled while another flowrun built its environment")
+                    raise CancelledError(f"cancelled while another flowrun {what}")
                 pause.wait(_LOOK_EVERY_S)
         yield
     finally:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowrun.envs import backends
-from flowrun.envs.base import Ask, Env, EnvRequest, ImageEnv, PrefixEnv, Progress, never
+from flowrun.envs.base import Ask, Env, EnvLock, EnvRequest, ImageEnv, PrefixEnv, Progress, never
 from flowrun.envs.building import Builder
 from flowrun.envs.folders import make_private
 from flowrun.envs.image_asks import image_asks
@@ -26,6 +26,15 @@ from flowrun.errors import EnvError
 if TYPE_CHECKING:
     from flowrun.envs.docker_engine import Engine
     from flowrun.envs.docker_images import Images
+
+
+class _NotHereError(Exception):
+    """Something would have to be fetched first."""
+
+
+def _refuse(text: str, /) -> None:
+    """Be told that something takes time, and let it not begin."""
+    raise _NotHereError(text)
 
 
 class EnvStore:
@@ -192,6 +201,35 @@ class EnvStore:
             surroundings = replace(self._surroundings, is_cancelled=is_cancelled)
             recipe = backends.load(name)(surroundings).recipe(request, progress)
             return self._builder.resolve(recipe, progress, is_cancelled)
+
+    def known(self, request: EnvRequest, manager: str | None) -> EnvLock | None:
+        """Give what `ensure` would give an environment of, without network and without building.
+
+        Args:
+            manager: as for `ensure`.
+
+        Returns:
+            None: it was not resolved on this machine yet, or its image is not there.
+
+        Raises:
+            SpecError, UsageError, EnvError: as `check`.
+        """
+        name = choose_manager(request, manager)
+        if name == LOCAL:
+            env = caller_env(self._surroundings.caller_python, self._surroundings.variables)
+            return EnvLock(LOCAL, env.lock)
+        with self._told_plainly():
+            if request.lock is not None:
+                return EnvLock(name, request.lock)
+            if name == DOCKER:
+                lock = self._images().known(request)
+            else:
+                backend = backends.load(name)(self._surroundings)
+                try:
+                    lock = self._builder.remembered_lock(backend.recipe(request, _refuse))
+                except _NotHereError:
+                    lock = None
+            return None if lock is None else EnvLock(name, lock)
 
     @contextmanager
     def _told_plainly(self) -> Iterator[None]:

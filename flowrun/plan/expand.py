@@ -53,6 +53,8 @@ class _Frame:
     gates: tuple[Gate, ...] = ()
     chain: tuple[tuple[str, str], ...] = ()
     """The calls that led here, as (project, entry point)."""
+    after: tuple[str, ...] = ()
+    """What the callers' `needs` name."""
 
     def id_of(self, name: str) -> str:
         return f"{self.caller}/{name}" if self.caller else name
@@ -66,6 +68,7 @@ class _Turn:
     step: StepSpec
     instance: Instance
     needs: tuple[str, ...]
+    after: tuple[str, ...] = ()
 
     def gates(self) -> tuple[Gate, ...]:
         step, frame = self.step, self.frame
@@ -136,8 +139,10 @@ class Expansion:
         inner: list[str] = []
         for step in steps:
             needs = _ids(self._steps_before(step), ids) or frame.needs
+            named = _ids((name.text for name in step.needs), ids)
+            after = tuple(dict.fromkeys((*frame.after, *named)))
             for instance in instances[step.name]:
-                self._plan_step(_Turn(frame, step, instance, needs), called)
+                self._plan_step(_Turn(frame, step, instance, needs, after), called)
                 inner.append(instance.id)
         return scope, tuple(inner)
 
@@ -196,7 +201,16 @@ class Expansion:
             turn.frame.scope,
             turn.instance.matrix,
         )
-        frame = _Frame(loaded, target, scope, turn.instance.id, turn.needs, turn.gates(), chain)
+        frame = _Frame(
+            loaded,
+            target,
+            scope,
+            turn.instance.id,
+            turn.needs,
+            turn.gates(),
+            chain,
+            turn.after,
+        )
         complete, inner = self._expand(frame)
         end = self._base(turn, PipelineEnd(target.results))
         needs = tuple(dict.fromkeys((*inner, *turn.needs)))
@@ -269,6 +283,7 @@ class Expansion:
             gates=turn.gates(),
             caller=frame.caller,
             continue_on_error=step.continue_on_error,
+            after=turn.after,
         )
 
 

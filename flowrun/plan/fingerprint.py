@@ -34,6 +34,9 @@ class Kind(StrEnum):
     CONTAINER = "container"
     PARAMETER = "parameter"
     INPUT = "input"
+    AFTER = "after"
+    """The fingerprint of a step that it names in its `needs`: what that did without handing it on
+    may matter."""
     OUTPUT = "output"
     METRICS = "metrics"
     VARIABLE = "variable"
@@ -107,6 +110,8 @@ class Difference:
         what = _SUBJECTS.get(self.label.kind, str(self.label.kind))
         what = f"{what} {self.label.name}" if self.label.name else what
         shows = self.label.kind in _SHOWN
+        if self.label.kind is Kind.AFTER:
+            what = f"{what}, which it needs,"
         if self.before is None:
             return f"{what} is new" + (f": {self.after}" if shows else "")
         if self.after is None:
@@ -115,7 +120,11 @@ class Difference:
 
 
 _KINDS = frozenset(Kind)
-_SUBJECTS = {Kind.OUTPUT: "declared output", Kind.METRICS: "metrics file"}
+_SUBJECTS = {
+    Kind.OUTPUT: "declared output",
+    Kind.METRICS: "metrics file",
+    Kind.AFTER: "step",
+}
 _SHOWN = frozenset({Kind.PARAMETER, Kind.VARIABLE, Kind.OUTPUT, Kind.METRICS, Kind.CONTAINER})
 """Of these the values say something to people."""
 _ORDER = {kind: place for place, kind in enumerate(Kind)}

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from flowrun.spec.project import (
+    CacheSpec,
     EnvSpec,
     Mark,
     MetricTolerance,
@@ -127,6 +128,9 @@ class PlannedStep:
     metrics: str | None = None
     metric_tolerance: MetricTolerance | None = None
     continue_on_error: bool = False
+    after: tuple[str, ...] = ()
+    """Of `needs`: those that its `needs` names, or that of a caller, whatever they hand on."""
+    cache: CacheSpec = field(default_factory=CacheSpec)
 
     @property
     def conditions(self) -> tuple[tuple[Value, Scope], ...]:

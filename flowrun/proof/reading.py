@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from flowrun.engine.live import ERROR_TAG, PARENT_TAG
-from flowrun.engine.recorder import LOCK_TAG, LOCKS_FOLDER
+from flowrun.engine.outcome import OUTCOME_FILE, StepRow, parse_outcome
+from flowrun.engine.reasons import LOCK_TAG
+from flowrun.engine.recorder import LOCKS_FOLDER
 from flowrun.envs.published import key_of
 from flowrun.errors import InvalidValueError, NotFoundError, UsageError
 from flowrun.plan.draw import Json
@@ -69,7 +72,7 @@ class RunReader:
         artifacts = self._stores.open_artifacts(run.info.artifact_uri)
         kept = {info.path for info in artifacts.list("flowrun")}
         plan = _json(artifacts, kept, "flowrun/plan.json")
-        outcome = _json(artifacts, kept, "flowrun/outcome.json")
+        rows = parse_outcome(_json(artifacts, kept, OUTCOME_FILE)) or {}
         is_pipeline = STEP_TAG not in tags
         info = run.info
         return RecordedRun(
@@ -87,8 +90,8 @@ class RunReader:
             is_pipeline=is_pipeline,
             artifact_uri=info.artifact_uri,
             params=run.params,
-            steps=self._steps(run, plan) if is_pipeline else (self._step(run),),
-            outcomes={name: _outcome(row) for name, row in (outcome or {}).items()},
+            steps=self._steps(run, plan, rows) if is_pipeline else (self._step(run),),
+            outcomes={name: _outcome(row) for name, row in rows.items()},
             plan=plan,
             project_file=_text(artifacts, kept, "flowrun/MLproject"),
             diff=_text(artifacts, kept, "flowrun/source.diff"),
@@ -150,7 +153,9 @@ class RunReader:
         found = all_items(lambda token: store.search_experiments(page_token=token))
         return [each.experiment_id for each in found]
 
-    def _steps(self, run: Run, plan: Mapping[str, Json] | None) -> tuple[RecordedStep, ...]:
+    def _steps(
+        self, run: Run, plan: Mapping[str, Json] | None, rows: Mapping[str, StepRow]
+    ) -> tuple[RecordedStep, ...]:
         store = self._stores.tracking
         runs = all_items(
             lambda token: store.search_runs(
@@ -162,9 +167,18 @@ class RunReader:
         )
         # A later run of a step takes the place of an earlier one.
         newest = {run.tags[STEP_TAG]: run for run in runs if STEP_TAG in run.tags}
+        for step_id, row in rows.items():
+            if row.reused_from is not None and (stands := self._found(row.reused_from)):
+                newest[step_id] = stands
         planned = {step_id: place for place, step_id in enumerate(planned_ids(plan))}
         ordered = sorted(newest, key=lambda step_id: planned.get(step_id, len(planned)))
-        return tuple(self._step(newest[step_id]) for step_id in ordered)
+        return tuple(replace(self._step(newest[each]), id=each) for each in ordered)
+
+    def _found(self, run_id: str) -> Run | None:
+        try:
+            return self._stores.tracking.get_run(run_id)
+        except (NotFoundError, InvalidValueError):
+            return None  # removed since
 
     def _step(self, run: Run) -> RecordedStep:
         info, tags = run.info, run.tags
@@ -253,12 +267,8 @@ def _source(tags: Mapping[str, str]) -> RecordedSource:
     )
 
 
-def _outcome(row: Json) -> RecordedOutcome:
-    known = row if isinstance(row, dict) else {}
-    run_id = known.get("run_id")
-    return RecordedOutcome(
-        str(known.get("status", "")), str(run_id) if run_id else None, str(known.get("detail", ""))
-    )
+def _outcome(row: StepRow) -> RecordedOutcome:
+    return RecordedOutcome(row.status, row.run_id, row.detail, row.reused_from, row.why)
 
 
 def _contents(tags: Mapping[str, str], prefix: str) -> dict[str, RecordedContent]:

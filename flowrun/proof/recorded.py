@@ -102,6 +102,10 @@ class RecordedOutcome:
     """`succeeded`, `failed`, `skipped` or `killed`."""
     run_id: str | None
     detail: str
+    reused_from: str | None = None
+    """The finished run of before that stands for it; its own, then, there is none."""
+    why: str = ""
+    """Why it ran, although it might have been reused."""
 
 
 @dataclass(frozen=True, slots=True)

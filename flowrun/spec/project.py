@@ -200,6 +200,23 @@ class OutputSpec:
     tolerance: Tolerance = EXACT
 
 
+class CacheScope(StrEnum):
+    """Whose finished runs may stand for a step."""
+
+    STORE = "store"
+    EXPERIMENT = "experiment"
+
+
+@dataclass(frozen=True, slots=True)
+class CacheSpec:
+    """Whether a finished run may stand for a step, and which."""
+
+    is_on: bool = True
+    expires_s: float | None = None
+    """How long after its end; None: for ever."""
+    scope: CacheScope = CacheScope.STORE
+
+
 @dataclass(frozen=True, slots=True)
 class Resources:
     """What one step takes of the machine while it runs."""

@@ -191,7 +191,7 @@ def test_kill_9_ends_the_steps_and_the_next_start_closes_the_runs(space: Space) 
     _nothing_left(space)
 
 
-def test_two_flowruns_at_once_on_one_home(space: Space) -> None:
+def test_flowruns_at_once_on_one_home_run_each_step_once(space: Space) -> None:
     project = """\
 entry_points:
   main:
@@ -202,8 +202,17 @@ entry_points:
     space.write({"p/MLproject": project})
     processes = [space.start("run", "p", *LOCAL) for _ in range(4)]
     assert [_end(process).code for process in processes] == [0, 0, 0, 0]
-    statuses = [run["status"] for run in space.runs()]
-    assert statuses == ["FINISHED"] * 12
+    runs = space.runs()
+    assert {run["status"] for run in runs} == {"FINISHED"}
+    ran = sorted(run["tags"].get("flowrun.step", "") for run in runs)
+    assert ran == ["", "", "", "", "a", "b"]
+
+
+def test_flowruns_at_once_on_one_home_without_the_cache(space: Space) -> None:
+    space.write({"p/MLproject": "entry_points: {main: {steps: {a: {run: sleep 0.2; echo a}}}}"})
+    processes = [space.start("run", "p", "--no-cache", *LOCAL) for _ in range(4)]
+    assert [_end(process).code for process in processes] == [0, 0, 0, 0]
+    assert [run["status"] for run in space.runs()] == ["FINISHED"] * 8
 
 
 def test_a_run_in_progress_is_left_alone_by_the_next_start(space: Space) -> None:

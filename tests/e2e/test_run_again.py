@@ -182,7 +182,7 @@ entry_points:
     assert space.flowrun("runs", "logs", run_id, "plain").out == f"0 {made}\n"
     assert space.flowrun("runs", "logs", run_id, "own").out == "7 8\n"
     space.write({"plain/MLproject": text})
-    run_id = _ran(space, "plain")
+    run_id = _ran(space, "plain", "--no-cache")
     assert space.flowrun("runs", "logs", run_id, "plain").out == "0 315532800\n"
 
 

@@ -112,7 +112,7 @@ def test_each_step_tells_its_story_in_order(made: Engine) -> None:
 
 
 def test_two_jobs_at_a_time_are_two_and_no_more(made: Engine) -> None:
-    steps = "".join(f'      s{n}: {{run: "echo x; sleep 0.05"}}\n' for n in range(6))
+    steps = "".join(f'      s{n}: {{run: "echo {n}; sleep 0.05"}}\n' for n in range(6))
     running: set[str] = set()
     most: list[int] = []
 
