@@ -222,6 +222,7 @@ class _Desk:
             cpus=float(max(count, self.jobs or 1)),
             memory_bytes=memory_bytes(),
             envs=envs,
+            is_cache_on=False,
             rehearsal=Rehearsal(),
             tags={VERIFIES_TAG: verifies},
         )
