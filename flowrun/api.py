@@ -255,7 +255,7 @@ def _again(
     if entry_point not in {"main", again.run.entry_point}:
         raise UsageError(f"{uri} ran entry point '{again.run.entry_point}', not '{entry_point}'")
     if again.changed_inputs:
-        raise importlib.import_module("flowrun.proof.again").changed_error(again.changed_inputs)
+        raise importlib.import_module("flowrun.proof.inputs").changed_error(again.changed_inputs)
     for fact in again.lacking:
         (progress or silent)(f"the record lacks {fact}")
     return again

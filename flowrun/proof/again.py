@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flowrun.engine.digest import digest_of
-from flowrun.engine.local_paths import local_path_of, scheme_of
+from flowrun.engine.local_paths import scheme_of
 from flowrun.engine.masking import MASK
 from flowrun.engine.planning import PlannedProject, Planner
 from flowrun.engine.request import GivenEnv
 from flowrun.envs.manager import DOCKER, LOCAL
 from flowrun.errors import NotRepeatableError, SourceError
-from flowrun.proof.recorded import RecordedContent, RecordedRun
+from flowrun.proof.inputs import (
+    ChangedInput,
+    absolute_place,
+    changed_error,
+    changed_inputs,
+    fetched_inputs,
+    relative_places,
+)
+from flowrun.proof.recorded import RecordedRun
 from flowrun.proof.sources import RecordedSources
 from flowrun.sources.cache import SourceCache
 from flowrun.spec.load import load_project
@@ -21,27 +28,6 @@ from flowrun.spec.project import ParameterType
 
 BUILD_IMAGE_TAG = "flowrun.build_image"
 DOCKER_ARGS_TAG = "flowrun.docker_args"
-
-
-@dataclass(frozen=True, slots=True)
-class ChangedInput:
-    """A file outside of the project that is not what it was."""
-
-    step_id: str
-    name: str
-    recorded: RecordedContent
-    found_sha256: str | None
-    """None: it is gone."""
-
-    def __str__(self) -> str:
-        """Say it in one line."""
-        what = f"step '{self.step_id}': input '{self.name}', {self.recorded.uri},"
-        if self.found_sha256 is None:
-            return f"{what} is gone"
-        return (
-            f"{what} has changed: its sha256 was {self.recorded.sha256}, "
-            f"and is {self.found_sha256} now"
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,26 +78,22 @@ def plan_again(
     except SourceError as error:
         raise NotRepeatableError(error.message, error.hint) from error
     given = _params(run, cache.project_dir(own), params)
-    changed = tuple(_changed_inputs(run, cache.project_dir(own), cwd, params))
+    changed = [*changed_inputs(run, params, absolute_place)]
     if any(each.found_sha256 is None for each in changed):
-        raise changed_error(changed)
+        raise changed_error(changed)  # no plan can be made with a path that is not there
     planner = Planner(cache, cwd, find=sources)
     planned = planner.plan(run.source.uri, run.entry_point, run.source.ref, {**given, **params})
+    changed += changed_inputs(run, params, relative_places(planned, cwd))
+    if any(each.found_sha256 is None for each in changed):
+        raise changed_error(changed)
     return Again(
         run,
         planned,
         dict(_envs(run)),
-        changed,
-        _fetched_inputs(run),
+        tuple(changed),
+        fetched_inputs(run),
         BUILD_IMAGE_TAG in run.tags,
         tuple(_lacking(run)),
-    )
-
-
-def changed_error(changed: Iterable[ChangedInput]) -> NotRepeatableError:
-    """Say which files are not what they were."""
-    return NotRepeatableError(
-        "\n".join(map(str, changed)), "Put it back as it was, or give another one: -P NAME=PATH."
     )
 
 
@@ -147,34 +129,6 @@ def _absolute(run: RecordedRun, name: str, text: str) -> str | None:
     inputs = run.steps[0].inputs if not run.is_pipeline and run.steps else {}
     uri = inputs[name].uri if name in inputs else ""
     return uri if Path(uri).is_absolute() else None
-
-
-def _changed_inputs(
-    run: RecordedRun, directory: Path, cwd: Path, instead: Mapping[str, str]
-) -> Iterator[ChangedInput]:
-    """Compare the files of this machine that steps read with what they were."""
-    replaced = {run.params[name] for name in instead if name in run.params}
-    seen: dict[Path, str | None] = {}
-    for step in run.steps:
-        for name, content in step.inputs.items():
-            path = local_path_of(content.uri)
-            is_replaced = content.uri in replaced or (not run.is_pipeline and name in instead)
-            if (
-                path is None
-                or is_replaced
-                or (not path.is_absolute() and (directory / path).exists())
-            ):
-                continue
-            path = cwd / path
-            if path not in seen:
-                seen[path] = digest_of(path).sha256 if path.exists() else None
-            if seen[path] != content.sha256:
-                yield ChangedInput(step.id, name, content, seen[path])
-
-
-def _fetched_inputs(run: RecordedRun) -> dict[str, str]:
-    contents = (content for step in run.steps for content in step.inputs.values())
-    return {each.uri: each.sha256 for each in contents if local_path_of(each.uri) is None}
 
 
 def _envs(run: RecordedRun) -> Iterator[tuple[str, GivenEnv]]:

@@ -104,6 +104,31 @@ def test_called_project_is_the_commit_that_it_was(space: Space) -> None:
     assert "alpha=0.5" in space.flowrun("runs", "logs", again, "one").out
 
 
+def test_files_of_a_called_project_are_part_of_its_code(space: Space) -> None:
+    called = (
+        "entry_points:\n  main:\n    parameters: {own: {type: path, default: own.txt}}\n"
+        "    command: 'cat {own} > out'\n    outputs: {out: out}\n"
+    )
+    space.repository("called", {"MLproject": called, "own.txt": "mine\n"})
+    caller = "entry_points:\n  main:\n    steps:\n      one: {project: ../called}\n"
+    space.repository("p", {"MLproject": caller})
+    first = _ran(space, "p")
+    assert _digests(space, _ran(space, f"runs:/{first}")) == _digests(space, first)
+
+
+def test_relative_input_from_where_flowrun_was_called_is_looked_at_too(space: Space) -> None:
+    text = "entry_points:\n  main:\n    steps:\n      one:\n        entry_point: read\n"
+    text += "        with: {data: near.txt}\n"
+    text += "  read:\n    parameters: {data: path}\n    command: 'cat {data}'\n"
+    space.repository("p", {"MLproject": text})
+    space.write({"near.txt": "a\n"})
+    first = _ran(space, "p")
+    _ran(space, f"runs:/{first}")
+    space.write({"near.txt": "b\n"})
+    refused = space.flowrun("run", f"runs:/{first}", code=3)
+    assert "step 'one': input 'data', near.txt, has changed" in refused.err
+
+
 def test_input_that_has_changed_is_named_before_anything_runs(space: Space) -> None:
     space.repository("p", READER)
     space.write({"data.txt": "b\na\n"})

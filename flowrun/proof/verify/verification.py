@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from flowrun.engine.request import GivenEnv, Rehearsal
 from flowrun.errors import NotRepeatableError
 from flowrun.plan.plan import Plan
-from flowrun.proof.again import Again, ChangedInput
+from flowrun.proof.again import Again
+from flowrun.proof.inputs import ChangedInput
 from flowrun.proof.reading import RunReader
 from flowrun.proof.recorded import RecordedRun
 from flowrun.proof.verify.fetch import Outputs
