@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from docker.errors import ImageNotFound, NotFound
@@ -14,14 +12,15 @@ from flowrun.envs.base import EnvRequest, ImageEnv, Progress
 from flowrun.envs.docker_build import BuildContext, baked_context, read_context
 from flowrun.envs.docker_digests import lock_of, parts_of, registered_lock
 from flowrun.envs.docker_engine import UNREACHABLE, Engine, reason
+from flowrun.envs.docker_events import LongWork
 from flowrun.envs.docker_paths import sources_of, volumes_of
 from flowrun.envs.exclusive import exclusive
 from flowrun.envs.image_lock import DIGEST, ImageLock
 from flowrun.envs.manager import DOCKER
 from flowrun.envs.masking import mask
-from flowrun.envs.process import LAST_LINES, LOOK_EVERY_S
+from flowrun.envs.process import LAST_LINES
 from flowrun.envs.published import key_of
-from flowrun.errors import CancelledError, EnvError
+from flowrun.errors import EnvError
 from flowrun.settings import is_offline, offline_error
 from flowrun.spec.project import BuildSpec, DockerSpec, MountType
 
@@ -201,7 +200,7 @@ class Images:
         what = f"{where}image '{name}' is not on this machine and can't be pulled"
         layers: dict[str, bool] = {}
         done = 0
-        events = _Events(
+        events = LongWork(
             lambda: self._engine.api.pull(
                 repository, tag=tag, platform=platform, stream=True, decode=True
             ),
@@ -248,7 +247,7 @@ class Images:
         log.parent.mkdir(parents=True, exist_ok=True)
         tail: deque[str] = deque(maxlen=LAST_LINES)
         with context.tar() as packed, log.open("w", encoding="utf-8") as file:
-            events = _Events(
+            events = LongWork(
                 lambda: self._engine.api.build(
                     fileobj=packed,
                     custom_context=True,
@@ -274,57 +273,6 @@ class Images:
                 file.write(f"{error.message}\n")
                 shown = "".join(f"\n{line}" for line in tail)
                 raise EnvError(f"{error.message}{shown}", f"Log: {log}") from error
-
-
-class _Events:
-    """What the engine tells of long work, read by a thread so that it can be given up."""
-
-    def __init__(
-        self,
-        begin: Callable[[], Iterator[Mapping[str, object]]],
-        what: str,
-        is_cancelled: Callable[[], bool],
-    ) -> None:
-        self._begin = begin
-        self._what = what
-        self._is_cancelled = is_cancelled
-        self._queue: queue.SimpleQueue[Mapping[str, object] | Exception | None] = (
-            queue.SimpleQueue()
-        )
-        # The engine gives up work whose caller goes away, so nothing is left when flowrun ends.
-        threading.Thread(target=self._read, name="flowrun-image", daemon=True).start()
-
-    def until_end(self, failed: str) -> Iterator[Mapping[str, object]]:
-        """Yield event after event.
-
-        Args:
-            failed: how a message of failure begins.
-
-        Raises:
-            EnvError: the engine says that it failed. CancelledError: nobody wants it any more.
-        """
-        while True:
-            try:
-                event = self._queue.get(timeout=LOOK_EVERY_S)
-            except queue.Empty:
-                if self._is_cancelled():
-                    raise CancelledError(f"cancelled during {self._what}") from None
-                continue
-            if event is None:
-                return
-            if isinstance(event, Exception):
-                raise EnvError(f"{failed}: {mask(reason(event))}.") from event
-            if problem := event.get("error"):
-                raise EnvError(f"{failed}: {mask(str(problem)).strip()}")
-            yield event
-
-    def _read(self) -> None:
-        try:
-            for event in self._begin():
-                self._queue.put(event)
-        except (*UNREACHABLE, ValueError) as error:  # ValueError: the file was closed meanwhile
-            self._queue.put(error)
-        self._queue.put(None)
 
 
 def _env(docker: DockerSpec, name: str, found: Mapping[str, object], lock: str) -> ImageEnv:

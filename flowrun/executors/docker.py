@@ -22,23 +22,23 @@ from docker.errors import NotFound
 
 from flowrun.envs.docker_engine import UNREACHABLE, Engine, reason
 from flowrun.errors import ExecutorError
-from flowrun.executors.base import Container, Job, JobEnded, OnLine, Stream, Usage
+from flowrun.executors.base import Container, Job, JobEnded, OnLine, Stream
 from flowrun.executors.capture import Captured
-from flowrun.executors.docker_args import Wanted, apply_arguments
 from flowrun.executors.docker_files import copy_back, copy_in
+from flowrun.executors.docker_request import (
+    ended_of,
+    request_for,
+    request_to_give_back,
+)
 from flowrun.executors.docker_usage import Meter
 from flowrun.executors.local import GRACE_S
-from flowrun.executors.supervisor import JOB_VARIABLE
-from flowrun.spec.project import MountType
 
-JOB_LABEL = "flowrun.job"
 CONTAINER_GONE = "somebody removed its container while it ran"
 ENGINE_GONE = "the Docker engine stopped answering while its container ran"
 ENGINE_RETURN_S = 30.0
 """An engine that stopped answering gets this long to come back, so that nothing is left in it."""
 _LOOK_EVERY_S = 0.5
 _NOT_FOUND = 127
-_SIGNAL_BASE = 128
 _INIT_FAILED = re.compile(r"\[FATAL tini \(\d+\)\] exec (?P<program>.+) failed: (?P<why>.+)")
 """What the engine's own init process says when there is no such program in the image."""
 
@@ -161,10 +161,8 @@ class DockerExecutor:
         if any("\0" in word for word in (*job.argv, *job.variables, *job.variables.values())):
             return JobEnded(job.id, lost=f"{job.argv[0]}: Invalid argument")
         is_far = self._engine.is_far
-        wanted = config_of(job, running.container, is_far=is_far)
-        platform = wanted.config.pop("Platform", None)
-        config = {**wanted.config, "HostConfig": wanted.host}
-        container_id = self._create(config, str(platform) if platform else None)
+        config, platform = request_for(job, running.container, is_far=is_far)
+        container_id = self._create(config, platform)
         if self._engine.socket is not None:
             self._guard.watch(self._engine.socket, container_id)
         with self._lock:
@@ -198,7 +196,7 @@ class DockerExecutor:
             output._response.close()  # type: ignore[attr-defined]  # the SDK would leave it open
         if is_far and not running.was_cancelled:
             copy_back(self._api, container_id, running.container)
-        return _outcome(job.id, state, usage, start_ms)
+        return ended_of(job.id, state, usage, start_ms)
 
     def _create(self, config: Mapping[str, object], platform: str | None = None) -> str:
         made = self._api.create_container_from_config(config, platform=platform)  # type: ignore[no-untyped-call]  # the stubs say nothing of it
@@ -231,18 +229,7 @@ class DockerExecutor:
             return
         # the root of a rootless engine's containers is the caller
         owner = "0:0" if self._engine.is_rootless else f"{os.getuid()}:{os.getgid()}"
-        config = {
-            "Image": running.container.image,
-            "Entrypoint": ["chown"],
-            "Cmd": ["-R", "-h", owner, "--", *map(str, paths)],
-            "User": "0:0",
-            "Labels": dict(running.container.labels),
-            "HostConfig": {
-                "NetworkMode": "none",
-                "Mounts": [_bind(bind.path, is_read_only=False) for bind in running.container.binds
-                           if not bind.is_read_only],
-            },
-        }  # fmt: skip
+        config = request_to_give_back(running.container, owner)
         with suppress(*UNREACHABLE):  # what can't be read is told when outputs are taken
             helper = self._create(config)
             try:
@@ -274,72 +261,6 @@ def remove_labelled(engine: Engine, label: str, value: str) -> int:
         with suppress(*UNREACHABLE):  # it goes by itself at this moment
             engine.api.remove_container(container["Id"], force=True, v=True)
     return len(found)
-
-
-def config_of(job: Job, container: Container, *, is_far: bool) -> Wanted:
-    """Give the engine's request for the container of a job; a far engine sees no path of ours."""
-    binds = () if is_far else container.binds
-    variables = {**job.variables, JOB_VARIABLE: job.id, "TINI_KILL_PROCESS_GROUP": "1"}
-    wanted = Wanted(
-        config={
-            "Image": container.image,
-            "Cmd": list(job.argv),
-            "WorkingDir": str(job.directory),
-            "Env": [f"{name}={value}" for name, value in variables.items()],
-            "Labels": {**container.labels, JOB_LABEL: job.id},
-            "AttachStdout": True,
-            "AttachStderr": True,
-        },
-        host={
-            "Init": True,
-            "Binds": [volume for volume in container.volumes if ":" in volume],
-            "Mounts": [
-                *(_bind(bind.path, is_read_only=bind.is_read_only) for bind in binds),
-                *(
-                    {
-                        "Type": mount.type.value,
-                        "Source": mount.source or "",
-                        "Target": mount.target,
-                        "ReadOnly": mount.is_read_only,
-                        **(
-                            {"TmpfsOptions": {"SizeBytes": mount.size_bytes}}
-                            if mount.type is MountType.TMPFS and mount.size_bytes
-                            else {}
-                        ),
-                    }
-                    for mount in container.mounts
-                ),
-            ],
-        },
-    )
-    anonymous: Mapping[str, object] = {v: {} for v in container.volumes if ":" not in v}
-    if anonymous:
-        wanted.config["Volumes"] = anonymous
-    apply_arguments(container.arguments, wanted)
-    return wanted
-
-
-def _bind(path: Path, *, is_read_only: bool) -> dict[str, object]:
-    place = str(path)
-    return {"Type": "bind", "Source": place, "Target": place, "ReadOnly": is_read_only}
-
-
-def _outcome(
-    job_id: str, state: Mapping[str, object], usage: Usage | None, start_ms: int
-) -> JobEnded:
-    code = int(str(state["ExitCode"]))
-    if problem := str(state.get("Error") or ""):
-        return JobEnded(job_id, lost=problem, start_time_ms=start_ms)
-    number = code - _SIGNAL_BASE
-    is_signal = number in {each.value for each in signal.Signals}
-    return JobEnded(
-        job_id,
-        exit_code=None if is_signal else code,
-        signal=number if is_signal else None,
-        start_time_ms=start_ms,
-        usage=usage,
-        ran_out_of_memory=bool(state.get("OOMKilled")) and code != 0,
-    )
 
 
 def _now_ms() -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.docker import IMAGE, TestEngine
+from tests.support.other_user import as_another_user
 from tests.support.space import Space
 from tests.support.tcp_proxy import tcp_proxy
 from tests.support.waiting import until
@@ -236,15 +237,12 @@ def test_a_caller_who_is_not_root_owns_what_the_container_writes(
     home = Path("/var/tmp") / f"flowrun-{space.path.name}-{os.getpid()}"  # noqa: S108 - all may enter
     socket = docker.engine.socket
     assert socket is not None
-    # This checkout and its Python may lie in a folder that is root's: they may be read, no more.
-    become = ["setpriv", "--reuid=1000", "--regid=1000", f"--groups={socket.stat().st_gid}"]
-    reads = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
     home.mkdir()
     os.chown(home, 1000, 1000)
     subprocess.run(["cp", "-r", str(space.path / "p"), str(home)], check=True)
     try:
         done = subprocess.run(
-            [*become, *reads, sys.executable, "-m", "flowrun", "run", "p"],
+            [*as_another_user(socket.stat().st_gid), sys.executable, "-m", "flowrun", "run", "p"],
             cwd=home,
             env=space.environment(FLOWRUN_HOME=str(home / "h"), PYTHONDONTWRITEBYTECODE="1"),
             capture_output=True,

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import signal
 import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
+from tests.support.other_user import as_another_user
 from tests.support.own_engine import IMAGE, own_engine
 from tests.support.space import Space
 from tests.support.waiting import until
@@ -34,6 +39,27 @@ def test_no_engine_is_one_message_before_any_run_exists(space: Space, host: str,
     assert why in message
     assert hint == "Start it, or say with DOCKER_HOST where it is (Podman's socket will do)."
     assert space.runs() == []
+
+
+def test_an_engine_that_lets_nobody_in_is_told_in_the_systems_words() -> None:
+    code = (
+        "import sys; from flowrun.envs.docker_engine import connect\n"
+        "connect({'DOCKER_HOST': sys.argv[1]})"
+    )
+    with tempfile.TemporaryDirectory(dir="/tmp") as name, socket.socket(socket.AF_UNIX) as engine:
+        engine.bind(f"{name}/socket")
+        engine.listen()
+        Path(name, "socket").chmod(0)
+        Path(name).chmod(0o711)
+        done = subprocess.run(
+            [*as_another_user(), sys.executable, "-c", code, f"unix://{name}/socket"],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+        )
+    message = f"EnvError: No Docker engine answers at unix://{name}/socket: Permission denied."
+    assert message in done.stderr
 
 
 def test_a_plan_needs_no_engine(space: Space) -> None:

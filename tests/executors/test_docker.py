@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from flowrun.executors.base import Bind, Container, Executor, Job, OnLine
-from flowrun.executors.docker import CONTAINER_GONE, JOB_LABEL, DockerExecutor, remove_labelled
+from flowrun.executors.docker import CONTAINER_GONE, DockerExecutor, remove_labelled
+from flowrun.executors.docker_request import JOB_LABEL
 from flowrun.executors.local import SupervisorProcess
 from flowrun.spec.project import MountSpec, MountType
 from tests.contracts.executor import ExecutorContract, Started, is_alive
