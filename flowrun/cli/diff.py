@@ -13,7 +13,7 @@ from flowrun import api
 from flowrun.cli.options import TrackingUri, settings_of
 from flowrun.proof.canonical import clean
 from flowrun.proof.code import compare_code
-from flowrun.proof.difference import compare_runs
+from flowrun.proof.compare import compare_runs
 from flowrun.proof.difference_json import difference_to_json
 from flowrun.proof.reading import RunReader
 from flowrun.surroundings import source_cache
