@@ -85,11 +85,11 @@ def test_the_engine_gets_roots_files_without_what_is_left_out(tmp_path: Path) ->
 
 def test_a_baked_image_has_the_projects_files_where_mlflow_has_them(tmp_path: Path) -> None:
     folder = project(tmp_path)
-    with baked_context(folder, "sha256:ab", None).tar() as packed:
-        with tarfile.open(fileobj=packed) as archive:
-            dockerfile = archive.extractfile(".flowrun.Dockerfile")
-            assert dockerfile is not None
-            text = dockerfile.read().decode()
+    baked = baked_context(folder, "sha256:ab", None)
+    with baked.tar() as packed, tarfile.open(fileobj=packed) as archive:
+        dockerfile = archive.extractfile(".flowrun.Dockerfile")
+        assert dockerfile is not None
+        text = dockerfile.read().decode()
     code = "/mlflow/projects/code"
     assert text == f"FROM sha256:ab\nCOPY . {code}/\nWORKDIR {code}\n"
 
@@ -99,7 +99,7 @@ def test_nothing_outside_of_the_project_is_built_from(tmp_path: Path) -> None:
     (folder / "out").symlink_to(project(tmp_path / "other") / "box")
     (folder / "box/Dockerfile").unlink()
     (folder / "box/Dockerfile").symlink_to(tmp_path / "other/box/Dockerfile")
-    with pytest.raises(EnvError, match="^MLproject:2:1: docker_env: there is no directory 'out'"):
+    with pytest.raises(EnvError, match="docker_env: there is no directory 'out' to build"):
         read_context(folder, BuildSpec("out"), None, {}, "MLproject:2:1: ")
     with pytest.raises(EnvError, match="there is no Dockerfile 'box/Dockerfile' to build from"):
         context(folder)
