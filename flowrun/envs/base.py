@@ -74,6 +74,8 @@ class Wish:
     """Normalised names of packages in `kept` that get their newest fitting version."""
     may_build: bool = True
     """Whether packages without a wheel may be built to see what they need; that runs their code."""
+    is_built_then: bool = True
+    """Whether the environment is made right after, so that parts of it may be begun meanwhile."""
 
 
 NO_WISH = Wish()

@@ -199,7 +199,8 @@ class EnvStore:
             if name == DOCKER:
                 return self._images().resolve(request, progress)
             surroundings = replace(self._surroundings, is_cancelled=is_cancelled)
-            recipe = backends.load(name)(surroundings).recipe(request, progress)
+            only = replace(request, wish=replace(request.wish, is_built_then=False))
+            recipe = backends.load(name)(surroundings).recipe(only, progress)
             return self._builder.resolve(recipe, progress, is_cancelled)
 
     def known(self, request: EnvRequest, manager: str | None) -> EnvLock | None:

@@ -58,12 +58,10 @@ class VirtualenvRecipe:
     def _begin_bare(self, shop: Workshop) -> None:
         """Make the bare environment while uv resolves, and acquaint uv with it.
 
-        Not for another platform: nothing will be built here then.
-
         uv asks every interpreter that it does not know about itself, which takes longer than to
         install a small project from its cache.
         """
-        if self._wish.platform is not None:
+        if not self._wish.is_built_then:
             return
 
         def work() -> None:
