@@ -6,14 +6,13 @@ Source: NumPy Enhancement Proposal 1, "A Simple File Format for NumPy Arrays".
 from __future__ import annotations
 
 import ast
-import io
 import math
 import struct
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from flowrun.proof.verify.difference import (
     Difference,
@@ -63,7 +62,7 @@ class _Header:
 def compare_npy(recorded: Path, found: Path, tolerance: Tolerance) -> Iterator[Difference]:
     """Compare two arrays; places are `[0, 3]`."""
     with recorded.open("rb") as before, found.open("rb") as after:
-        yield from _compare("", before, after, tolerance)
+        yield from compare_arrays("", before, after, tolerance)
 
 
 def compare_npz(recorded: Path, found: Path, tolerance: Tolerance) -> Iterator[Difference]:
@@ -80,16 +79,15 @@ def compare_npz(recorded: Path, found: Path, tolerance: Tolerance) -> Iterator[D
                     yield Difference(f"array '{array}'", was, now)
                     continue
                 with before.open(name) as old, after.open(name) as new:
-                    yield from _compare(
-                        f"array '{array}' ", _buffered(old), _buffered(new), tolerance
-                    )
+                    yield from compare_arrays(f"array '{array}' ", old, new, tolerance)
     except (zipfile.BadZipFile, NotImplementedError) as error:
         raise UnknownArrayError(str(error)) from error
 
 
-def _compare(
-    name: str, before: BinaryIO, after: BinaryIO, tolerance: Tolerance
+def compare_arrays(
+    name: str, before: IO[bytes], after: IO[bytes], tolerance: Tolerance
 ) -> Iterator[Difference]:
+    """Compare two arrays as NumPy writes them; `name` goes before their indices."""
     old, new = _header(before), _header(after)
     if old.shape != new.shape:
         yield Difference(f"{name}shape", str(old.shape), str(new.shape))
@@ -117,7 +115,7 @@ def _compare(
         left -= wanted
 
 
-def _header(file: BinaryIO) -> _Header:
+def _header(file: IO[bytes]) -> _Header:
     start = file.read(8)
     if len(start) != 8 or not start.startswith(_MAGIC):
         raise UnknownArrayError("no array")
@@ -138,15 +136,11 @@ def _header(file: BinaryIO) -> _Header:
     return header
 
 
-def _exactly(file: BinaryIO, size: int) -> bytes:
+def _exactly(file: IO[bytes], size: int) -> bytes:
     data = file.read(size)
     if len(data) != size:
         raise UnknownArrayError("cut short")
     return data
-
-
-def _buffered(file: object) -> BinaryIO:
-    return io.BufferedReader(file)  # type: ignore[type-var]  # a zip's member is no RawIOBase by name
 
 
 def _order(header: _Header) -> str:

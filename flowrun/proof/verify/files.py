@@ -11,7 +11,8 @@ from pathlib import Path
 
 from flowrun.proof.verify.arrays import UnknownArrayError
 from flowrun.proof.verify.difference import Difference, Differences, is_ignored, presence
-from flowrun.proof.verify.formats import UnreadableError, is_streamed, reader_of
+from flowrun.proof.verify.formats import is_packed, is_streamed, reader_of
+from flowrun.proof.verify.values import UnreadableError
 from flowrun.spec.project import Tolerance
 
 LIMIT_BYTES = 256 << 20
@@ -82,7 +83,7 @@ def _compare_files(
         except (UnreadableError, UnknownArrayError) as error:
             result.notes.append(f"{place} can't be read by its format ({error}): compared by bytes")
         else:
-            is_lenient = inner.rtol or inner.atol or inner.ignore or short == "MLmodel"
+            is_lenient = inner.rtol or inner.atol or inner.ignore or is_packed(short)
             if result.differences.count == count and not is_lenient:
                 was, now = (f"sha256 {each[:12]}..." for each in digests)
                 result.differences.add(Difference(f"{place}, same values, other bytes", was, now))

@@ -13,15 +13,15 @@ from typing import TypeAlias
 
 from flowrun.errors import InvalidValueError, NotFoundError
 from flowrun.models.mlmodel import read_mlmodel
+from flowrun.proof.verify.archives import compare_archive, compare_skops
 from flowrun.proof.verify.arrays import compare_npy, compare_npz
 from flowrun.proof.verify.difference import (
     Difference,
     is_ignored,
     presence,
-    scalar_differences,
-    shown,
     text_differences,
 )
+from flowrun.proof.verify.values import UnreadableError, compare_values
 from flowrun.spec.project import Tolerance
 
 Compare: TypeAlias = Callable[[Path, Path, Tolerance], Iterator[Difference]]
@@ -39,10 +39,6 @@ VOLATILE_IN_MLMODEL = (
 MAX_CELL_BYTES = 1 << 27
 
 
-class UnreadableError(Exception):
-    """A file is not what its name says: it is compared byte by byte."""
-
-
 def reader_of(name: str) -> Compare | None:
     """Give what compares files of this name value by value; None for a format that is not known."""
     if name == "MLmodel":
@@ -51,6 +47,11 @@ def reader_of(name: str) -> Compare | None:
     if suffix == "parquet" and importlib.util.find_spec("pyarrow") is None:
         return None
     return _BY_SUFFIX.get(suffix)
+
+
+def is_packed(name: str) -> bool:
+    """Whether files of this name hold times or ids that say nothing of their content."""
+    return name == "MLmodel" or name.rpartition(".")[2].lower() in _PACKED
 
 
 def is_streamed(name: str) -> bool:
@@ -133,33 +134,6 @@ def compare_parquet(recorded: Path, found: Path, tolerance: Tolerance) -> Iterat
                 yield _inside(f"row {row}, {where}", each)
 
 
-def compare_values(
-    place: str, recorded: object, found: object, tolerance: Tolerance
-) -> Iterator[Difference]:
-    """Compare what JSON or YAML can say, in the order of the recorded one."""
-    waiting = [(place, recorded, found)]
-    while waiting:  # a loop, since data may be nested more deeply than calls
-        place, old, new = waiting.pop()
-        if place and is_ignored(place, tolerance.ignore):
-            continue
-        if isinstance(old, dict) and isinstance(new, dict):
-            keys = dict.fromkeys([*old, *new])
-            inner = [(f"{place}.{key}" if place else str(key), key) for key in keys]
-            missing = [(where, key) for where, key in inner if key not in old or key not in new]
-            for where, key in missing:
-                if not is_ignored(where, tolerance.ignore):
-                    yield Difference(where, _value(old, key), _value(new, key))
-            shared = [(w, old[k], new[k]) for w, k in inner if k in old and k in new]
-            waiting += reversed(shared)
-        elif isinstance(old, list) and isinstance(new, list):
-            if len(old) != len(new):
-                yield Difference(place or "list", f"{len(old)} values", f"{len(new)} values")
-            pairs = zip(old, new, strict=False)
-            waiting += reversed([(f"{place}[{i}]", a, b) for i, (a, b) in enumerate(pairs)])
-        else:
-            yield from scalar_differences(place or "value", old, new, tolerance)
-
-
 def _row(
     number: int, header: list[str], old: list[str], new: list[str], tolerance: Tolerance
 ) -> Iterator[Difference]:
@@ -208,10 +182,6 @@ def _inside(place: str, difference: Difference) -> Difference:
     return Difference(f"{place}{inner}", difference.recorded, difference.found, difference.delta)
 
 
-def _value(data: dict[object, object], key: object) -> str:
-    return shown(data[key]) if key in data else "not there"
-
-
 def _word(*, is_there: bool) -> str:
     return "there" if is_there else "not there"
 
@@ -220,14 +190,18 @@ def _tabs(recorded: Path, found: Path, tolerance: Tolerance) -> Iterator[Differe
     return compare_table(recorded, found, tolerance, "\t")
 
 
-_STREAMED = frozenset({"csv", "jsonl", "ndjson", "npy", "npz", "tsv"})
+_PACKED = frozenset({"keras", "npz", "skops", "zip"})
+_STREAMED = frozenset({"csv", "jsonl", "ndjson", "npy", "tsv"}) | _PACKED
 _BY_SUFFIX: dict[str, Compare] = {
     "csv": compare_table,
+    "keras": compare_archive,
     "json": compare_json,
     "jsonl": compare_json_lines,
     "ndjson": compare_json_lines,
     "npy": compare_npy,
     "npz": compare_npz,
     "parquet": compare_parquet,
+    "skops": compare_skops,
     "tsv": _tabs,
+    "zip": compare_archive,
 }

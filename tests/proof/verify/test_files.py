@@ -6,6 +6,7 @@ import importlib
 import json
 import math
 import struct
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.linear_model import Ridge
 
 from flowrun.proof.verify.difference import MAX_SHOWN, is_same_number
 from flowrun.proof.verify.files import Compared, compare_paths
@@ -257,3 +259,50 @@ def test_parquet_without_pyarrow_is_compared_by_bytes_and_said_so(
     found = compare_paths("output", old, new, LENIENT)
     assert found.differences.count == 1
     assert found.notes == ["output: pyarrow is not installed, so Parquet is compared by bytes"]
+
+
+def _fitted(weight: float, **settings: object) -> bytes:
+    model = Ridge(**settings).fit([[0.0, 1.0], [1.0, 0.0], [1.0, 2.0]], [0.0, weight, 2.0])
+    return bytes(importlib.import_module("skops.io").dumps(model))
+
+
+def test_models_of_skops_are_compared_by_what_they_are_and_not_by_addresses_and_times(
+    tmp_path: Path,
+) -> None:
+    # another process: other addresses, another second
+    made = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, skops.io as s; from sklearn.linear_model import Ridge;"
+            "m = Ridge().fit([[0.0, 1.0], [1.0, 0.0], [1.0, 2.0]], [0.0, 1.0, 2.0]);"
+            "sys.stdout.buffer.write(s.dumps(m))",
+        ],
+        capture_output=True,
+        check=True,
+    ).stdout
+    old = _fitted(1.0)
+    assert old != made
+    assert _places(_compared(tmp_path, "m.skops", old, made)) == []
+    weights = _compared(tmp_path, "m.skops", old, _fitted(1.5)).differences
+    assert [each.place for each in weights.shown] == [
+        "output, coef_ [0]",
+        "output, coef_ [1]",
+        "output, intercept_ []",
+    ]
+    near = _compared(tmp_path, "m.skops", old, _fitted(1.0000001), Tolerance(rtol=1e-3, atol=1e-3))
+    assert _places(near) == []
+    assert _places(_compared(tmp_path, "m.skops", old, _fitted(1.0, alpha=2.0))) == ["alpha"]
+    broken = _compared(tmp_path, "m.skops", old, b"no archive")
+    assert broken.differences.count == 1
+
+
+def test_members_of_an_archive_are_compared_by_name_and_not_by_their_times(tmp_path: Path) -> None:
+    for folder, year, text in (("old", 2020, "a"), ("same", 2021, "a"), ("other", 2022, "b")):
+        (tmp_path / folder).mkdir()
+        with zipfile.ZipFile(tmp_path / folder / "a.zip", "w") as archive:
+            archive.writestr(zipfile.ZipInfo("in/x.txt", (year, 1, 1, 0, 0, 0)), text)
+    old = tmp_path / "old/a.zip"
+    assert _places(compare_paths("output", old, tmp_path / "same/a.zip", EXACT)) == []
+    other = compare_paths("output", old, tmp_path / "other/a.zip", EXACT)
+    assert _places(other) == ["member 'in/x.txt'"]
