@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,24 +23,11 @@ from flowrun.envs.requirements import (
     read_requirements,
     refusal_of_reserved_name,
 )
+from flowrun.envs.tools import Tools
 from flowrun.envs.workshop import Workshop
 from flowrun.errors import EnvError
 
 _TREES = "./trees/"
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """The programs that make environments, and their variables."""
-
-    find_uv: Callable[[], str]
-    uv_variables: Mapping[str, str]
-    caller_variables: Mapping[str, str]
-    memos: Path
-
-    def uv(self, *words: str | Path) -> list[str | Path]:
-        """Return the command line of one uv command."""
-        return [self.find_uv(), *words]
 
 
 @dataclass(frozen=True, slots=True)

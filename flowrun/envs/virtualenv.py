@@ -14,7 +14,7 @@ from flowrun.envs.interpreters import Interpreter, Interpreters
 from flowrun.envs.lock import TAG, python_of
 from flowrun.envs.manager import VIRTUALENV
 from flowrun.envs.recipe import Surroundings
-from flowrun.envs.uv_packages import Tools
+from flowrun.envs.tools import Tools
 from flowrun.envs.virtualenv_recipe import VirtualenvRecipe
 from flowrun.errors import EnvError
 

@@ -14,7 +14,8 @@ from flowrun.envs.interpreters import Interpreter
 from flowrun.envs.platforms import abi_on, platform_of
 from flowrun.envs.process import CommandFailedError
 from flowrun.envs.published import key_of
-from flowrun.envs.uv_packages import Tools, UvPackages
+from flowrun.envs.tools import Tools
+from flowrun.envs.uv_packages import UvPackages
 from flowrun.envs.workshop import Meanwhile, Workshop
 
 

@@ -15,7 +15,7 @@ from flowrun.envs.conda.file import CondaFile, Spec, read_conda_file
 from flowrun.envs.conda.lock import python_version, variables_of
 from flowrun.envs.conda.machine import Machine, overrides_of, subdir_of
 from flowrun.envs.conda.on_use import conda_packages
-from flowrun.envs.conda.recipe import CondaRecipe
+from flowrun.envs.conda.recipe import CondaAsked, CondaRecipe
 from flowrun.envs.conda.settings import read_settings
 from flowrun.envs.find_uv import find_uv
 from flowrun.envs.index_settings import forbids_index, uv_variables
@@ -24,7 +24,7 @@ from flowrun.envs.manager import CONDA, Form, describe
 from flowrun.envs.published import write_whole
 from flowrun.envs.recipe import Surroundings
 from flowrun.envs.requirements import read_requirements
-from flowrun.envs.uv_packages import Tools
+from flowrun.envs.tools import Tools
 from flowrun.spec.project import Mark
 
 CheckGiven = Callable[[str, CondaFile, Inputs, Channels, str], None]
@@ -58,7 +58,8 @@ class CondaBackend:
         )
         channels = self._channels(file)
         _check_lock(request, file, inputs, channels, machine.subdir)
-        return CondaRecipe(file, inputs, channels, machine, tools, request.wish)
+        asked = CondaAsked(file, inputs, channels, machine, tools, request.wish)
+        return CondaRecipe(asked)
 
     def asks(self, request: EnvRequest) -> tuple[Ask, ...]:
         """Return what the conda.yaml says."""

@@ -1,165 +1,72 @@
-"""One conda environment: from checked inputs to a lock, and from a lock to a folder."""
+"""One conda environment: what decides it, and its lock and folder, which are made by name."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from flowrun.envs import lock as locks
 from flowrun.envs.base import NO_WISH, Wish
-from flowrun.envs.conda.activation import note_activation
 from flowrun.envs.conda.channels import Channels
-from flowrun.envs.conda.failures import explained
 from flowrun.envs.conda.file import CondaFile
-from flowrun.envs.conda.lock import CondaLock, python_version
 from flowrun.envs.conda.machine import Machine
-from flowrun.envs.conda.on_use import conda_packages
 from flowrun.envs.index_settings import settings_digest
 from flowrun.envs.inputs import Inputs
-from flowrun.envs.process import CommandFailedError
-from flowrun.envs.published import key_of
-from flowrun.envs.system import installed_in
-from flowrun.envs.uv_packages import Tools, UvPackages
+from flowrun.envs.tools import Tools
 from flowrun.envs.workshop import Workshop
-from flowrun.errors import EnvError
 
-_HEALTHY = "import _ctypes, _hashlib, _ssl, json, zlib"
-"""What breaks when a package has lost its libraries; the modules around them take much longer."""
+if TYPE_CHECKING:
+    from flowrun.envs.conda.making import CondaMaker
+
+
+@dataclass(frozen=True, slots=True)
+class CondaAsked:
+    """All that decides an environment."""
+
+    file: CondaFile
+    inputs: Inputs
+    """Of the `pip:` section."""
+    channels: Channels
+    machine: Machine
+    tools: Tools
+    wish: Wish
+
+    def lines(self) -> Iterator[str]:
+        """Yield what decides its lock."""
+        yield "conda/1"
+        yield from self.machine.lines()
+        yield from (f"channel {each.url}" for each in self.channels.every)
+        yield from (f"require {spec}" for spec in self.file.specs)
+        yield from (f"variable {name}={value!r}" for name, value in self.file.variables)
+        if self.inputs.requirements.wanted or self.wish != NO_WISH:
+            yield self.inputs.digest("", settings_digest(self.tools.uv_variables), self.wish)
 
 
 class CondaRecipe:
-    """Locks and builds one environment. For one thread, in one workshop.
+    """One environment, read and checked. For one thread, in one workshop."""
 
-    conda's packages go first. What the `pip:` section asks for is resolved for the Python that is
-    then there, leaving out what conda has brought.
-    """
-
-    def __init__(
-        self,
-        file: CondaFile,
-        inputs: Inputs,
-        channels: Channels,
-        machine: Machine,
-        tools: Tools,
-        wish: Wish,
-    ) -> None:
-        self._wish = wish
-        self._file = file
-        self._inputs = inputs
-        self._channels = channels
-        self._machine = machine
-        self._tools = tools
-        self._pip = UvPackages(inputs, tools)
-        self._placed = ""
-        self.label = inputs.description.label
-        self.notes = file.notes
-        self.digest = hashlib.sha256("\n".join(self._lines()).encode()).hexdigest()
+    def __init__(self, asked: CondaAsked) -> None:
+        self._asked = asked
+        self._maker: CondaMaker | None = None
+        self.label = asked.inputs.description.label
+        self.notes = asked.file.notes
+        self.digest = hashlib.sha256("\n".join(asked.lines()).encode()).hexdigest()
 
     def lock(self, shop: Workshop) -> str:
         """Let rattler choose conda's packages, and uv those of pip's section."""
-        specs, env = self._file.specs, f"environment of {self.label}"
-        shop.progress(f"resolving {self.label} ({_count(len(specs), 'conda package')})")
-        try:
-            conda = conda_packages().solve(
-                specs,
-                self._channels,
-                self._machine,
-                shop.folder,
-                shop.is_cancelled,
-                replace(self._wish, kept=CondaLock.parse(self._wish.kept).conda),
-            )
-        except EnvError as error:
-            raise explained(error, env, specs, self._channels, shop.log) from error
-        pip = self._pip_part(conda, shop, env) if self._inputs.requirements.wanted else ""
-        return CondaLock(conda, pip, self._file.variables).render()
+        return self._made().lock(shop)
 
     def build(self, lock: str, shop: Workshop) -> None:
         """Install conda's packages, then pip's, and see that the Python starts."""
-        parts, env = CondaLock.parse(lock), f"env {key_of(lock)[:8]} ({self.label})"
-        self._place(parts.conda, shop, env)
-        if parts.pip:
-            self._pip.install(parts.pip, shop, _python(shop), env)
-        try:
-            if python_version(lock):
-                shop.run([_python(shop), "-I", "-c", _HEALTHY], self._variables, what="its Python")
-            note_activation(shop, self._variables)
-        except CommandFailedError as error:
-            raise EnvError(f"{env}: {error.message}", error.hint) from error
+        self._made().build(lock, shop)
 
-    def _place(self, conda: str, shop: Workshop, env: str) -> None:
-        """Install the packages of a rattler lock, unless `lock` has just done so."""
-        if self._placed == conda and shop.prefix.exists():
-            return
-        try:
-            conda_packages().install(
-                conda, shop.prefix, self._channels, self._machine, shop.folder, shop.is_cancelled
-            )
-        except EnvError as error:
-            raise explained(error, env, self._file.specs, self._channels, shop.log) from error
-        self._placed = conda
-
-    def _pip_part(self, conda: str, shop: Workshop, env: str) -> str:
-        version = python_version(conda)
-        if version is None:
-            first = self._inputs.requirements.wanted[0].mark
-            raise EnvError(
-                f"{env}: the `pip:` section ({first.file}:{first.line}) needs a Python, but no "
-                "dependency brings one.",
-                "Add python to `dependencies`.",
-            )
-        self._place(conda, shop, env)
-        there = installed_in(map(str, shop.prefix.glob("lib/python3*/site-packages")))
-        names = sorted({each.split("==")[0] for each in there})
-        if self._machine.is_here:  # else its Python can't be asked
-            self._refuse_other_than_there(set(names), shop, env)
-        shop.progress(f"resolving what {self.label} wants from pip")
-        python = _python(shop) if self._machine.is_here else version
-        kept = CondaLock.parse(self._wish.kept).pip
-        wish = replace(self._wish, kept=kept)
-        resolved = self._pip.resolve(shop, python, env, wish, excluded=names)
-        return locks.render(version, resolved.packages, resolved.trees)
-
-    def _refuse_other_than_there(self, names: set[str], shop: Workshop, env: str) -> None:
-        """Refuse a requirement that would replace what conda has brought."""
-        for each in self._inputs.requirements.wanted:
-            if each.name not in names:
-                continue
-            (shop.folder / "there.txt").write_text(f"{each.text}\n", encoding="utf-8")
-            command = self._tools.uv(
-                *("pip", "install", "--dry-run", "--no-deps", "--no-index", "--no-config"),
-                *("--python", _python(shop), "--requirements", "there.txt"),
-            )
-            variables = {k: v for k, v in self._variables.items() if not k.startswith("UV_")}
-            try:
-                shop.run(command, variables, what="uv pip install --dry-run")
-            except CommandFailedError as error:
-                raise EnvError(
-                    f"{env}: '{each}' ({each.mark.file}:{each.mark.line}) asks pip for another "
-                    f"version of '{each.name}' than conda installs.",
-                    "Ask for it in one place: as a conda dependency or in the `pip:` section.",
-                ) from error
-
-    @property
-    def _variables(self) -> dict[str, str]:
-        """The caller's, without what is meant for other environments."""
-        caller = self._tools.caller_variables
-        return {k: v for k, v in caller.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
-
-    def _lines(self) -> Iterator[str]:
-        yield "conda/1"
-        yield from self._machine.lines()
-        yield from (f"channel {each.url}" for each in self._channels.every)
-        yield from (f"require {spec}" for spec in self._file.specs)
-        yield from (f"variable {name}={value!r}" for name, value in self._file.variables)
-        if self._inputs.requirements.wanted or self._wish != NO_WISH:
-            yield self._inputs.digest("", settings_digest(self._tools.uv_variables), self._wish)
-
-
-def _python(shop: Workshop) -> Path:
-    return shop.prefix / "bin/python"
-
-
-def _count(number: int, thing: str) -> str:
-    return f"1 {thing}" if number == 1 else f"{number} {thing}s"
+    def _made(self) -> CondaMaker:
+        """Give what locks and builds; the same for both, since the first may begin the second."""
+        if self._maker is None:
+            # by name: it takes as long to load as to find a warm environment
+            module = import_module("flowrun.envs.conda.making")
+            maker: CondaMaker = module.CondaMaker(self._asked)
+            self._maker = maker
+        return self._maker
