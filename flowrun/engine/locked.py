@@ -6,6 +6,7 @@ and what has to be found anew keeps to it as far as it can; the caller decides w
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from flowrun.spec.lockfile import LockedEnv
 
 _SUBJECT = re.compile(r"(-c |pip: |channel |variable )?[\w./@:+-]+")
-_TREE_PATH = re.compile(r"[;\[].*")
+_AFTER_PATH = re.compile(r"[;\[].*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,38 +194,52 @@ class EnvLookup:
             return None
         problems = list(changes(self.envs.asks(request, manager), found.asks, name))
         if not problems:
-            problems = list(self._missing(request, found))
-        if not problems:
-            return GivenEnv(manager, self._here(found, code))
+            lock = _lock_here(found, code)
+            problems = list(self._missing(request, found, lock))
+            if lock is not None and not problems:
+                return GivenEnv(manager, lock)
         self.problems += problems
         kept = found.locks.get(this_platform().name, "")
         return GivenEnv(manager, None, Wish(kept=kept)) if kept else None
 
-    def _missing(self, request: EnvRequest, found: LockedEnv) -> Iterator[Problem]:
+    def _missing(
+        self, request: EnvRequest, found: LockedEnv, lock: str | None
+    ) -> Iterator[Problem]:
         """Yield what this machine lacks for a locked environment."""
-        here = this_platform().name
-        if here not in found.locks:
+        if lock is None:
+            here = this_platform().name
             there = ", ".join(sorted(found.locks)) or "none"
             told = f"environment {found.name} is not locked for {here}; it is for {there}"
             yield Problem(LOCK_FILE, found.mark.line, found.mark.column, told)
         elif found.manager != DOCKER:
             try:
-                lock = found.locks[this_platform().name]
                 self.envs.check(replace(request, lock=lock), found.manager)
             except EnvError as error:
                 yield Problem(LOCK_FILE, found.mark.line, found.mark.column, error.message)
 
-    def _here(self, found: LockedEnv, code: ProjectCode) -> str:
-        """Give the lock with the project's own packages as they are now."""
-        return with_digests(
-            found.locks[this_platform().name],
-            lambda text: digest_tree(
-                code.directory / _TREE_PATH.sub("", text).removeprefix("file:")
-            ),
-        )
-
     def _note(self, line: int, text: str) -> None:
         self.problems.append(Problem(LOCK_FILE, line, 1, text))
+
+
+def _lock_here(found: LockedEnv, code: ProjectCode) -> str | None:
+    """Give the lock for this platform, with the project's own packages as they are now.
+
+    Raises:
+        SpecError: it names as such what is none.
+    """
+    top = os.path.realpath(code.directory)
+
+    def digest(text: str) -> str:
+        path = os.path.realpath(code.directory / _AFTER_PATH.sub("", text).removeprefix("file:"))
+        is_asked = any(ask.startswith(text) for ask in found.asks)
+        if not Path(path).exists() or not (is_asked or f"{path}/".startswith(f"{top}/")):
+            told = f"environment {found.name}: '{text}' is no package of the project"
+            mark = found.mark
+            raise SpecError([Problem(mark.file, mark.line, mark.column, told)])
+        return digest_tree(Path(path))
+
+    lock = found.locks.get(this_platform().name)
+    return None if lock is None else with_digests(lock, digest)
 
 
 def check_locked(asked: Asked, sources: LockedSources) -> None:

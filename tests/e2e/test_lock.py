@@ -242,6 +242,18 @@ def test_hostile_lock_file_is_refused_before_any_run_exists(
     assert wine.runs() == []
 
 
+@pytest.mark.parametrize("path", ["../../..", "/etc", "./nothing"])
+def test_lock_names_no_folder_but_the_projects_own(path: str, wine: Space) -> None:
+    text = wine.read("wine/MLproject.lock")
+    line = f"      {path}  # of this project\n"
+    wine.write({"wine/MLproject.lock": text.replace("projects:", f"{line}projects:") + line})
+    done = wine.flowrun("run", "wine", code=2)
+    assert done.err == (
+        f"flowrun: MLproject.lock:16:3: environment python_env.yaml: '{path}' is no package of "
+        "the project\n"
+    )
+
+
 def test_locked_run_needs_nothing_but_the_caches(space: Space) -> None:
     variables = {"PIP_CONFIG_FILE": os.devnull, "UV_CACHE_DIR": str(space.path / "cache")}
     with private_index(wheels(space)) as index:
@@ -252,9 +264,9 @@ def test_locked_run_needs_nothing_but_the_caches(space: Space) -> None:
         assert "127.0.0.1" not in online.read("wine/MLproject.lock")
     write_wheel(wheels(space), "alpha", "2.0")
     offline = replace(online, variables={**online.variables, "UV_HTTP_RETRIES": "0"})
-    assert "second | alpha 1.0" in offline.flowrun("run", "wine", "--locked").out
+    assert "second | alpha 1.0" in offline.flowrun("run", "wine", "--locked", "--no-cache").out
     subprocess.run(["rm", "-rf", space.home / "cache/envs/envs"], check=True)
-    assert "second | alpha 1.0" in offline.flowrun("run", "wine", "--locked").out
+    assert "second | alpha 1.0" in offline.flowrun("run", "wine", "--locked", "--no-cache").out
 
 
 def test_package_that_is_gone_is_named(wine: Space) -> None:
@@ -401,7 +413,8 @@ def test_locked_branch_of_another_project_needs_no_host_once_it_is_cached(space:
         space.write({"train/MLproject": caller.format(address)})
         space.flowrun("lock", "train")
         assert "make | first" in space.flowrun("run", "train", "--locked").out
-    assert "make | first" in space.flowrun("run", "train", "--locked").out
+    done = space.flowrun("run", "train", "--locked", "--no-cache")
+    assert "make | first" in done.out
     (space.path / "train/MLproject.lock").unlink()
     done = space.flowrun("run", "train", "--offline")
     assert f"{address}: main is taken as last seen, commit {repository.head}" in done.err
