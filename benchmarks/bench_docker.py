@@ -90,7 +90,7 @@ def _project(folder: Path, count: int, env: str) -> Path:
 
 
 def _run(tool: Tool, project: Path) -> Taken:
-    words = ("run", str(project), "--quiet", "--env-manager", "local")
+    words = ("run", str(project), "--quiet", "--no-cache", "--env-manager", "local")
     return _taken(tool.argv(*words), project, tool.variables)
 
 

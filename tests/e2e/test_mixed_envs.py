@@ -57,7 +57,17 @@ def test_mixed_envs_runs_from_a_tag_and_again_without_network(space: Space) -> N
     shutil.rmtree(channels)
     # A tag may have moved, which nobody can tell without network: so the commit that it was.
     again = subprocess.run(
-        [*OFFLINE, sys.executable, "-m", "flowrun", "run", uri, "-v", repository.head],
+        [
+            *OFFLINE,
+            sys.executable,
+            "-m",
+            "flowrun",
+            "run",
+            uri,
+            "-v",
+            repository.head,
+            "--no-cache",
+        ],
         env=space.environment(),
         cwd=space.path,
         capture_output=True,
