@@ -12,7 +12,7 @@ import importlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,9 +21,11 @@ from flowrun.engine.events import Observer
 from flowrun.engine.locked import Asked, plan_as_locked
 from flowrun.engine.planning import PlannedProject
 from flowrun.engine.request import GivenEnv, RunOptions
+from flowrun.engine.reuse import Foreseen
 from flowrun.engine.run import RunOutcome
-from flowrun.errors import UsageError
+from flowrun.errors import StoreError, UnreachableError, UnsupportedError, UsageError
 from flowrun.executors.local import SupervisorProcess
+from flowrun.plan.selection import Selection, select_steps
 from flowrun.settings import Settings, load_settings
 from flowrun.sources.source import silent
 from flowrun.spec.load import LOCK_FILE
@@ -34,12 +36,15 @@ from flowrun.surroundings import (
     Surroundings,
     endpoint_of,
     env_store,
+    foresee_plan,
     open_default_stores,
     source_cache,
 )
 
 __all__ = [
     "DEFAULT_EXPERIMENT_ID",
+    "Preview",
+    "Selection",
     "SilentObserver",
     "default_endpoint",
     "env_store",
@@ -49,6 +54,7 @@ __all__ = [
     "open_default_stores",
     "plan",
     "plan_asked",
+    "preview",
     "run",
 ]
 
@@ -81,6 +87,7 @@ def run(
     docker_args: Mapping[str, str] | None = None,
     build_image: bool = False,
     cache: bool = True,
+    selection: Selection | None = None,
     observer: Observer | None = None,
     settings: Settings | None = None,
     progress: Callable[[str], None] | None = None,
@@ -108,6 +115,7 @@ def run(
         docker_args: what containers are given beside the project's word, as in `docker run`.
         build_image: run containers of an image that has the project's files in it.
         cache: let finished runs that did the same stand for steps of a pipeline.
+        selection: which steps, and which of them must run; default: all, and none.
         observer: told what happens while it happens.
         settings: the surroundings; by default those of this process.
         progress: told what takes time before the run begins (fetching).
@@ -148,6 +156,7 @@ def run(
             wanted = _as_recorded(wanted, again)
             if not (experiment_name or experiment_id or _names_experiment(settings)):
                 experiment_id = again.run.experiment_id
+        planned, wanted = _selected(planned, wanted, selection)
         if in_place and planned.projects[""].source.directory is None:
             raise UsageError(f"--in-place needs a local directory, not {uri}")
         if require_clean:
@@ -183,6 +192,62 @@ def plan(
         things = "1 environment" if count == 1 else f"{count} environments"
         (progress or silent)(f"{things} as in {LOCK_FILE}")
     return planned
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A plan, and what would become of its steps."""
+
+    planned: PlannedProject
+    foreseen: Mapping[str, Foreseen]
+    """By step id; empty if the store can't be read."""
+
+
+def preview(
+    uri: str,
+    entry_point: str = "main",
+    *,
+    version: str | None = None,
+    params: Mapping[str, object] | None = None,
+    env_manager: str | None = None,
+    locked: bool = False,
+    cache: bool = True,
+    selection: Selection | None = None,
+    settings: Settings | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Preview:
+    """Plan an entry point, and say which steps `run` would reuse, and why it would run others.
+
+    Nothing is executed, and no environment is built; the arguments are those of `run`.
+
+    Raises:
+        FlowrunError: the project can't be planned.
+    """
+    settings = settings or load_settings()
+    wanted = RunOptions("", "", env_manager=env_manager, is_cache_on=cache)
+    if recorded_id(uri) is None:
+        asked = Asked(uri, entry_point, version, texts_of(params), env_manager, locked)
+        planned, envs = plan_asked(asked, settings, progress)
+        wanted = replace(wanted, envs=envs)
+    else:
+        again = _again(uri, entry_point, version, params, settings, progress)
+        planned, wanted = again.planned, _as_recorded(wanted, again)
+    planned, wanted = _selected(planned, wanted, selection)
+    try:
+        foreseen: Mapping[str, Foreseen] = foresee_plan(planned, wanted, settings)
+    except (StoreError, UnreachableError, UnsupportedError) as error:
+        (progress or silent)(f"what would be reused can't be said: {error.message}")
+        foreseen = {}
+    return Preview(planned, foreseen)
+
+
+def _selected(
+    planned: PlannedProject, wanted: RunOptions, selection: Selection | None
+) -> tuple[PlannedProject, RunOptions]:
+    if selection is None:
+        return planned, wanted
+    selected = select_steps(planned.plan, selection)
+    return replace(planned, plan=selected.plan), replace(wanted, rerun=selected.rerun)
 
 
 def lock(

@@ -21,9 +21,11 @@ from typing import TYPE_CHECKING
 from flowrun.engine.check import check_before_run
 from flowrun.engine.container import SESSION_LABEL
 from flowrun.engine.events import Event, Observer
+from flowrun.engine.foresight import foresee
 from flowrun.engine.live import Session, close_abandoned
 from flowrun.engine.planning import PlannedProject
 from flowrun.engine.request import RunOptions, RunRequest
+from flowrun.engine.reuse import Foreseen
 from flowrun.engine.run import PlanRun, RunOutcome
 from flowrun.engine.services import Endpoint, Home, ServerEndpoint, Services
 from flowrun.envs.store import EnvStore
@@ -203,23 +205,34 @@ def endpoint_of(stores: Stores) -> Iterator[Endpoint]:
         endpoint.close()
 
 
+def foresee_plan(
+    planned: PlannedProject, options: RunOptions, settings: Settings
+) -> Mapping[str, Foreseen]:
+    """Give what would become of a plan's steps, by their ids; see `engine.foresight`."""
+    with ExitStack() as stack:
+        envs = stack.enter_context(closing(env_store(settings)))
+        stores = stack.enter_context(open_default_stores(settings))
+        endpoint = ServerEndpoint(stores.uri, {})
+        services = _services(settings, stores, endpoint, envs, None)
+        request = RunRequest(planned.plan, planned.projects, options, planned.shown_params)
+        return foresee(request, services)
+
+
 def _services(
     settings: Settings,
     stores: Stores,
     endpoint: Endpoint,
     envs: EnvStore,
-    supervisor: SupervisorProcess,
+    supervisor: SupervisorProcess | None,
 ) -> Services:
+    """Put them together; without a supervisor nothing can be executed."""
     return Services(
         home=Home(settings.home),
         tracking_uri=stores.uri,
         tracking=stores.tracking,
         registry=stores.registry,
         open_artifacts=stores.open_artifacts,
-        make_executor=lambda on_line: ExecutorsByPlace(
-            LocalExecutor(on_line, process=supervisor),
-            lambda: _docker_executor(on_line, envs, supervisor),
-        ),
+        make_executor=_executors(envs, supervisor),
         envs=envs,
         sources=source_cache(settings),
         endpoint=endpoint,
@@ -229,6 +242,19 @@ def _services(
         now=now_ms,
         new_id=new_id,
     )
+
+
+def _executors(
+    envs: EnvStore, supervisor: SupervisorProcess | None
+) -> Callable[[OnLine], Executor]:
+    def make(on_line: OnLine) -> Executor:
+        assert supervisor is not None  # noqa: S101 - a promise of whoever only looks
+        return ExecutorsByPlace(
+            LocalExecutor(on_line, process=supervisor),
+            lambda: _docker_executor(on_line, envs, supervisor),
+        )
+
+    return make
 
 
 def _docker_executor(on_line: OnLine, envs: EnvStore, supervisor: SupervisorProcess) -> Executor:

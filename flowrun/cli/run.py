@@ -19,9 +19,12 @@ from flowrun.cli.options import IsOffline, TrackingUri, settings_of
 from flowrun.cli.summary import print_summary
 from flowrun.engine.console import PlainConsole
 from flowrun.engine.events import Observer
+from flowrun.engine.foresight import foreseen_text
+from flowrun.engine.reuse import Foreseen
 from flowrun.engine.run import RunOutcome
 from flowrun.errors import UsageError
 from flowrun.plan.draw import plan_to_dot, plan_to_json, plan_to_lines, plan_to_mermaid
+from flowrun.plan.selection import Selection
 from flowrun.settings import Settings
 from flowrun.tracking.entities import RunStatus
 
@@ -42,6 +45,19 @@ ParamList = Annotated[
 ]
 IsLocked = Annotated[
     bool, typer.Option("--locked", help="Refuse to differ from the project's MLproject.lock.")
+]
+
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Run every step, whatever ran before.")]
+Rerun = Annotated[
+    list[str] | None,
+    typer.Option(metavar="STEP", help="Run this step in any case; may be given several times."),
+]
+From = Annotated[
+    str | None,
+    typer.Option("--from", metavar="STEP", help="Run this step and all after it in any case."),
+]
+Until = Annotated[
+    str | None, typer.Option(metavar="STEP", help="Only what this step needs, and itself.")
 ]
 
 EXIT_STEP_FAILED = 1
@@ -106,9 +122,10 @@ def run_command(
     ] = False,
     locked: IsLocked = False,
     offline: IsOffline = False,
-    no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Run every step, whatever ran before.")
-    ] = False,
+    no_cache: NoCache = False,
+    rerun: Rerun = None,
+    start: From = None,
+    until: Until = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Do not show what the steps print.")
     ] = False,
@@ -140,6 +157,7 @@ def run_command(
             docker_args=parse_docker_args(docker_args or []),
             build_image=build_image,
             cache=not no_cache,
+            selection=selection_of(rerun, start, until),
             observer=observer,
             settings=settings,
             progress=progress_of(is_silent=as_json),
@@ -159,34 +177,63 @@ def plan_command(
     drawing: Annotated[
         PlanFormat, typer.Option("--format", help="How to draw it.")
     ] = PlanFormat.TREE,
+    env_manager: Annotated[
+        str | None, typer.Option(help="As for run: what steps would run in.")
+    ] = None,
     locked: IsLocked = False,
+    no_cache: NoCache = False,
+    rerun: Rerun = None,
+    start: From = None,
+    until: Until = None,
+    tracking_uri: TrackingUri = None,
     offline: IsOffline = False,
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
 ) -> None:
-    """Show what would run, and run nothing."""
-    settings = settings_of(ctx, offline=offline)
-    params = parse_params(param_list or [])
-    planned = api.plan(
+    """Show what would run or be reused, and why; run nothing."""
+    settings = settings_of(ctx, tracking_uri, offline=offline)
+    preview = api.preview(
         uri,
         entry_point,
         version=version,
-        params=params,
+        params=parse_params(param_list or []),
+        env_manager=env_manager,
         locked=locked,
+        cache=not no_cache,
+        selection=selection_of(rerun, start, until),
         settings=settings,
         progress=progress_of(is_silent=as_json),
     )
-    for warning in planned.plan.warnings:
+    plan = preview.planned.plan
+    for warning in plan.warnings:
         typer.echo(f"warning: {warning}", err=True)
     if as_json:
-        typer.echo(json.dumps(plan_to_json(planned.plan), indent=2))
+        foreseen = {name: _foreseen_to_json(each) for name, each in preview.foreseen.items()}
+        typer.echo(json.dumps(plan_to_json(plan) | {"foreseen": foreseen}, indent=2))
         return
     match drawing:
         case PlanFormat.MERMAID:
-            typer.echo(plan_to_mermaid(planned.plan))
+            typer.echo(plan_to_mermaid(plan))
         case PlanFormat.DOT:
-            typer.echo(plan_to_dot(planned.plan))
+            typer.echo(plan_to_dot(plan))
         case PlanFormat.TREE:
-            typer.echo("\n".join(plan_to_lines(planned.plan)))
+            notes = {name: foreseen_text(each) for name, each in preview.foreseen.items()}
+            typer.echo("\n".join(plan_to_lines(plan, notes if plan.is_pipeline else None)))
+
+
+def selection_of(rerun: list[str] | None, start: str | None, until: str | None) -> Selection | None:
+    """Give what the flags select; None for everything."""
+    if not rerun and start is None and until is None:
+        return None
+    return Selection(until, start, tuple(rerun or ()))
+
+
+def _foreseen_to_json(foreseen: Foreseen) -> dict[str, str | None]:
+    reused = foreseen.reused
+    return {
+        "verdict": foreseen.verdict.value,
+        "why": foreseen.why,
+        "run_id": reused.run_id if reused else None,
+    }
 
 
 def run_exit_code(outcome: RunOutcome) -> int:

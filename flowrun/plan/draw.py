@@ -133,10 +133,13 @@ def _env(env: EnvSpec | None) -> Json:
     return {"kind": env.kind.value, "path": env.path, "image": image}
 
 
-def plan_to_lines(plan: Plan) -> list[str]:
+def plan_to_lines(plan: Plan, notes: Mapping[str, str] | None = None) -> list[str]:
     """Return the plan as lines of text: each step below the last one it needs.
 
     A step that needs several stands below the last of them, with the others named.
+
+    Args:
+        notes: what else to say of a step, by its id.
     """
     parent = {step.id: step.needs[-1] if step.needs else None for step in plan.steps}
     children: dict[str | None, list[PlannedStep]] = {}
@@ -148,7 +151,8 @@ def plan_to_lines(plan: Plan) -> list[str]:
     while open_steps:
         step, branch, prefix = open_steps.pop()
         also = _beside(step, parent) if len(step.needs) > 1 else []
-        lines.append(f"{prefix}{branch}{step.id}  {_summary(step)}{_also(also)}")
+        note = f"  <- {notes[step.id]}" if notes and step.id in notes else ""
+        lines.append(f"{prefix}{branch}{step.id}  {_summary(step)}{_also(also)}{note}")
         below = prefix + ("   " if branch == "└─ " else "│  ")
         below = below if len(below) < MAX_INDENT else prefix
         open_steps += _with_branches(children.get(step.id, []), below)
