@@ -19,6 +19,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from flowrun.engine.check import check_before_run
+from flowrun.engine.code import Codes
 from flowrun.engine.container import SESSION_LABEL
 from flowrun.engine.events import Event, Observer
 from flowrun.engine.foresight import foresee
@@ -88,6 +89,7 @@ class Surroundings:
         check_before_run(
             planned.plan, planned.projects, envs, options, settings.variables, settings.cwd
         )
+        Codes(source_cache(settings), planned.projects).check(planned.plan.steps)
         with ExitStack() as stack:
             stack.enter_context(closing(envs))
             stores = stack.enter_context(open_default_stores(settings))

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import posixpath
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from flowrun.engine.request import ProjectCode
-from flowrun.errors import FlowrunError
+from flowrun.errors import FlowrunError, PlanError
 from flowrun.plan.fingerprint import CodeChange, CodeFile, code_changes, code_digest
 from flowrun.plan.plan import PlannedStep
 from flowrun.sources.cache import SourceCache
 from flowrun.sources.listing import tree_files
-from flowrun.sources.repository import TreeEntry
 from flowrun.sources.source import Source
+from flowrun.spec.globs import pattern_of, rooted
+from flowrun.spec.project import Name
 
 PROJECT_FILE = "mlproject"
 """Its name in lower case: any case will do."""
@@ -26,17 +27,18 @@ class Codes:
 
     sources: SourceCache
     projects: Mapping[str, ProjectCode]
-    _listed: dict[tuple[str, str], list[CodeFile]] = field(default_factory=dict)
-    _digests: dict[str, str] = field(default_factory=dict)
+    _listed: dict[str, list[CodeFile]] = field(default_factory=dict)
+    _digests: dict[tuple[str, tuple[Name, ...] | None], str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def digest(self, step: PlannedStep) -> str:
         """Give the digest of a step's code."""
         with self._lock:
-            found = self._digests.get(step.project)
+            key = (step.project, step.sources)
+            found = self._digests.get(key)
             if found is None:
-                files = self._files(self.projects[step.project].source)
-                found = self._digests[step.project] = code_digest(files)
+                source = self.projects[step.project].source
+                found = self._digests[key] = code_digest(self._files(step, source))
             return found
 
     def changes(self, step: PlannedStep, tree: str, subdir: str) -> tuple[CodeChange, ...] | None:
@@ -45,23 +47,56 @@ class Codes:
         before = replace(source, tree=tree, subdir=subdir)
         with self._lock:
             try:
-                return code_changes(self._files(before), self._files(source))
+                return code_changes(self._files(step, before), self._files(step, source))
             except FlowrunError:
                 return None
 
-    def _files(self, source: Source) -> list[CodeFile]:
-        key = (source.tree, source.subdir)
-        found = self._listed.get(key)
+    def check(self, steps: Iterable[PlannedStep]) -> None:
+        """Refuse `sources` that mean no file.
+
+        Raises:
+            PlanError: with a line for each pattern.
+        """
+        problems: dict[str, None] = {}
+        for step in steps:
+            source = self.projects[step.project].source
+            for name in step.sources or ():
+                pattern = pattern_of(rooted([name.text], _folder(source)))
+                with self._lock:
+                    files = self._all(source)
+                if not any(pattern.fullmatch(file.path) for file in files):
+                    problems[f"{name.mark}: no file of the project is '{name}' ('sources')"] = None
+        if problems:
+            raise PlanError("\n".join(problems))
+
+    def _files(self, step: PlannedStep, source: Source) -> Iterator[CodeFile]:
+        """Give the files that count, by their paths from the project's directory."""
+        folder = _folder(source)
+        prefix = f"{folder}/" if folder else ""
+        if step.sources is None:
+            for file in self._all(source):
+                path = file.path.removeprefix(prefix)
+                # The project file's own text does not count: other lines have its meaning.
+                if file.path.startswith(prefix) and path.lower() != PROJECT_FILE:
+                    yield replace(file, path=path)
+            return
+        pattern = pattern_of(rooted((name.text for name in step.sources), folder))
+        for file in self._all(source):
+            if pattern.fullmatch(file.path):
+                is_inside = file.path.startswith(prefix)
+                path = file.path.removeprefix(prefix) if is_inside else f"/{file.path}"
+                yield replace(file, path=path)
+
+    def _all(self, source: Source) -> list[CodeFile]:
+        found = self._listed.get(source.tree)
         if found is None:
-            found = self._listed[key] = list(_of_project(tree_files(self.sources, source), source))
+            entries = tree_files(self.sources, source)
+            found = [CodeFile(entry.mode, entry.oid, entry.path) for entry in entries]
+            self._listed[source.tree] = found
         return found
 
 
-def _of_project(entries: Iterable[TreeEntry], source: Source) -> Iterable[CodeFile]:
-    """Give a project's files but for its project file, whose meaning other lines have."""
+def _folder(source: Source) -> str:
+    """Give the project's folder in its tree; '' for the top."""
     folder = posixpath.normpath(source.subdir) if source.subdir else "."
-    prefix = "" if folder == "." else f"{folder}/"
-    for entry in entries:
-        path = entry.path.removeprefix(prefix)
-        if entry.path.startswith(prefix) and path.lower() != PROJECT_FILE:
-            yield CodeFile(entry.mode, entry.oid, path)
+    return "" if folder == "." else folder

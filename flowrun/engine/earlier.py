@@ -45,6 +45,8 @@ class EarlierRuns:
     _experiment_ids: list[str] = field(default_factory=list)
     _by_fingerprint: dict[str, list[Run]] = field(default_factory=dict)
     _by_step: dict[str, list[Run]] = field(default_factory=dict)
+    _by_name: dict[str, list[Run]] = field(default_factory=dict)
+    """The same for all instances of a matrix: a new one is like one of those."""
 
     def fetch(self, pipeline: str, step_ids: Collection[str]) -> None:
         """Fetch what stood for the steps when the pipeline ran the last few times."""
@@ -57,6 +59,7 @@ class EarlierRuns:
                 step_id = run.tags.get(STEP_TAG, "")
                 missing.discard(step_id)
                 self._by_step.setdefault(step_id, []).append(run)
+                self._by_name.setdefault(name_of(step_id), []).append(run)
                 self._by_fingerprint.setdefault(run.tags[FINGERPRINT_TAG], []).append(run)
             if not missing:
                 return
@@ -98,9 +101,9 @@ class EarlierRuns:
                 yield from self._search(condition, _RUNS_AT_ONCE)
 
     def _of_step(self, step_id: str) -> Iterator[Run]:
-        known = self._by_step.get(step_id)
+        known = self._by_step.get(step_id) or self._by_name.get(name_of(step_id))
         if known:
-            yield from known
+            yield from known[:_MOST_CANDIDATES]
         elif _QUOTABLE.fullmatch(step_id):
             condition = f"{_FINISHED} != '' AND tags.`{STEP_TAG}` = '{step_id}'"
             yield from self._search(condition, _MOST_CANDIDATES)
@@ -125,6 +128,11 @@ def _of(experiment_id: str | None, runs: Sequence[Run]) -> Sequence[Run]:
     if experiment_id is None:
         return runs
     return [run for run in runs if run.info.experiment_id == experiment_id]
+
+
+def name_of(step_id: str) -> str:
+    """Give the name of a step without what tells the instances of its matrix apart."""
+    return step_id.rpartition("/")[0] + step_id.rpartition("/")[2].partition("[")[0]
 
 
 def pipeline_name(request: RunRequest) -> str:

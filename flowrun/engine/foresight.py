@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import closing
 
+from flowrun.engine.code import Codes
 from flowrun.engine.environments import Environments
 from flowrun.engine.masking import Masker
 from flowrun.engine.memo import DigestMemo
@@ -21,8 +22,9 @@ def foresee(request: RunRequest, services: Services) -> Mapping[str, Foreseen]:
         services: their executor is not asked for.
 
     Raises:
-        FlowrunError: the store can't be read.
+        PlanError: `sources` that mean no file. FlowrunError: the store can't be read.
     """
+    Codes(services.sources, request.projects).check(request.plan.steps)
     variables = services.variables
     secrets = {name for step in request.plan.steps for name in step.secrets}
     mask = Masker.of(variables[name] for name in secrets if name in variables)

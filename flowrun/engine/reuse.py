@@ -43,7 +43,7 @@ CACHE_OFF = "the cache is off"
 ALONE = "a command by itself always runs"
 NO_CACHE = "cache: false"
 IN_PLACE = "it runs in the project's own directory (--in-place)"
-RERUN = "asked for (--rerun)"
+RERUN = "asked for (--rerun, --from)"
 
 
 class Verdict(StrEnum):

@@ -73,6 +73,12 @@ def _step(step: PlannedStep) -> dict[str, Json]:
             for name, output in step.outputs.items()
         },
         "metrics": step.metrics,
+        "cache": {
+            "is_on": step.cache.is_on,
+            "expires_s": step.cache.expires_s,
+            "scope": step.cache.scope.value,
+        },
+        "sources": None if step.sources is None else [name.text for name in step.sources],
     }
 
 

@@ -20,6 +20,7 @@ from flowrun.plan.plan import (
 )
 from flowrun.spec.problems import Problems
 from flowrun.spec.project import (
+    CacheSpec,
     EntryPoint,
     EntryPointCall,
     InlineCommand,
@@ -255,6 +256,8 @@ class Expansion:
                 resources=step.resources or defaults.resources or Resources(),
                 variables={**defaults.variables, **step.variables},
                 secrets=tuple(dict.fromkeys((*defaults.secrets, *step.secrets))),
+                cache=step.cache or defaults.cache or CacheSpec(),
+                sources=step.sources if step.sources is not None else defaults.sources,
                 outputs={**defaults.outputs, **step.outputs},
                 metrics=step.metrics or defaults.metrics,
                 metric_tolerance=step.metric_tolerance or defaults.metric_tolerance,

@@ -14,6 +14,7 @@ from flowrun.spec.project import (
     EnvSpec,
     Mark,
     MetricTolerance,
+    Name,
     OutputSpec,
     Parameter,
     Promote,
@@ -131,6 +132,8 @@ class PlannedStep:
     after: tuple[str, ...] = ()
     """Of `needs`: those that its `needs` names, or that of a caller, whatever they hand on."""
     cache: CacheSpec = field(default_factory=CacheSpec)
+    sources: tuple[Name, ...] | None = None
+    """Patterns of its project's files that count as its code; None: all."""
 
     @property
     def conditions(self) -> tuple[tuple[Value, Scope], ...]:

@@ -146,6 +146,8 @@ def _check_pipeline_call(step: StepSpec, called: EntryPoint, problems: Problems)
         "metrics": step.metrics or step.metric_tolerance,
         "env": step.variables,
         "secrets": step.secrets,
+        "cache": step.cache,
+        "sources": step.sources,
         "python_env, conda_env or docker_env": step.env,
     }
     for key, value in given.items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 from flowrun.spec.check import check_project
 from flowrun.spec.expressions import has_expression
 from flowrun.spec.fields import Fields
+from flowrun.spec.parse_cache import parse_cache, parse_sources
 from flowrun.spec.parse_command import check_command
 from flowrun.spec.parse_parameters import parse_parameters
 from flowrun.spec.parse_steps import parse_steps
@@ -106,6 +107,8 @@ def _command(name: str, entry: Entry, fields: Fields) -> EntryPoint:
         resources=parse_resources(fields),
         variables=fields.variables("env"),
         secrets=fields.variable_names("secrets"),
+        cache=parse_cache(fields),
+        sources=parse_sources(fields),
     )
     _finish(fields)
     return entry_point
@@ -113,7 +116,8 @@ def _command(name: str, entry: Entry, fields: Fields) -> EntryPoint:
 
 def _pipeline(name: str, entry: Entry, fields: Fields) -> EntryPoint:
     fields.refuse("command", f"{fields.what} has both 'steps' and 'command'; keep one of them")
-    fields.refuse("metrics", f"{fields.what} is a pipeline; 'metrics' belongs on its steps")
+    for key in ("metrics", "cache", "sources"):
+        fields.refuse(key, f"{fields.what} is a pipeline; '{key}' belongs on its steps")
     entry_point = EntryPoint(
         name,
         entry.mark,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from flowrun.spec.fields import NOT_YET, Fields, not_available
+from flowrun.spec.parse_cache import parse_cache, parse_sources
 from flowrun.spec.parse_command import check_command
 from flowrun.spec.parse_surroundings import (
     ENV_KEYS,
@@ -42,7 +43,18 @@ UNREADABLE = InlineCommand("")
 _NAME = re.compile(r"\w[\w.-]*")
 _AXIS = re.compile(r"[^\W\d]\w*")
 _ACTIONS = ("entry_point", "project", "run", "select", "register", "promote")
-_FOR_COMMANDS = ("with", "matrix", "env", "secrets", "resources", "outputs", "metrics", *ENV_KEYS)
+_FOR_COMMANDS = (
+    "with",
+    "matrix",
+    "env",
+    "secrets",
+    "resources",
+    "outputs",
+    "metrics",
+    "cache",
+    "sources",
+    *ENV_KEYS,
+)
 """Keys that say something about a command, or a pipeline of them."""
 
 
@@ -83,6 +95,8 @@ def _step(name: str, entry: Entry, problems: Problems) -> StepSpec:
         env=parse_env(fields),
         variables=fields.variables("env"),
         secrets=fields.variable_names("secrets"),
+        cache=parse_cache(fields),
+        sources=parse_sources(fields),
         outputs=parse_outputs(fields),
         metrics=metrics.path,
         metric_tolerance=metrics.tolerance,

@@ -309,6 +309,9 @@ class StepSpec:
     """Written `env:`; environment variables for the step."""
     secrets: tuple[str, ...] = ()
     """Names of the caller's environment variables that only this step gets; masked everywhere."""
+    cache: CacheSpec | None = None
+    sources: tuple[Name, ...] | None = None
+    """Patterns of the project's files that count as its code; None: all."""
     outputs: Mapping[str, OutputSpec] = field(default_factory=dict)
     metrics: str | None = None
     metric_tolerance: MetricTolerance | None = None
@@ -335,6 +338,8 @@ class EntryPoint:
     resources: Resources | None = None
     variables: Mapping[str, Value] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
+    cache: CacheSpec | None = None
+    sources: tuple[Name, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

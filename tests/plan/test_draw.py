@@ -129,5 +129,7 @@ def test_json_tells_everything_but_secrets() -> None:
         "resources": {"cpus": 1.0, "memory_bytes": 0},
         "outputs": {"model": {"path": "m", "type": "model"}},
         "metrics": None,
+        "cache": {"is_on": True, "expires_s": None, "scope": "store"},
+        "sources": None,
     }
     assert steps["promote"]["conditions"] == ["${{ champion is none }}"]

@@ -481,7 +481,7 @@ WARNINGS = {
     ),
     "unknown key of an entry point": (
         "entry_points:\n  main: {command: ls, descriptn: x}",
-        "MLproject:2:23: entry point 'main' has no key 'descriptn': it is ignored, as in MLflow. Known are: steps, parameters, command, outputs, metrics, python_env, conda_env, docker_env, resources, env, secrets, executor.",
+        "MLproject:2:23: entry point 'main' has no key 'descriptn': it is ignored, as in MLflow. Known are: steps, parameters, command, outputs, metrics, python_env, conda_env, docker_env, resources, env, secrets, cache, sources, executor.",
     ),
     "unknown type": (
         "entry_points:\n  main: {parameters: {a: integer}, command: 'ls {a}'}",
