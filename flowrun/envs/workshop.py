@@ -122,7 +122,7 @@ def opened(
     scratch.mkdir(parents=True, exist_ok=True)
     for left in abandoned(scratch):
         remove(left)
-    folder, descriptor = _new_folder(scratch)
+    folder, descriptor = new_folder(scratch)
     shop = None
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -136,8 +136,8 @@ def opened(
         os.close(descriptor)
 
 
-def _new_folder(scratch: Path) -> tuple[Path, int]:
-    """Make a folder; give it with the descriptor that holds its lock."""
+def new_folder(scratch: Path) -> tuple[Path, int]:
+    """Make a folder of this process's own; give it with the descriptor that holds its lock."""
     while True:
         folder = scratch / os.urandom(6).hex()
         folder.mkdir()

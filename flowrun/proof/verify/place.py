@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from flowrun.envs.folders import make_private, remove
+from flowrun.envs.workshop import abandoned, new_folder
 
 
 @contextmanager
@@ -23,11 +23,9 @@ def own_place(folder: Path) -> Iterator[Path]:
     """
     make_private(folder)
     sweep(folder)
-    place = folder / os.urandom(6).hex()
-    place.mkdir(mode=0o700)
-    descriptor = os.open(place, os.O_RDONLY)
+    place, descriptor = new_folder(folder)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        place.chmod(0o700)
         yield place
     finally:
         remove(place)
@@ -36,15 +34,5 @@ def own_place(folder: Path) -> Iterator[Path]:
 
 def sweep(folder: Path) -> None:
     """Remove the places whose owners are gone."""
-    for place in folder.iterdir() if folder.is_dir() else ():
-        try:
-            descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        except OSError:
-            continue
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            remove(place)
-        except BlockingIOError:
-            pass
-        finally:
-            os.close(descriptor)
+    for place in abandoned(folder):
+        remove(place)
