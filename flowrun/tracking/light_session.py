@@ -119,7 +119,8 @@ class Session:
 
 def step_run_id() -> str | None:
     """Give the id of the run that this process was started for, if it is a step."""
-    return os.environ.get("MLFLOW_RUN_ID") or None
+    # MLflow's own client, if it was first in this process, has taken its variable away.
+    return os.environ.get("MLFLOW_RUN_ID") or os.environ.get("FLOWRUN_RUN_ID") or None
 
 
 def experiment_of_environment() -> tuple[str | None, str | None]:

@@ -57,6 +57,24 @@ def test_a_step_logs_into_its_own_run_without_starting_one(light: Light, server:
     assert [point.step for point in history] == list(range(2500))
 
 
+def test_a_step_finds_its_run_after_mlflows_client_has_taken_its_variable_away(
+    light: Light, server: Served
+) -> None:
+    run_id = server.new_run()
+    script = (
+        "import os\n"
+        "assert os.environ.pop('MLFLOW_RUN_ID')\n"
+        "import flowrun\n"
+        "flowrun.log_metric('a', 1)"
+    )
+    variables = step_variables(server, run_id) | {"FLOWRUN_RUN_ID": run_id}
+    done = light.run(script, variables)
+    assert (done.returncode, done.stderr) == (0, "")
+    run = server.tracking.get_run(run_id)
+    assert set(run.metrics) == {"a"}
+    assert run.info.status is RunStatus.RUNNING
+
+
 def test_how_a_steps_run_ends_is_left_to_the_engine(light: Light, server: Served) -> None:
     run_id = server.new_run()
     prints(light, server, "flowrun.log_metric('a', 1)", run_id)
