@@ -188,10 +188,14 @@ def plan(
     planned, envs = plan_asked(
         Asked(uri, entry_point, version, texts_of(params), is_locked=locked), settings, progress
     )
+    _tell_locked(envs, progress or silent)
+    return planned
+
+
+def _tell_locked(envs: Mapping[str, GivenEnv], progress: Callable[[str], None]) -> None:
     if count := len({each.lock for each in envs.values() if each.lock}):
         things = "1 environment" if count == 1 else f"{count} environments"
-        (progress or silent)(f"{things} as in {LOCK_FILE}")
-    return planned
+        progress(f"{things} as in {LOCK_FILE}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +232,7 @@ def preview(
     if recorded_id(uri) is None:
         asked = Asked(uri, entry_point, version, texts_of(params), env_manager, locked)
         planned, envs = plan_asked(asked, settings, progress)
+        _tell_locked(envs, progress or silent)
         wanted = replace(wanted, envs=envs)
     else:
         again = _again(uri, entry_point, version, params, settings, progress)

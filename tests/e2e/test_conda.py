@@ -87,7 +87,7 @@ def test_step_runs_in_its_conda_environment_the_second_time_without_any_channel(
     (lock,) = [text for text in locks if "- conda: " in text]
     assert "/noarch/demo-lib-2.0-0.conda" in lock
     shutil.rmtree(channel.folder)
-    project.flowrun("run", "project")
+    project.flowrun("run", "project", "--no-cache")
     again = project.run_of("double")
     assert again["run_id"] != run["run_id"]
     assert again["tags"]["flowrun.env.key"] == run["tags"]["flowrun.env.key"]
