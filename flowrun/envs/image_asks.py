@@ -14,14 +14,6 @@ def image_asks(spec: EnvSpec) -> tuple[Ask, ...]:
     return tuple(Ask(text, mark) for text in _texts(spec))
 
 
-def image_name(spec: EnvSpec) -> str:
-    """Return the image as the project names it, or what it is built from."""
-    docker = spec.docker
-    if docker is None or docker.build is None:
-        return docker.image if docker else ""
-    return f"{docker.build.context}/{docker.build.dockerfile}"
-
-
 def _texts(spec: EnvSpec) -> Iterator[str]:
     docker = spec.docker
     if docker is not None and docker.build is None:
