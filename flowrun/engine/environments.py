@@ -46,7 +46,7 @@ class Environments:
         self._tell = tell
         self._is_cancelled = is_cancelled
         self._ahead = tuple(_ahead(request, self._env_request))
-        self._locks: dict[EnvRequest, EnvLock | None] = {}
+        self._locks: dict[tuple[str, int, GivenEnv | None], EnvLock | None] = {}
         self._failures: dict[str, BaseException] = {}
         """Why the environment of a step can't be had."""
         self._told: set[str] = set()
@@ -58,11 +58,11 @@ class Environments:
         Raises:
             EnvError: it can be seen that it can't be had.
         """
-        request = self._env_request(step)
-        same = replace(request, spec=replace(request.spec, mark=None))
+        # by identity, since specs are large and thousands of steps share a few
+        same = (step.project, id(step.env), self._request.options.envs.get(step.id))
         if same not in self._locks:
             envs, manager = self._services.envs, self._request.options.env_manager
-            self._locks[same] = envs.known(request, manager)
+            self._locks[same] = envs.known(self._env_request(step), manager)
         return self._locks[same]
 
     def leave_out(self, step_ids: Collection[str]) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from flowrun.engine.code import Codes
@@ -127,6 +128,7 @@ def code_of(request: RunRequest, step: PlannedStep) -> ProjectCode:
     return request.projects[step.project]
 
 
+@lru_cache(maxsize=64)
 def _env_key(env: EnvLock) -> str:
     """Give the digest of a lock; where the caller's interpreter is has no say."""
     if env.backend != LOCAL:

@@ -83,7 +83,7 @@ class DigestMemo:
         seen = path.stat()
         if not stat.S_ISREG(seen.st_mode):
             return digest_of(path)  # which says what is wrong with it
-        key, facts = os.fsencode(os.path.realpath(path)), _facts(seen)
+        key, facts = os.fsencode(path.absolute()), _facts(seen)
         if known := self._known(key, facts):
             return Digest(*known, is_directory=False)
         digest = file_digest(path)
@@ -103,7 +103,7 @@ class DigestMemo:
             else:
                 lines.append(f"{each.shown}\0{each.says}")
         listed = "\0".join(sorted(lines))
-        key = os.fsencode(os.path.realpath(path)) + b"/"
+        key = os.fsencode(path.absolute()) + b"/"
         facts = hashlib.sha256(os.fsencode(listed)).hexdigest()
         if known := self._known(key, facts):
             return Digest(*known, is_directory=True)

@@ -32,7 +32,7 @@ from flowrun.engine.services import Services
 from flowrun.envs.base import Env, ImageEnv
 from flowrun.envs.published import key_of
 from flowrun.executors.base import JobEnded
-from flowrun.plan.draw import plan_to_json
+from flowrun.plan.draw import plan_to_text
 from flowrun.plan.plan import PlannedStep
 from flowrun.sources.keeping import kept_pack
 from flowrun.tracking.artifacts import Artifacts
@@ -296,8 +296,7 @@ class Recorder:
     def _put_request(self, artifacts: Artifacts) -> None:
         """Keep the plan, and what makes each project's tree again where nobody else has it."""
         request = self._request
-        plan_text = json.dumps(plan_to_json(request.plan), indent=1)
-        self._put_text(artifacts, "flowrun/plan.json", plan_text)
+        self._put_text(artifacts, "flowrun/plan.json", plan_to_text(request.plan))
         if request.options.project_file is not None:
             self._put_text(artifacts, "flowrun/MLproject", request.options.project_file)
         diff = request.projects[""].source.diff

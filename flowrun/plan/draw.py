@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import assert_never
 
 from flowrun.plan.matrix import is_open
@@ -46,6 +48,17 @@ def plan_to_json(plan: Plan) -> dict[str, Json]:
         },
         "warnings": list(plan.warnings),
     }
+
+
+def plan_to_text(plan: Plan) -> str:
+    """Return the same as a text with a line for each step: what a run keeps.
+
+    With indentation throughout, json takes three times as long, and that is seen with 1,000 steps.
+    """
+    steps = ",\n".join(json.dumps(_step(step)) for step in plan.steps)
+    others = json.dumps(plan_to_json(replace(plan, steps=())) | {"steps": None})
+    before, after = others.rsplit('"steps": null', 1)
+    return f'{before}"steps": [\n{steps}\n]{after}'
 
 
 def _step(step: PlannedStep) -> dict[str, Json]:

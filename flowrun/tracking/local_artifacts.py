@@ -9,6 +9,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,6 +31,7 @@ class LocalArtifacts:
 
     def __init__(self, directory: Path, path: str = "") -> None:
         self._directory = directory
+        self._path = path
         self._root = directory / path
 
     def list(self, path: str = "") -> Sequence[ArtifactInfo]:
@@ -135,6 +137,9 @@ class LocalArtifacts:
 
     def _place(self, path: str) -> Path:
         """Give the very path to open: every link on the way is followed, then it is checked."""
+        plain = os.path.join(_resolved(self._directory), self._path, check_artifact_path(path))  # noqa: PTH118 - called for each of thousands of outputs
+        if os.path.realpath(plain) == plain:
+            return Path(plain)  # no link on the way, so it is where its name says
         root = self._root.resolve()
         place = (root / check_artifact_path(path)).resolve()
         if not place.is_relative_to(root) or not root.is_relative_to(self._directory.resolve()):
@@ -149,6 +154,12 @@ class LocalArtifacts:
             raise StoreError(
                 f"artifacts {self._root}: '{path}': {error.strerror or error}"
             ) from error
+
+
+@lru_cache(maxsize=16)
+def _resolved(directory: Path) -> str:
+    """Give the place of a storage's directory, which is the operator's, without links."""
+    return os.path.realpath(directory)
 
 
 def files_below(folder: Path) -> list[tuple[str, Path]]:
