@@ -80,11 +80,12 @@ def fan_out(width: int) -> Steps:
 
 
 def flowrun_project(tool: Tool, steps: Steps, folder: Path) -> Command:
-    """Write a pipeline of inline commands."""
+    """Write a pipeline of inline commands; each is to run, whatever ran before."""
     lines = [f'      {name}: {{run: "true", needs: [{_list(n)}]}}' for name, n in steps.items()]
     text = "\n".join(["name: bench", "entry_points:", "  main:", "    steps:", *lines, ""])
     commit(tool, folder, {"MLproject": text})
-    return Command(tool.argv("run", ".", *LOCAL, "--jobs", JOBS), folder, tool.variables)
+    argv = tool.argv("run", ".", *LOCAL, "--jobs", JOBS, "--no-cache")
+    return Command(argv, folder, tool.variables)
 
 
 def snakemake_project(tool: Tool, steps: Steps, folder: Path) -> Command:

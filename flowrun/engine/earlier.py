@@ -31,6 +31,7 @@ PIPELINE_TAG = "flowrun.pipeline"
 """On a pipeline's run: which pipeline of which project it is, wherever that was checked out."""
 _FINISHED = f"attributes.status = 'FINISHED' AND tags.`{FINGERPRINT_TAG}`"
 _QUOTABLE = re.compile(r"[^'\"\\`]+")
+_INSTANCE = re.compile(r"\[[^\[]*\]$")
 _RUNS_AT_ONCE = 500
 _MOST_PIPELINES = 5
 _MOST_CANDIDATES = 10
@@ -92,7 +93,8 @@ class EarlierRuns:
             children = f"{_FINISHED} != '' AND tags.`{PARENT_TAG}` = '{pipeline.info.run_id}'"
             yield from self._search(children, MAX_SEARCH_RESULTS)
             return
-        run_ids = [row.run_id for row in outcome.values() if row.run_id]
+        # one run may stand for many equal steps
+        run_ids = list(dict.fromkeys(row.run_id for row in outcome.values() if row.run_id))
         for start in range(0, len(run_ids), _RUNS_AT_ONCE):
             some = run_ids[start : start + _RUNS_AT_ONCE]
             listed = ", ".join(f"'{run_id}'" for run_id in some if run_id.isalnum())
@@ -132,7 +134,7 @@ def _of(experiment_id: str | None, runs: Sequence[Run]) -> Sequence[Run]:
 
 def name_of(step_id: str) -> str:
     """Give the name of a step without what tells the instances of its matrix apart."""
-    return step_id.rpartition("/")[0] + step_id.rpartition("/")[2].partition("[")[0]
+    return _INSTANCE.sub("", step_id)
 
 
 def pipeline_name(request: RunRequest) -> str:

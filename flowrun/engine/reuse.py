@@ -30,7 +30,7 @@ from flowrun.engine.services import Services
 from flowrun.engine.values import OutputValue
 from flowrun.envs.base import EnvLock
 from flowrun.envs.exclusive import exclusive
-from flowrun.errors import FlowrunError
+from flowrun.errors import FlowrunError, StoreError, UnreachableError
 from flowrun.plan.expressions import StepResult, condition_holds, evaluate
 from flowrun.plan.plan import CommandAction, PipelineEnd, PlannedStep, SelectAction
 from flowrun.spec.project import Promote, Register
@@ -192,7 +192,10 @@ class Reuse:
         results: Mapping[str, StepResult],
     ) -> Turn:
         experiment_id = self._experiment(step)
-        runs = self.earlier.find(identity.fingerprint, experiment_id)
+        try:
+            runs = self.earlier.find(identity.fingerprint, experiment_id)
+        except (StoreError, UnreachableError) as error:
+            return Turn(identity=identity, why=f"the store can't be asked: {error.message}")
         reused, why = self._first_kept(step, runs, arguments, identity)
         if reused is not None:
             return Turn(reused=reused, identity=identity)

@@ -11,6 +11,7 @@ import queue
 import threading
 from collections import Counter, deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -203,7 +204,8 @@ class PlanRun:
     def _loop(self, executor: Executor) -> RunStatus:
         options = self._request.options
         reuse = self._reuse()
-        reuse.foresee()
+        with suppress(FlowrunError):  # then the store is asked again in each step's turn
+            reuse.foresee()
         self._environments.leave_out(
             {id_ for id_, foreseen in reuse.foreseen.items() if foreseen.reused}
         )
