@@ -211,3 +211,13 @@ entry_points:
     tags = space.run_of("read")["tags"]
     assert "flowrun.fingerprint" not in tags
     assert tags["flowrun.cache"].endswith("not kept for others: input data changed meanwhile")
+
+
+def test_a_run_of_reused_steps_is_verified_and_run_again_as_a_whole(three: Space) -> None:
+    run_id = three.flowrun("run", "p", *LOCAL, "--json").json()["run_id"]
+    outcome = three.flowrun("run", f"runs:/{run_id}", "--json").json()
+    assert {step["id"]: step["why"] for step in outcome["steps"]} == dict.fromkeys(
+        ("make", "count", "tell", "aside"), "the cache is off"
+    )
+    done = three.flowrun("verify", run_id)
+    assert f"run {run_id} gives the same again" in done.out
