@@ -40,20 +40,24 @@ class Genuine:
 
 
 @contextmanager
-def genuine_server(folder: Path) -> Iterator[Genuine]:
-    """Serve a new store in a folder until the end of the block."""
+def genuine_server(folder: Path, store: str | None = None) -> Iterator[Genuine]:
+    """Serve a store, by default a new one in a folder, until the end of the block.
+
+    Artifacts are kept below the folder, in `artifacts`.
+    """
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     database = folder / "mlflow.db"
     log = folder / "server.log"
     argv = ["server", "--workers", "1", "--port", str(port)]
-    argv += ["--backend-store-uri", f"sqlite:///{database}"]
+    argv += ["--backend-store-uri", store or f"sqlite:///{database}"]
     argv += ["--artifacts-destination", str(folder / "artifacts")]
     variables = {
         "PATH": f"{Path(sys.executable).parent}:{os.defpath}",
         "HOME": str(folder),
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        # What runs jobs is six more processes.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
     with log.open("wb") as output:
