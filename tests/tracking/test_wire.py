@@ -41,6 +41,9 @@ metrics = st.builds(
     timestamp_ms=times,
     step=st.integers(-(2**40), 2**40),
     model_id=some_text,
+    dataset_name=some_text,
+    dataset_digest=some_text,
+    run_id=some_text,
 )
 datasets = st.builds(
     Dataset,
