@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TypeVar
 
 import pytest
@@ -34,16 +35,18 @@ tags = st.dictionaries(
 )
 stages = st.sampled_from(LifecycleStage)
 some_text = st.none() | names
-metrics = st.builds(
+points = partial(
+    st.builds,
     Metric,
     key=names,
     value=st.floats(allow_nan=False),
     timestamp_ms=times,
     step=st.integers(-(2**40), 2**40),
     model_id=some_text,
-    dataset_name=some_text,
-    dataset_digest=some_text,
     run_id=some_text,
+)
+metrics = points(dataset_name=st.none(), dataset_digest=st.none()) | points(
+    dataset_name=names, dataset_digest=names
 )
 datasets = st.builds(
     Dataset,
