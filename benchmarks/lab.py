@@ -26,6 +26,9 @@ FLOWRUN = "flowrun"
 # The interpreter below this one's own environment: the same for all tools.
 PYTHON = str(Path(getattr(sys, "_base_executable", sys.executable)).resolve())
 
+# What a peer's stores need beside it, which pip does not install with it.
+DRIVERS = {"mlflow": ("psycopg[binary]",)}
+
 # No tool may spend its time on telling its makers about us, and commits need an author.
 VARIABLES = {
     "DO_NOT_TRACK": "true",
@@ -112,7 +115,7 @@ def _install_flowrun(folder: Path) -> Tool:
     """Build the wheel of this checkout and install it."""
     _uv("build", "--wheel", "--out-dir", str(folder / "wheel"), str(CHECKOUT))
     (wheel,) = (folder / "wheel").glob("*.whl")
-    _fill(folder / FLOWRUN, str(wheel))
+    _fill(folder / FLOWRUN, f"{wheel}[postgres]")
     return _tool(FLOWRUN, folder / FLOWRUN, folder)
 
 
@@ -122,15 +125,15 @@ def _install_peer(name: str, peers: Path, folder: Path) -> Tool:
     is_complete = prefix / ".complete"
     if not is_complete.exists():
         print(f"installing {name} into {prefix}", file=sys.stderr)
-        _fill(prefix, name)
+        _fill(prefix, name, *DRIVERS.get(name, ()))
         is_complete.touch()
     return _tool(name, prefix, folder)
 
 
-def _fill(prefix: Path, requirement: str) -> None:
+def _fill(prefix: Path, *requirements: str) -> None:
     _uv("venv", "--clear", "--python", PYTHON, str(prefix))
     # Bytecode is compiled as pip does, so that no first run pays for it.
-    _uv("pip", "install", "--compile-bytecode", "--python", str(prefix), requirement)
+    _uv("pip", "install", "--compile-bytecode", "--python", str(prefix), *requirements)
 
 
 def _uv(*words: str) -> None:
