@@ -189,7 +189,7 @@ class RemoteArtifacts:
             raise
         except (FileNotFoundError, IsADirectoryError):
             raise NotFoundError(f"No such artifact: '{path}'") from None
-        except Exception as error:
+        except Exception as error:  # each storage's library has errors of its own, some no OSError
             raise StoreError(f"artifacts {self._uri}: '{path}': {error}") from error
 
 

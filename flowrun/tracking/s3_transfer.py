@@ -102,7 +102,7 @@ class S3Transfer:
             # What S3 says of an upload it doesn't know, too.
             which = f"upload '{upload_id}' of" if upload_id else "artifact:"
             raise NotFoundError(f"No such {which} '{path}'") from None
-        except Exception as error:
+        except Exception as error:  # s3fs lets errors of botocore's own through
             if upload_id is not None and "InvalidPart" in str(error.__cause__ or error):
                 raise InvalidValueError(f"The parts of '{path}' do not fit: {error}") from error
             raise StoreError(f"artifacts s3://{self._root}: '{path}': {error}") from error

@@ -109,10 +109,11 @@ def compare_table(
 
 def compare_parquet(recorded: Path, found: Path, tolerance: Tolerance) -> Iterator[Difference]:
     """Compare two Parquet files with pyarrow."""
+    pyarrow = importlib.import_module("pyarrow")
     parquet = importlib.import_module("pyarrow.parquet")
     try:
         before, after = parquet.read_table(recorded), parquet.read_table(found)
-    except Exception as error:
+    except (OSError, pyarrow.ArrowException) as error:
         raise UnreadableError(str(error)) from error
     if before.num_rows != after.num_rows:
         yield Difference("rows", str(before.num_rows), str(after.num_rows))

@@ -250,6 +250,18 @@ def test_parquet_is_compared_by_row_and_column(tmp_path: Path) -> None:
     assert _places(compare_paths("output", old, shorter, EXACT)) == ["rows"]
 
 
+@pytest.mark.parametrize("text", [b"", b"PAR1 and no more", b"PAR1" * 8])
+def test_parquet_that_is_damaged_is_compared_by_bytes_and_said_so(
+    tmp_path: Path, text: bytes
+) -> None:
+    old = _parquet(tmp_path / "old.parquet", {"x": [1.0]})
+    new = tmp_path / "new.parquet"
+    new.write_bytes(text)
+    found = compare_paths("output", old, new, LENIENT)
+    assert found.differences.count == 1
+    assert "can't be read by its format" in found.notes[0]
+
+
 def test_parquet_without_pyarrow_is_compared_by_bytes_and_said_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
