@@ -124,7 +124,7 @@ class ExecutorContract:
     ) -> None:
         hungry = "import time; b = bytearray(80 << 20); t = time.process_time()\n"
         hungry += "while time.process_time() < t + 0.3: pass"
-        hungry += "\ntime.sleep(0.7)  # some places can only look now and then"
+        hungry += "\ntime.sleep(2.5)  # some places can only look now and then"
         ended = Started(executor, self.job(tmp_path, f'python3 -c "{hungry}"; true')).end()
         assert ended.usage is not None
         assert ended.usage.peak_memory_bytes > 80 << 20
