@@ -94,8 +94,7 @@ class Surroundings:
             stack.enter_context(closing(envs))
             stores = stack.enter_context(open_default_stores(settings))
             endpoint = stack.enter_context(endpoint_of(stores))
-            remove_containers = partial(_remove_containers, settings.variables)
-            close_abandoned(home.live, stores.uri, stores.tracking, now_ms, remove_containers)
+            close_killed(settings, stores)
             sweep(home.verifications)
             run_id, store = options.run_id, stores.tracking
             if run_id is None:
@@ -113,6 +112,13 @@ class Surroundings:
             plan_run = PlanRun(request, services, self.observer)
             with _cancelled_by_signals(plan_run):
                 return plan_run.carry_out()
+
+
+def close_killed(settings: Settings, stores: Stores) -> list[str]:
+    """Close what killed flowruns of this home left RUNNING in a store; give the runs' ids."""
+    remove_containers = partial(_remove_containers, settings.variables)
+    live = Home(settings.home).live
+    return close_abandoned(live, stores.uri, stores.tracking, now_ms, remove_containers)
 
 
 def env_store(settings: Settings, root: Path | None = None) -> EnvStore:

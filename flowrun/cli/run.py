@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import importlib
 import json
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -20,14 +19,13 @@ from flowrun.cli.options import IsOffline, TrackingUri, settings_of
 from flowrun.cli.summary import print_summary
 from flowrun.engine.console import PlainConsole
 from flowrun.engine.events import Observer
+from flowrun.engine.exit_codes import exit_code_of
 from flowrun.engine.foresight import foreseen_text
 from flowrun.engine.reuse import Foreseen
-from flowrun.engine.run import RunOutcome
 from flowrun.errors import UsageError
 from flowrun.plan.draw import plan_to_dot, plan_to_json, plan_to_lines, plan_to_mermaid
 from flowrun.plan.selection import Selection
 from flowrun.settings import Settings
-from flowrun.tracking.entities import RunStatus
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -64,9 +62,6 @@ Until = Annotated[
 GC_THRESHOLD = (100_000, 20, 20)
 """A plan of thousands of steps stays to the end: to look through it for garbage again and again
 takes an eighth of the time."""
-EXIT_STEP_FAILED = 1
-EXIT_SURROUNDINGS = 3
-EXIT_BY_SIGNAL = 128
 
 
 class PlanFormat(StrEnum):
@@ -169,7 +164,10 @@ def run_command(
         )
     with suppress(BrokenPipeError):  # the exit code is the run's, whoever reads about it
         print_summary(outcome, settings, as_json=as_json)
-    raise typer.Exit(run_exit_code(outcome))
+    code = exit_code_of(
+        outcome.status, outcome.cancelled_by, is_surroundings=outcome.is_surroundings
+    )
+    raise typer.Exit(code)
 
 
 @app.command("plan")
@@ -240,17 +238,6 @@ def _foreseen_to_json(foreseen: Foreseen) -> dict[str, str | None]:
         "why": foreseen.why,
         "run_id": reused.run_id if reused else None,
     }
-
-
-def run_exit_code(outcome: RunOutcome) -> int:
-    """Give the exit code for how a run ended."""
-    match outcome.status:
-        case RunStatus.FINISHED:
-            return 0
-        case RunStatus.KILLED:
-            return EXIT_BY_SIGNAL + (outcome.cancelled_by or signal.SIGINT)
-        case _:
-            return EXIT_SURROUNDINGS if outcome.is_surroundings else EXIT_STEP_FAILED
 
 
 def parse_params(texts: list[str]) -> dict[str, str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -13,13 +13,20 @@ import typer
 from flowrun import api
 from flowrun.cli.diff import diff_command
 from flowrun.cli.options import TrackingUri, settings_of
-from flowrun.cli.tables import print_facts, print_rows, printable, time_text
-from flowrun.engine.console import duration_text, metrics_text
-from flowrun.engine.outcome import CACHE_TAG, read_outcome
-from flowrun.errors import NotFoundError
+from flowrun.cli.run_view import (
+    PARENT_TAG,
+    print_run,
+    print_steps,
+    run_duration_text,
+    state_to_json,
+)
+from flowrun.cli.tables import print_rows, printable, time_text
+from flowrun.engine.console import metrics_text
+from flowrun.errors import NotFoundError, UsageError
 from flowrun.proof.reading import VERIFIES_TAG, RunReader
+from flowrun.proof.states import StepState, step_states
 from flowrun.stores import Stores
-from flowrun.tracking.entities import Experiment, Run, RunInfo, ViewType
+from flowrun.tracking.entities import Experiment, Run, ViewType
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 runs = typer.Typer(help="List and show runs, and what they printed.", no_args_is_help=True)
@@ -32,9 +39,7 @@ RunArgument = Annotated[
     str, typer.Argument(metavar="RUN", help="Run id, its first digits, or `latest`.")
 ]
 
-PARENT_TAG = "mlflow.parentRunId"
 CHUNK_BYTES = 1 << 16
-RUNS_AT_ONCE = 500
 
 
 @runs.command("list")
@@ -72,7 +77,7 @@ def list_runs(
             "entry_point": run.tags.get("mlflow.project.entryPoint", ""),
             "status": run.info.status.value,
             "started": time_text(run.info.start_time_ms),
-            "time": _duration(run.info),
+            "time": run_duration_text(run.info),
             "commit": run.tags.get("mlflow.source.git.commit", "")[:10],
             "metrics": metrics_text({k: m.value for k, m in run.metrics.items()}),
         }
@@ -86,19 +91,37 @@ def list_runs(
 def show_run(
     ctx: typer.Context,
     run_id: RunArgument,
+    is_watched: Annotated[
+        bool,
+        typer.Option(
+            "--watch", "-w", help="Show what happens until the run ends, and give its exit code."
+        ),
+    ] = False,
     tracking_uri: TrackingUri = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show all that is recorded of a run; of a pipeline its steps as well."""
-    with api.open_default_stores(settings_of(ctx, tracking_uri)) as stores:
+    """Show all that is recorded of a run; of a pipeline its steps as well, also while it runs."""
+    if is_watched and as_json:
+        raise UsageError("--watch and --json can't go together", "Leave one of them out.")
+    settings = settings_of(ctx, tracking_uri)
+    with api.open_default_stores(settings) as stores:
         run = RunReader(stores).find(run_id)
-        steps = _steps(stores, run)
+        if is_watched:
+            # by name: who only looks at a run has no use for it
+            watch = importlib.import_module("flowrun.cli.watch").watch
+            raise typer.Exit(watch(stores, run, settings))
+        steps = step_states(stores, run)
         if as_json:
-            shown = [run_to_json(step.run) | {"reused": step.is_reused} for step in steps]
-            typer.echo(json.dumps(run_to_json(run) | {"steps": shown}, indent=2))
+            shown = [
+                run_to_json(step.run) | {"reused": step.row.reused_from is not None}
+                for step in _with_runs(steps)
+                if step.run
+            ]
+            more = {"steps": shown, "states": [state_to_json(step) for step in steps]}
+            typer.echo(json.dumps(run_to_json(run) | more, indent=2))
             return
-        _print_run(stores, run)
-        _print_steps(steps)
+        print_run(stores, run)
+        print_steps(steps)
 
 
 @runs.command("logs")
@@ -113,12 +136,13 @@ def show_logs(
     """Print what a run's command printed: its standard output, then its standard error."""
     with api.open_default_stores(settings_of(ctx, tracking_uri)) as stores:
         run = RunReader(stores).find(run_id)
-        steps = _steps(stores, run)
+        steps = _with_runs(step_states(stores, run))
         if step is not None:
             _print_logs(stores, _step_run(run, steps, step), "")
             return
         for shown in steps:
-            _print_logs(stores, shown.run, shown.id)
+            if shown.run is not None:
+                _print_logs(stores, shown.run, shown.id)
         if not steps:
             _print_logs(stores, run, "")
 
@@ -197,117 +221,18 @@ def _search(
     return found[:limit]
 
 
-def _children(stores: Stores, run: Run) -> list[Run]:
-    """Give the runs of a pipeline's steps, in the order in which they began."""
-    page = stores.tracking.search_runs(
-        [run.info.experiment_id],
-        filter_text=f"tags.`{PARENT_TAG}` = '{run.info.run_id}'",
-        order_by=["attributes.start_time ASC"],
-        max_results=50_000,
-    )
-    return list(page.items)
+def _with_runs(steps: Sequence[StepState]) -> list[StepState]:
+    """Give the steps that have a run, as they began, and then those that were reused."""
+    found = [step for step in steps if step.run is not None]
+    return sorted(found, key=lambda step: step.row.start_time_ms or sys.maxsize)
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """A step of a pipeline, with the run that stands for it."""
-
-    id: str
-    run: Run
-    is_reused: bool = False
-
-
-def _steps(stores: Stores, run: Run) -> list[_Step]:
-    """Give a pipeline's steps that ran, as they began, and then those that were reused."""
-    children = _children(stores, run)
-    steps = [_Step(each.tags.get("flowrun.step") or each.info.run_name, each) for each in children]
-    if "flowrun.step" in run.tags:
-        return steps
-    rows = read_outcome(stores.open_artifacts(run.info.artifact_uri)) or {}
-    reused = list(dict.fromkeys(row.reused_from for row in rows.values() if row.reused_from))
-    found = {each.info.run_id: each for each in _runs_of_ids(stores, reused)}
-    return steps + [
-        _Step(step_id, found[row.reused_from], is_reused=True)
-        for step_id, row in rows.items()
-        if row.reused_from in found
-    ]
-
-
-def _runs_of_ids(stores: Stores, run_ids: list[str]) -> Iterator[Run]:
-    ids = [e.experiment_id for e in stores.tracking.search_experiments().items] if run_ids else []
-    run_ids = [run_id for run_id in run_ids if run_id.isalnum()]  # anyone may write to a store
-    for start in range(0, len(run_ids), RUNS_AT_ONCE):
-        some = ", ".join(f"'{each}'" for each in run_ids[start : start + RUNS_AT_ONCE])
-        yield from stores.tracking.search_runs(
-            ids, filter_text=f"attributes.run_id IN ({some})", max_results=RUNS_AT_ONCE
-        ).items
-
-
-def _step_run(run: Run, steps: list[_Step], name: str) -> Run:
+def _step_run(run: Run, steps: Sequence[StepState], name: str) -> Run:
     for step in steps:
-        if name in (step.id, step.run.info.run_id):
+        if step.run is not None and name in (step.id, step.run.info.run_id):
             return step.run
     known = ", ".join(step.id for step in steps)
     raise NotFoundError(f"run {run.info.run_id} has no step '{name}'", f"Its steps: {known}")
-
-
-def _print_run(stores: Stores, run: Run) -> None:
-    info, tags = run.info, run.tags
-    experiment = stores.tracking.get_experiment(info.experiment_id)
-    typer.echo(f"run {info.run_id}  {printable(info.run_name)}  {info.status.value}")
-    print_facts(
-        [
-            ("error", tags.get("flowrun.error")),
-            ("experiment", f"{experiment.name} ({experiment.experiment_id})"),
-            ("entry point", tags.get("mlflow.project.entryPoint")),
-            ("step", tags.get("flowrun.step")),
-            ("part of", tags.get(PARENT_TAG)),
-            ("source", tags.get("mlflow.source.name")),
-            ("repository", tags.get("mlflow.source.git.repoURL")),
-            ("commit", _commit(tags)),
-            ("tree", tags.get("flowrun.source.tree")),
-            ("user", info.user_id),
-            ("host", tags.get("flowrun.host")),
-            ("started", time_text(info.start_time_ms)),
-            ("ended", time_text(info.end_time_ms)),
-            ("took", _duration(info)),
-            ("command", tags.get("flowrun.command")),
-            ("exit code", tags.get("flowrun.exit_code")),
-            ("signal", tags.get("flowrun.signal")),
-            ("peak memory", _mebibytes(tags.get("flowrun.peak_memory_bytes"))),
-            ("cpu time", _seconds(tags.get("flowrun.cpu_time_s"))),
-            ("environment", _environment(tags)),
-            ("lock", tags.get("flowrun.env.lock")),
-            ("artifacts", info.artifact_uri),
-        ],
-        indent="  ",
-    )
-    _print_section("parameters", list(run.params.items()))
-    _print_section("metrics", [(k, m.value) for k, m in run.metrics.items()])
-    _print_section("inputs", _digests(tags, "flowrun.input."))
-    _print_section("outputs", _digests(tags, "flowrun.output."))
-    _print_section("values", _prefixed(tags, "flowrun.value."))
-    _print_section("models", [(o.model_id, "logged model") for o in run.model_outputs])
-    files = [i.path for i in stores.open_artifacts(info.artifact_uri).list("flowrun")]
-    _print_section("record", [(path.rpartition("/")[2], path) for path in files])
-
-
-def _print_steps(steps: list[_Step]) -> None:
-    if not steps:
-        return
-    typer.echo("  steps")
-    rows = [
-        {
-            "step": step.id,
-            "status": "reused" if step.is_reused else step.run.info.status.value,
-            "time": "" if step.is_reused else _duration(step.run.info),
-            "run": step.run.info.run_id,
-            "metrics": metrics_text({k: m.value for k, m in step.run.metrics.items()}),
-            "why": "" if step.is_reused else step.run.tags.get(CACHE_TAG, ""),
-        }
-        for step in steps
-    ]
-    print_rows(("step", "status", "time", "run", "metrics", "why"), rows, as_json=False)
 
 
 def _print_logs(stores: Stores, run: Run, title: str) -> None:
@@ -323,54 +248,6 @@ def _print_logs(stores: Stores, run: Run, title: str) -> None:
             while chunk := log.read(CHUNK_BYTES):
                 out.buffer.write(chunk)
             out.buffer.flush()
-
-
-def _print_section(title: str, facts: list[tuple[str, object]]) -> None:
-    if facts:
-        typer.echo(f"  {title}")
-        print_facts(facts, indent="    ")
-
-
-def _digests(tags: Mapping[str, str], prefix: str) -> list[tuple[str, object]]:
-    shown: list[tuple[str, object]] = []
-    for name, text in _prefixed(tags, prefix):
-        data = json.loads(str(text))
-        shown.append((name, f"{data['uri']}  sha256:{data['sha256']}  {data['size_bytes']} bytes"))
-    return shown
-
-
-def _prefixed(tags: Mapping[str, str], prefix: str) -> list[tuple[str, object]]:
-    return [(k.removeprefix(prefix), v) for k, v in tags.items() if k.startswith(prefix)]
-
-
-def _commit(tags: Mapping[str, str]) -> str | None:
-    if "mlflow.source.git.commit" not in tags:
-        return None
-    parts = [tags["mlflow.source.git.commit"]]
-    parts += [f"({tags[k]})" for k in ("flowrun.source.ref",) if k in tags]
-    parts += ["with uncommitted changes"] if tags.get("mlflow.source.git.dirty") else []
-    return " ".join(parts)
-
-
-def _environment(tags: Mapping[str, str]) -> str | None:
-    if "flowrun.env.backend" not in tags:
-        return None
-    key = tags.get("flowrun.env.key", "")
-    return f"{tags['flowrun.env.backend']} {key[:12]}".strip()
-
-
-def _mebibytes(text: str | None) -> str | None:
-    return f"{int(text) / 2**20:.1f} MiB" if text else None
-
-
-def _seconds(text: str | None) -> str | None:
-    return f"{text} s" if text else None
-
-
-def _duration(info: RunInfo) -> str:
-    if info.end_time_ms is None:
-        return ""
-    return duration_text(info.end_time_ms - info.start_time_ms)
 
 
 def _experiment_row(experiment: Experiment, *, as_json: bool) -> dict[str, object]:

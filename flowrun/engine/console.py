@@ -13,6 +13,7 @@ from flowrun.engine.events import (
     Event,
     RunBegan,
     RunEnded,
+    RunWatched,
     StepBegan,
     StepEnded,
     StepPrinted,
@@ -27,6 +28,7 @@ MARKS = {
     StepStatus.SKIPPED: "skipped",
     StepStatus.KILLED: "KILLED",
 }
+REUSED = "reused"
 SHOWN_METRICS = 4
 
 
@@ -66,7 +68,7 @@ class PlainConsole:
                 return f"{event.step_id} | {ended_text(event)}"
             case CancelBegan(is_forced):
                 return cancel_line(is_forced=is_forced)
-            case EnvEnded() | RunEnded():
+            case RunWatched() | EnvEnded() | RunEnded():
                 return None
             case _:
                 assert_never(event)
@@ -99,7 +101,7 @@ def steps_text(step_ids: Sequence[str]) -> str:
 
 def ended_text(event: StepEnded) -> str:
     """Say how a step ended."""
-    parts = [MARKS[event.status] if event.reused_from is None else "reused"]
+    parts = [MARKS[event.status] if event.reused_from is None else REUSED]
     if event.reused_from is not None:
         parts.append(f"from run {event.reused_from}")
     elif event.status is not StepStatus.SKIPPED:

@@ -38,6 +38,13 @@ class RunBegan:
 
 
 @dataclass(frozen=True, slots=True)
+class RunWatched:
+    """Somebody began to watch a run that another process carries out."""
+
+    step_count: int
+
+
+@dataclass(frozen=True, slots=True)
 class EnvProgress:
     """An environment is resolved or built for steps that have not begun."""
 
@@ -59,6 +66,8 @@ class StepBegan:
 
     step_id: str
     run_id: str
+    age_ms: int = 0
+    """How long ago that was: not 0 for whoever came later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +124,7 @@ class RunEnded:
 
 Event = (
     RunBegan
+    | RunWatched
     | EnvProgress
     | EnvEnded
     | StepBegan

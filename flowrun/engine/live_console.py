@@ -19,6 +19,7 @@ from rich.text import Text
 
 from flowrun.engine.console import (
     MARKS,
+    REUSED,
     began_line,
     cancel_line,
     duration_text,
@@ -32,6 +33,7 @@ from flowrun.engine.events import (
     Event,
     RunBegan,
     RunEnded,
+    RunWatched,
     StepBegan,
     StepEnded,
     StepPrinted,
@@ -93,7 +95,7 @@ class LiveConsole:
         text = self._text(event)
         if text is not None:
             self._console.print(text, soft_wrap=True, highlight=False)
-        if isinstance(event, RunBegan):
+        if isinstance(event, RunBegan | RunWatched):
             self._live.start()
         elif isinstance(event, RunEnded):
             self._live.stop()
@@ -102,13 +104,15 @@ class LiveConsole:
         match event:
             case RunBegan(plan=plan):
                 self._total = len(plan.steps)
+            case RunWatched(step_count):
+                self._total = step_count
             case EnvProgress(step_ids, text):
                 began, _ = self._building.get(step_ids, (time.monotonic(), ""))
                 self._building[step_ids] = (began, text)
             case EnvEnded(step_ids):
                 self._building.pop(step_ids, None)
-            case StepBegan(step_id):
-                self._running[step_id] = (time.monotonic(), "")
+            case StepBegan(step_id, age_ms=age_ms):
+                self._running[step_id] = (time.monotonic() - age_ms / 1000, "")
             case StepProgress(step_id, text) if step_id in self._running:
                 self._running[step_id] = (self._running[step_id][0], text)
             case StepPrinted(step_id) if step_id in self._running:
@@ -123,8 +127,10 @@ class LiveConsole:
         match event:
             case RunBegan():
                 return Text(began_line(event), style="bold")
-            case EnvProgress() | EnvEnded() | StepBegan() | StepProgress() | RunEnded():
+            case RunWatched() | EnvProgress() | EnvEnded() | StepBegan():
                 return None  # the table shows it
+            case StepProgress() | RunEnded():
+                return None
             case StepPrinted(step_id, stream, line):
                 shown = Text.from_ansi(line)
                 if stream is Stream.STDERR:
@@ -132,8 +138,9 @@ class LiveConsole:
                 return self._line(step_id, shown)
             case StepEnded(step_id, status):
                 style = STATUS_STYLES[status]
-                words = ended_text(event).removeprefix(MARKS[status]).strip()
-                sign = Text(f"{STATUS_SIGNS[status]} {MARKS[status]} ", style=style)
+                mark = MARKS[status] if event.reused_from is None else REUSED
+                words = ended_text(event).removeprefix(mark).strip()
+                sign = Text(f"{STATUS_SIGNS[status]} {mark} ", style=style)
                 return self._line(step_id, sign, Text(words))
             case CancelBegan(is_forced):
                 return Text(cancel_line(is_forced=is_forced), style="bold yellow")

@@ -1,12 +1,14 @@
-"""The file of a pipeline's run that says how each step ended, and which run stands for it."""
+"""The file of a pipeline's run that says of each step how it is, and which run stands for it.
+
+It is written again and again while the pipeline runs (`journal.py`), and a last time at its end.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 
-from flowrun.engine.events import StepEnded
 from flowrun.errors import NotFoundError
 from flowrun.tracking.artifacts import Artifacts
 
@@ -14,36 +16,47 @@ OUTCOME_FILE = "flowrun/outcome.json"
 CACHE_TAG = "flowrun.cache"
 """On a step's run: why it ran."""
 
+WAITING = "waiting"
+RUNNING = "running"
+NOT_OVER = frozenset({WAITING, RUNNING})
+"""Beside them `StepStatus` has the words for steps that are over."""
+
 
 @dataclass(frozen=True, slots=True)
 class StepRow:
-    """How one step ended, as it was written down."""
+    """How one step is, as it was written down."""
 
     status: str
-    run_id: str | None
+    """`waiting`, `running`, or how it ended: the words of `StepStatus`."""
+    run_id: str | None = None
     """Its own run, or the one that stands for it."""
-    detail: str
-    reused_from: str | None
+    detail: str = ""
+    """What went wrong, or what an engine's step did; of a step that is not over what it is at."""
+    reused_from: str | None = None
     """The run that stands for it, if it did not run."""
-    why: str
+    why: str = ""
     """Why it ran."""
+    attempts: int = 0
+    """How many times it began."""
+    start_time_ms: int | None = None
+    """None: it did not begin."""
+    duration_ms: int | None = None
+    """None: it is not over."""
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing more will happen to it."""
+        return self.status not in NOT_OVER
 
 
-def outcome_text(ended: Iterable[StepEnded]) -> str:
+def outcome_text(rows: Mapping[str, StepRow]) -> str:
     """Give the file's text."""
-    rows = {
-        each.step_id: {
-            "status": each.status.value,
-            "run_id": each.run_id,
-            "duration_ms": each.duration_ms,
-            "detail": each.detail,
-            "reused_from": each.reused_from,
-            "why": each.why,
-        }
-        for each in ended
-    }
+    names = [field.name for field in fields(StepRow)]
     # A line for each step: with indentation, json takes three times as long.
-    lines = (f"{json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items())
+    lines = (
+        f"{json.dumps(step_id)}: {json.dumps({name: getattr(row, name) for name in names})}"
+        for step_id, row in rows.items()
+    )
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
@@ -71,4 +84,11 @@ def _row(row: Mapping[str, object]) -> StepRow:
         str(row.get("detail", "")),
         str(reused_from) if reused_from else None,
         str(row.get("why", "")),
+        _number(row.get("attempts")) or 0,
+        _number(row.get("start_time_ms")),
+        _number(row.get("duration_ms")),
     )
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) and 0 <= value < 1 << 53 else None

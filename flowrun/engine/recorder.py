@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
@@ -21,11 +21,10 @@ from flowrun.engine.earlier import (
     PIPELINE_TAG,
     pipeline_name,
 )
-from flowrun.engine.events import StepEnded
 from flowrun.engine.identity import Identity
 from flowrun.engine.live import ERROR_TAG, PARENT_TAG, SESSION_TAG, Session
 from flowrun.engine.masking import Masker
-from flowrun.engine.outcome import OUTCOME_FILE, outcome_text
+from flowrun.engine.outcome import OUTCOME_FILE, StepRow, outcome_text
 from flowrun.engine.reasons import LOCK_FILE, LOCK_TAG
 from flowrun.engine.request import ProjectCode, RunRequest
 from flowrun.engine.services import Services
@@ -46,6 +45,8 @@ from flowrun.tracking.limits import (
 from flowrun.version import __version__
 
 LOCKS_FOLDER = "flowrun/environments"
+EXIT_CODE_TAG = "flowrun.exit_code"
+"""Of a command; on a pipeline that did not go well what `flowrun run` gave."""
 T = TypeVar("T")
 
 TREES = "flowrun/trees"
@@ -157,7 +158,7 @@ class Recorder:
             record.artifacts.put_file(path, f"logs/{path.name}")
         tags = {"flowrun.command": command}
         if job.exit_code is not None:
-            tags["flowrun.exit_code"] = str(job.exit_code)
+            tags[EXIT_CODE_TAG] = str(job.exit_code)
         if job.signal is not None:
             tags["flowrun.signal"] = str(job.signal)
         if job.usage is not None:
@@ -209,15 +210,17 @@ class Recorder:
         self._store.update_run(run_id, status=status, end_time_ms=self._services.now())
         return self._store.get_run(run_id)
 
-    def end_pipeline(self, status: RunStatus, error: str = "") -> None:
-        """Give the pipeline's run its final status."""
+    def end_pipeline(self, status: RunStatus, error: str, exit_code: int) -> None:
+        """Give the pipeline's run its final status, and unless all is well flowrun's exit code."""
         if self._parent is not None:
+            if exit_code:
+                self._parent.tags[EXIT_CODE_TAG] = str(exit_code)
             self.end(self._parent, status, error)
 
-    def put_outcome(self, ended: Iterable[StepEnded]) -> None:
-        """Keep how each step of a pipeline ended, with the parent run."""
+    def put_outcome(self, rows: Mapping[str, StepRow]) -> None:
+        """Keep how each step of a pipeline is, with the parent run."""
         if self._parent is not None:
-            self._put_text(self._parent.artifacts, OUTCOME_FILE, outcome_text(ended))
+            self._put_text(self._parent.artifacts, OUTCOME_FILE, outcome_text(rows))
 
     def _begin(
         self,

@@ -29,6 +29,8 @@ from flowrun.engine.events import (
     StepPrinted,
     StepStatus,
 )
+from flowrun.engine.exit_codes import exit_code_of
+from flowrun.engine.journal import Journal
 from flowrun.engine.live import Session, SessionFile, close_left_running, this_host
 from flowrun.engine.masking import Masker
 from flowrun.engine.memo import DigestMemo
@@ -137,6 +139,7 @@ class PlanRun:
         secrets = [services.variables[name] for name in self._secrets]
         self._mask = Masker.of([*secrets, *services.endpoint.secrets])
         self._recorder = Recorder(services, request, self._session, self._mask)
+        self._journal = Journal(request.plan.steps, self._recorder.put_outcome, services.now)
         self._memo = DigestMemo(services.home.digests)
         self._environments = Environments(services, request, self._tell, lambda: self._cancels > 0)
 
@@ -167,6 +170,8 @@ class PlanRun:
         self._work.mkdir(mode=0o700, parents=True)
         run = self._recorder.begin_pipeline() if self._request.plan.is_pipeline else None
         self._announce(run)
+        if run is not None:
+            self._journal.begin()
         executor = self._services.make_executor(self._printed)
         try:
             status = self._loop(executor)
@@ -179,6 +184,7 @@ class PlanRun:
             self._memo.close()
             for thread in self._threads.values():
                 thread.join()
+            self._journal.close()
         run_id = self._finish_pipeline(status)
         counts = Counter(ended.status for ended in self._ended.values())
         duration_ms = self._services.now() - began_ms
@@ -359,10 +365,12 @@ class PlanRun:
         parent_id = self._recorder.parent_run_id
         if parent_id is None:
             return next((e.run_id for e in self._ended.values() if e.run_id), "")
-        self._recorder.put_outcome(self._ended.values())
+        self._recorder.put_outcome(self._journal.rows())
         failed = [e for e in self._ended.values() if e.status is StepStatus.FAILED]
         error = "; ".join(f"step '{e.step_id}': {e.detail}" for e in failed if not e.is_tolerated)
-        self._recorder.end_pipeline(status, error)
+        is_surroundings = self._has_failed_surroundings
+        code = exit_code_of(status, self._cancelled_by, is_surroundings=is_surroundings)
+        self._recorder.end_pipeline(status, error, code)
         return parent_id
 
     def _close_left(self, *, is_closed: bool) -> bool:
@@ -392,4 +400,5 @@ class PlanRun:
             if isinstance(event, StepBegan):
                 self._run_ids[event.step_id] = event.run_id
                 self._step_ids[event.run_id] = event.step_id
+            self._journal.on(event)
             self._observer.on(event)

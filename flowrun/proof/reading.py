@@ -27,6 +27,7 @@ from flowrun.tracking.artifacts import Artifacts
 from flowrun.tracking.entities import Metric, Run
 
 STEP_TAG = "flowrun.step"
+PLAN_FILE = "flowrun/plan.json"
 INPUT_PREFIX = "flowrun.input."
 OUTPUT_PREFIX = "flowrun.output."
 VALUE_PREFIX = "flowrun.value."
@@ -71,7 +72,7 @@ class RunReader:
             )
         artifacts = self._stores.open_artifacts(run.info.artifact_uri)
         kept = {info.path for info in artifacts.list("flowrun")}
-        plan = _json(artifacts, kept, "flowrun/plan.json")
+        plan = _json(artifacts, kept, PLAN_FILE)
         rows = parse_outcome(_json(artifacts, kept, OUTCOME_FILE)) or {}
         is_pipeline = STEP_TAG not in tags
         info = run.info
@@ -239,6 +240,16 @@ class RunReader:
         text = _read(artifacts, path) if artifacts.exists(path) else None
         is_changed = place is not None and text is not None and key_of(text) != place["digest"]
         return None if is_changed else text
+
+
+def read_plan(artifacts: Artifacts) -> Mapping[str, Json] | None:
+    """Read the plan that a run keeps; None if it has none."""
+    try:
+        with artifacts.open(PLAN_FILE) as file:
+            data = json.load(file)
+    except (NotFoundError, ValueError):
+        return None
+    return data if isinstance(data, dict) else None
 
 
 def planned_ids(plan: Mapping[str, Json] | None) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import pytest
 
 from tests.e2e.projects import ONE_STEP
 from tests.support.space import Space
+from tests.support.terminal import on_terminal
 
 RUN = "run one --env-manager local"
 FULL = "flowrun: standard output: No space left on device\n"
@@ -63,10 +63,10 @@ def test_a_full_disk_below_the_output_is_told_and_the_run_goes_on(projects: Spac
 
 
 def test_a_terminal_shows_progress_and_gets_its_cursor_back(projects: Space) -> None:
-    shown = _on_terminal(projects, RUN)
+    shown = on_terminal(projects, *RUN.split()).text
     assert "alpha=0.5" in shown
     assert _cursor(shown)[-1] == "shown"
-    assert "\x1b" not in _on_terminal(projects, RUN, TERM="dumb")
+    assert "\x1b" not in on_terminal(projects, *RUN.split(), TERM="dumb").text
 
 
 def test_a_run_that_breaks_gives_the_cursor_back(projects: Space) -> None:
@@ -74,7 +74,7 @@ def test_a_run_that_breaks_gives_the_cursor_back(projects: Space) -> None:
     trigger = "CREATE TRIGGER stop BEFORE UPDATE ON runs BEGIN SELECT RAISE(ABORT, 'no more'); END"
     script = f"import sqlite3; sqlite3.connect('flowrun-home/flowrun.db').execute({trigger!r})"
     subprocess.run([sys.executable, "-c", script], cwd=projects.path, check=True)
-    shown = _on_terminal(projects, "run steps --env-manager local")
+    shown = on_terminal(projects, "run", "steps", "--env-manager", "local").text
     assert "no more" in shown
     assert _cursor(shown) == ["hidden", "shown"]
 
@@ -83,27 +83,3 @@ def _cursor(shown: str) -> list[str]:
     """Give what was done to the cursor."""
     found = re.findall(r"\x1b\[\?25([lh])", shown)
     return ["shown" if letter == "h" else "hidden" for letter in found]
-
-
-def _on_terminal(space: Space, words: str, **variables: str) -> str:
-    """Run flowrun with a terminal as its standard output; give what the terminal got."""
-    ours, theirs = os.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "flowrun", *words.split()],
-        cwd=space.path,
-        env={**space.environment(), "TERM": "xterm", **variables},
-        stdin=subprocess.DEVNULL,
-        stdout=theirs,
-        stderr=subprocess.STDOUT,
-    )
-    os.close(theirs)
-    shown = bytearray()
-    while True:
-        try:
-            data = os.read(ours, 65_536)
-        except OSError:  # how Linux says that the other end is closed
-            break
-        shown += data
-    os.close(ours)
-    process.wait(30)
-    return shown.decode()
