@@ -26,8 +26,9 @@ ROUNDS = 3
 LAYERS = 10
 STEPS = 1000
 STEPS_OF = {"dvc": 100, "redun": 100}
-SCRIPT = 'cat "$1" > "$2"\n'
-NINJA = "rule step\n  command = sh step.sh $in $out\n"
+SCRIPT = 'cat "$1" > "$2" && echo "$3" >> "$2"\n'
+"""Each step writes something of its own: equal steps would run once."""
+NINJA = "rule step\n  command = sh step.sh $in $out $out\n"
 DODO = """\
 DOIT_CONFIG = {"num_process": %s, "verbosity": 0}
 STEPS = %r
@@ -38,7 +39,7 @@ def task_step():
             "name": name,
             "file_dep": [source, "step.sh"],
             "targets": [f"out/{name}.txt"],
-            "actions": [f"sh step.sh {source} out/{name}.txt"],
+            "actions": [f"sh step.sh {source} out/{name}.txt {name}"],
         }
 """
 SNAKEFILE = """\
@@ -50,7 +51,7 @@ rule all:
 rule step:
     input: lambda wildcards: STEPS[wildcards.step], "step.sh"
     output: "out/{step}.txt"
-    shell: "sh step.sh {input[0]} {output}"
+    shell: "sh step.sh {input[0]} {output} {wildcards.step}"
 """
 REDUN_WORKFLOW = """\
 from redun import File, script, task
@@ -61,7 +62,7 @@ STEPS = %r
 @task()
 def step(source: File, name: str):
     target = File(f"out/{name}.txt")
-    return script(f"sh step.sh {source.path} {target.path}", outputs=target)
+    return script(f"sh step.sh {source.path} {target.path} {name}", outputs=target)
 
 @task()
 def main() -> list:
@@ -75,8 +76,8 @@ MLPROJECT = """\
 name: layers
 entry_points:
   step:
-    parameters: {input: path}
-    command: "sh step.sh {input} out.txt"
+    parameters: {input: path, name: str}
+    command: "sh step.sh {input} out.txt {name}"
     sources: [step.sh]
     outputs: {out: out.txt}
   main:
@@ -157,7 +158,9 @@ def _flowrun(tool: Tool, steps: Mapping[str, str]) -> Written:
     for name, source in steps.items():
         before = source.removeprefix("out/").removesuffix(".txt")
         value = f'"${{{{ steps.{before}.outputs.out }}}}"' if before in steps else source
-        lines.append(f"      {name}: {{entry_point: step, with: {{input: {value}}}}}\n")
+        lines.append(
+            f"      {name}: {{entry_point: step, with: {{input: {value}, name: {name}}}}}\n"
+        )
     argv = tool.argv("run", ".", *LOCAL, "--jobs", JOBS, "--quiet")
     return {"MLproject": MLPROJECT + "".join(lines)}, argv
 
@@ -177,7 +180,7 @@ def _snakemake(tool: Tool, steps: Mapping[str, str]) -> Written:
 
 def _dvc(tool: Tool, steps: Mapping[str, str]) -> Written:
     stages = [
-        f"  {name}:\n    cmd: sh step.sh {source} out/{name}.txt\n"
+        f"  {name}:\n    cmd: sh step.sh {source} out/{name}.txt {name}\n"
         f"    deps: [{source}, step.sh]\n    outs: [out/{name}.txt]\n"
         for name, source in steps.items()
     ]

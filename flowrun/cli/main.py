@@ -8,6 +8,7 @@ command pay for nothing they don't use. Exit codes: 0 good, 1 a step failed or a
 from __future__ import annotations
 
 import errno
+import gc
 import importlib
 import os
 import signal
@@ -86,7 +87,9 @@ def main() -> None:
 def exit_code(words: Sequence[str]) -> int:
     """Run the command line; give its exit code, with a message for everything that went wrong."""
     try:
-        make_app(command_of(words))(list(words), prog_name="flowrun")
+        app = make_app(command_of(words))
+        gc.freeze()  # what modules hold stays: looking through it again and again takes time
+        app(list(words), prog_name="flowrun")
     except SystemExit as end:
         if isinstance(end.__context__, BrokenPipeError):
             return 0  # typer's answer is 1, but `| head` is no failure

@@ -6,15 +6,17 @@ import posixpath
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from flowrun.engine.request import ProjectCode
 from flowrun.errors import FlowrunError, PlanError
 from flowrun.plan.fingerprint import CodeChange, CodeFile, code_changes, code_digest
 from flowrun.plan.plan import PlannedStep
 from flowrun.sources.cache import SourceCache
+from flowrun.sources.copies import Keeps
 from flowrun.sources.listing import tree_files
 from flowrun.sources.source import Source
-from flowrun.spec.globs import pattern_of, rooted
+from flowrun.spec.globs import literal, pattern_of, rooted
 from flowrun.spec.project import Name
 
 PROJECT_FILE = "mlproject"
@@ -57,17 +59,37 @@ class Codes:
         Raises:
             PlanError: with a line for each pattern.
         """
-        problems: dict[str, None] = {}
-        for step in steps:
-            source = self.projects[step.project].source
-            for name in step.sources or ():
-                pattern = pattern_of(rooted([name.text], _folder(source)))
-                with self._lock:
-                    files = self._all(source)
-                if not any(pattern.fullmatch(file.path) for file in files):
-                    problems[f"{name.mark}: no file of the project is '{name}' ('sources')"] = None
+        problems: list[str] = []
+        # many steps call one entry point, or are instances of one matrix
+        for project, name in dict.fromkeys(
+            (step.project, name) for step in steps for name in step.sources or ()
+        ):
+            source = self.projects[project].source
+            pattern = pattern_of(rooted([name.text], _folder(source)))
+            with self._lock:
+                files = self._all(source)
+            if not any(pattern.fullmatch(file.path) for file in files):
+                problems.append(f"{name.mark}: no file of the project is '{name}' ('sources')")
         if problems:
             raise PlanError("\n".join(problems))
+
+    def wanted(self, step: PlannedStep, inputs: Iterable[Path]) -> Keeps | None:
+        """Give what tells which files of the tree a step's directory holds; None: all of them.
+
+        Args:
+            step: what it declares as its `sources` is all it gets, so that it can't depend on
+                what does not count.
+            inputs: relative paths of its inputs, which may lie in the project's directory.
+        """
+        if step.sources is None:
+            return None
+        folder = _folder(self.projects[step.project].source)
+        globs = rooted((name.text for name in step.sources), folder)
+        inside = [posixpath.normpath(posixpath.join(folder, path.as_posix())) for path in inputs]
+        if "." in inside:
+            return None  # the whole tree is an input
+        pattern = pattern_of((*globs, *map(literal, inside)))
+        return lambda path: pattern.fullmatch(path) is not None
 
     def _files(self, step: PlannedStep, source: Source) -> Iterator[CodeFile]:
         """Give the files that count, by their paths from the project's directory."""

@@ -15,8 +15,9 @@ from flowrun.engine.digest import Digest
 from flowrun.engine.environments import Environments
 from flowrun.engine.events import Event, StepProgress, StepStatus
 from flowrun.engine.fetch import Fetcher
-from flowrun.engine.identity import Identity
+from flowrun.engine.identity import Identity, is_input
 from flowrun.engine.inputs import Digester, Inputs
+from flowrun.engine.local_paths import local_path_of
 from flowrun.engine.masking import Masker
 from flowrun.engine.outcome import CACHE_TAG
 from flowrun.engine.outputs import OutputError, OutputTaker, read_metrics, read_values
@@ -143,8 +144,8 @@ class CommandRunner:
         self.recorder.note_env(record, env)
         logs = work / "logs"
         logs.mkdir(parents=True)
-        inputs.project = self._project(step, work)
         values = with_defaults(action, arguments)
+        inputs.project = self._project(step, action, values, work)
         command = command_line(action, self._placed(action, values, inputs))
         changed = _changed(inputs, self.request.options.inputs)
         if changed is not None:
@@ -229,11 +230,20 @@ class CommandRunner:
         outputs_and_values = {**values, **outputs}
         return CommandEnded(StepStatus.SUCCEEDED, outputs=outputs_and_values, identity=identity)
 
-    def _project(self, step: PlannedStep, work: Path) -> Path:
+    def _project(
+        self,
+        step: PlannedStep,
+        action: CommandAction,
+        values: Mapping[str, object],
+        work: Path,
+    ) -> Path:
         source = self.request.projects[step.project].source
         if self.request.options.in_place and source.directory is not None:
             return source.directory
-        return self.services.sources.write_out(source, work / "code")
+        inputs = (as_text(value) for name, value in values.items() if is_input(action, name, value))
+        paths = [path for path in map(local_path_of, inputs) if path and not path.is_absolute()]
+        wanted = self.reuse.identifier.codes.wanted(step, paths)
+        return self.services.sources.write_out(source, work / "code", wanted)
 
     def _inputs_folder(self, work: Path) -> Path:
         storage = self.request.options.storage_dir

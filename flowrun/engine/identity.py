@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -31,14 +31,11 @@ class Identity:
     """What decides a step, and where each part of it comes from."""
 
     manifest: Manifest
+    fingerprint: str
+    """The manifest's."""
     env: EnvLock
-    origins: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, str]
     """By name of an input that an earlier step made: its URI."""
-
-    @property
-    def fingerprint(self) -> str:
-        """The manifest's."""
-        return self.manifest.fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +101,8 @@ class Identifier:
             given = {**dict(_container(step.env.docker)), **options}
             lines |= {Label(Kind.CONTAINER, name): value for name, value in given.items()}
         masked = {label: self.mask(value) for label, value in lines.items()}
-        return Identity(Manifest.of(masked), env, origins)
+        manifest = Manifest.of(masked)
+        return Identity(manifest, manifest.fingerprint, env, origins)
 
 
 def is_input(action: CommandAction, name: str, value: object) -> bool:

@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,8 @@ from flowrun.errors import SourceError, StoreError
 from flowrun.sources.repository import EXECUTABLE, LINK
 
 FORMAT = "tree/1"
+Keeps = Callable[[str], bool]
+"""Whether the file of this path, from the tree's top, is wanted."""
 _CHUNK_BYTES = 1 << 20
 
 
@@ -38,18 +40,22 @@ class SharedCopy:
     folders: tuple[str, ...]
     """Relative, each after the one it lies in."""
 
-    def write_out(self, into: Path) -> bool:
-        """Copy everything to a folder that must not exist or be empty; False if the copy was hurt.
+    def write_out(self, into: Path, keeps: Keeps | None = None) -> bool:
+        """Copy files to a folder that must not exist or be empty; False if the copy was hurt.
 
         Each file is compared with its record while it is open for copying, so what is written is
         what was published. On any failure nothing is left behind.
+
+        Args:
+            into: the folder.
+            keeps: asked for each file's path; None: all are copied.
         """
         into.mkdir(mode=0o700, parents=True, exist_ok=True)
         with os.scandir(into) as found:
             if next(found, None) is not None:
                 raise SourceError(f"{into}: can't write the project's files here, it is not empty")
         try:
-            if self._copy(str(self.files), str(into)):
+            if self._copy(str(self.files), str(into), keeps):
                 return True
         except FileNotFoundError:
             pass
@@ -59,10 +65,15 @@ class SharedCopy:
         shutil.rmtree(into, ignore_errors=True)
         return False
 
-    def _copy(self, start: str, into: str) -> bool:
-        for folder in self.folders:
+    def _copy(self, start: str, into: str, keeps: Keeps | None) -> bool:
+        entries, folders = self.entries, self.folders
+        if keeps is not None:
+            entries = tuple(entry for entry in entries if keeps(entry.path))
+            needed = {parent for entry in entries for parent in _parents(entry.path)}
+            folders = tuple(folder for folder in folders if folder in needed)
+        for folder in folders:
             os.mkdir(f"{into}/{folder}")  # noqa: PTH102 - a Path a file doubles the time of it all
-        for entry in self.entries:
+        for entry in entries:
             if entry.mode == LINK:
                 os.symlink(os.readlink(f"{start}/{entry.path}"), f"{into}/{entry.path}")  # noqa: PTH211, PTH115 - as above
             elif not _copy_file(f"{start}/{entry.path}", f"{into}/{entry.path}", entry):
@@ -73,6 +84,12 @@ class SharedCopy:
         """Whether the files are exactly those that were published, by a look at each inode."""
         recorded = {each.path: (each.size_bytes, each.changed_ns) for each in self.entries}
         return recorded == dict(_inodes(str(self.files), ""))
+
+
+def _parents(path: str) -> Iterator[str]:
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
 
 
 def read_copy(folder: Path) -> SharedCopy | None:

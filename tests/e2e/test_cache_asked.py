@@ -164,6 +164,25 @@ def test_only_declared_sources_count(space: Space) -> None:
     assert ran(space, "r#p") == {"make": "code: own.txt changed", "use": "output of make changed"}
 
 
+def test_a_step_gets_no_file_beside_its_sources_and_inputs(space: Space) -> None:
+    text = """\
+entry_points:
+  look:
+    sources: [own.py, /shared/*.py]
+    parameters: {table: path}
+    command: "cat {table}; cd ../..; find . -type f | sort"
+  main:
+    steps: {look: {with: {table: data/table.csv}}}
+"""
+    own = {"MLproject": text, "own.py": "1", "other.py": "1", "data/table.csv": "42\n"}
+    files = {f"deep/p/{name}": content for name, content in own.items()}
+    space.repository("r", files | {"shared/b.py": "1", "shared/b.txt": "1"})
+    done = space.flowrun("run", "r#deep/p", *LOCAL)
+    printed = [line.partition(" | ")[2] for line in done.out.splitlines() if "look | " in line]
+    given = ["./deep/p/data/table.csv", "./deep/p/own.py", "./shared/b.py"]
+    assert [line for line in printed if line.startswith((".", "4"))] == ["42", *given]
+
+
 def test_sources_that_mean_no_file_are_refused_before_anything_runs(space: Space) -> None:
     text = "entry_points:\n  main:\n    steps:\n      a: {run: ls, sources: [trian.py]}\n"
     space.write({"p/MLproject": text})

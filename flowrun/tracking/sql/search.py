@@ -138,6 +138,7 @@ def _filter_run(parts: QueryParts, comparison: Comparison, metrics: dict[str, st
             column = _RUN_COLUMNS.get(comparison.key, comparison.key)
             text, values = condition(f"runs.{column}", comparison)
             parts.only(text, *values)
+            parts.is_looked_up |= column == "run_id" and comparison.operator in {"=", "IN"}
 
 
 def _filter_run_by_metric(
