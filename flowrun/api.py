@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING
 
 from flowrun.engine.events import Observer
 from flowrun.engine.locked import Asked, plan_as_locked
+from flowrun.engine.params_file import given_params
 from flowrun.engine.planning import PlannedProject
 from flowrun.engine.request import GivenEnv, RunOptions
 from flowrun.engine.reuse import Foreseen
 from flowrun.engine.run import RunOutcome
+from flowrun.engine.values import as_text
 from flowrun.errors import StoreError, UnreachableError, UnsupportedError, UsageError
 from flowrun.executors.local import SupervisorProcess
 from flowrun.plan.selection import Selection, select_steps
@@ -73,6 +75,7 @@ def run(
     *,
     version: str | None = None,
     params: Mapping[str, object] | None = None,
+    params_file: Path | None = None,
     experiment_name: str | None = None,
     experiment_id: str | None = None,
     env_manager: str | None = None,
@@ -101,6 +104,7 @@ def run(
         version: branch, tag, commit or `refs/...` of a git project.
         params: parameter values; they are checked before anything runs. Of a recorded run: those
             that take the place of recorded ones.
+        params_file: a YAML or JSON file of more; `params` go before it.
         experiment_name: the experiment to record into, made if it is new.
         experiment_id: the same by its id.
         env_manager: `local`, `virtualenv` or None for the project's own choice.
@@ -124,6 +128,7 @@ def run(
         FlowrunError: something is wrong before any step runs; see `flowrun.errors`.
     """
     settings = settings or load_settings()
+    given = given_params(texts_of(params), params_file, settings.cwd)
     wanted = RunOptions(
         "",
         "",
@@ -140,18 +145,19 @@ def run(
         docker_args=docker_args or {},
         build_image=build_image,
         is_cache_on=cache,
+        tags=given.tags,
     )
     with ExitStack() as stack:
         # first of all, since it comes up by itself while the project is found and read
         supervisor = stack.enter_context(closing(SupervisorProcess()))
         if recorded_id(uri) is None:
-            asked = Asked(uri, entry_point, version, texts_of(params), env_manager, locked)
+            asked = Asked(uri, entry_point, version, given.texts, env_manager, locked, given.marks)
             planned, envs = plan_asked(asked, settings, progress)
             wanted = replace(wanted, envs=envs)
         elif locked:
             raise UsageError("--locked is for a project; a recorded run has locks of its own")
         else:
-            again = _again(uri, entry_point, version, params, settings, progress)
+            again = _again(uri, entry_point, version, given.texts, settings, progress)
             planned = again.planned
             wanted = _as_recorded(wanted, again)
             if not (experiment_name or experiment_id or _names_experiment(settings)):
@@ -173,6 +179,7 @@ def plan(
     *,
     version: str | None = None,
     params: Mapping[str, object] | None = None,
+    params_file: Path | None = None,
     locked: bool = False,
     settings: Settings | None = None,
     progress: Callable[[str], None] | None = None,
@@ -183,11 +190,11 @@ def plan(
         locked: refuse what is not as the project's lock file says.
     """
     settings = settings or load_settings()
+    given = given_params(texts_of(params), params_file, settings.cwd)
     if recorded_id(uri) is not None:
-        return _again(uri, entry_point, version, params, settings, progress).planned
-    planned, envs = plan_asked(
-        Asked(uri, entry_point, version, texts_of(params), is_locked=locked), settings, progress
-    )
+        return _again(uri, entry_point, version, given.texts, settings, progress).planned
+    asked = Asked(uri, entry_point, version, given.texts, is_locked=locked, marks=given.marks)
+    planned, envs = plan_asked(asked, settings, progress)
     _tell_locked(envs, progress or silent)
     return planned
 
@@ -213,6 +220,7 @@ def preview(
     *,
     version: str | None = None,
     params: Mapping[str, object] | None = None,
+    params_file: Path | None = None,
     env_manager: str | None = None,
     locked: bool = False,
     cache: bool = True,
@@ -228,14 +236,15 @@ def preview(
         FlowrunError: the project can't be planned.
     """
     settings = settings or load_settings()
+    given = given_params(texts_of(params), params_file, settings.cwd)
     wanted = RunOptions("", "", env_manager=env_manager, is_cache_on=cache)
     if recorded_id(uri) is None:
-        asked = Asked(uri, entry_point, version, texts_of(params), env_manager, locked)
+        asked = Asked(uri, entry_point, version, given.texts, env_manager, locked, given.marks)
         planned, envs = plan_asked(asked, settings, progress)
         _tell_locked(envs, progress or silent)
         wanted = replace(wanted, envs=envs)
     else:
-        again = _again(uri, entry_point, version, params, settings, progress)
+        again = _again(uri, entry_point, version, given.texts, settings, progress)
         planned, wanted = again.planned, _as_recorded(wanted, again)
     planned, wanted = _selected(planned, wanted, selection)
     try:
@@ -313,12 +322,12 @@ def _again(
     uri: str,
     entry_point: str,
     version: str | None,
-    params: Mapping[str, object] | None,
+    texts: Mapping[str, str],
     settings: Settings,
     progress: Callable[[str], None] | None,
 ) -> Again:
     """Plan a recorded run once more; refuse one whose inputs have changed."""
-    run_id, texts = recorded_id(uri) or "", texts_of(params)
+    run_id = recorded_id(uri) or ""
     if version is not None:
         raise UsageError(f"-v {version}: {uri} has a version of its own, the recorded one")
     again = load_again(run_id, texts, settings, progress)
@@ -363,7 +372,7 @@ def _as_recorded(wanted: RunOptions, again: Again) -> RunOptions:
         inputs=again.fetched_inputs,
         is_cache_on=False,
         build_image=wanted.build_image or again.builds_image,
-        tags={AGAIN_TAG: again.run.run_id},
+        tags={**wanted.tags, AGAIN_TAG: again.run.run_id},
     )
 
 
@@ -391,7 +400,7 @@ def _check_clean(planned: PlannedProject) -> None:
 
 def texts_of(params: Mapping[str, object] | None) -> dict[str, str]:
     """Give parameters as texts; UsageError for one that can't be recorded."""
-    texts = {name: str(value) for name, value in (params or {}).items()}
+    texts = {name: as_text(value) for name, value in (params or {}).items()}
     for name, text in texts.items():
         _check_text(name, text)
     return texts

@@ -42,6 +42,9 @@ Version = Annotated[
 ParamList = Annotated[
     list[str] | None, typer.Option("--param-list", "-P", metavar="NAME=VALUE", help="A parameter.")
 ]
+ParamsFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Parameters, as YAML or JSON; -P goes before.")
+]
 IsLocked = Annotated[
     bool, typer.Option("--locked", help="Refuse to differ from the project's MLproject.lock.")
 ]
@@ -79,6 +82,7 @@ def run_command(
     entry_point: EntryPoint = "main",
     version: Version = None,
     param_list: ParamList = None,
+    params_file: ParamsFile = None,
     docker_args: Annotated[
         list[str] | None, typer.Option("--docker-args", "-A", help="NAME[=VALUE] for docker run.")
     ] = None,
@@ -143,6 +147,7 @@ def run_command(
             entry_point,
             version=version,
             params=params,
+            params_file=params_file,
             experiment_name=experiment_name,
             experiment_id=experiment_id,
             env_manager=env_manager,
@@ -177,6 +182,7 @@ def plan_command(
     entry_point: EntryPoint = "main",
     version: Version = None,
     param_list: ParamList = None,
+    params_file: ParamsFile = None,
     drawing: Annotated[
         PlanFormat, typer.Option("--format", help="How to draw it.")
     ] = PlanFormat.TREE,
@@ -200,6 +206,7 @@ def plan_command(
         entry_point,
         version=version,
         params=parse_params(param_list or []),
+        params_file=params_file,
         env_manager=env_manager,
         locked=locked,
         cache=not no_cache,

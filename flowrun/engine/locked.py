@@ -27,7 +27,7 @@ from flowrun.sources.cache import SourceCache
 from flowrun.sources.resolve import resolve
 from flowrun.sources.source import Source
 from flowrun.spec.load import LOCK_FILE
-from flowrun.spec.project import EnvSpec
+from flowrun.spec.project import EnvSpec, Mark
 
 if TYPE_CHECKING:
     from flowrun.spec.lockfile import LockedEnv
@@ -47,6 +47,8 @@ class Asked:
     env_manager: str | None = None
     is_locked: bool = False
     """Whether the lock file must be there and fit."""
+    marks: Mapping[str, Mark] = field(default_factory=dict)
+    """Where those parameters stand that come from a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def plan_as_locked(
 
     sources = LockedSources(find, cache)
     planner = Planner(cache, cwd, progress, find=sources)
-    planned = planner.plan(asked.uri, asked.entry_point, asked.version, asked.params)
+    planned = planner.plan(asked.uri, asked.entry_point, asked.version, asked.params, asked.marks)
     if asked.is_locked:
         check_locked(asked, sources)
     found = locked_envs(planned, sources, envs, asked.env_manager)

@@ -21,7 +21,7 @@ from flowrun.sources.resolve import resolve
 from flowrun.sources.source import Source
 from flowrun.sources.uri import joined
 from flowrun.spec.load import find_project_file, load_project
-from flowrun.spec.project import EntryPoint, Parameter, ParameterType, Project, ProjectCall
+from flowrun.spec.project import EntryPoint, Mark, Parameter, ParameterType, Project, ProjectCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +67,28 @@ class Planner:
         self._codes: dict[str, ProjectCode] = {}
 
     def plan(
-        self, uri: str, entry_point: str, version: str | None, params: Mapping[str, str]
+        self,
+        uri: str,
+        entry_point: str,
+        version: str | None,
+        params: Mapping[str, str],
+        marks: Mapping[str, Mark] | None = None,
     ) -> PlannedProject:
-        """Find the project and plan one of its entry points."""
+        """Find the project and plan one of its entry points.
+
+        Args:
+            uri: as on the command line, as are the next three.
+            entry_point: its name.
+            version: branch, tag or commit.
+            params: parameter values.
+            marks: where those stand that come from a file.
+        """
         code, project = self._open(uri, version)
         self._codes[""] = code
         declared = project.entry_points.get(entry_point)
-        absolute = self._absolute(declared, params) if declared else dict(params)
-        plan = build_plan(self._loaded(project, code, None), entry_point, absolute, load=self._load)
+        absolute = self._absolute(declared, params, marks or {}) if declared else dict(params)
+        loaded = self._loaded(project, code, None)
+        plan = build_plan(loaded, entry_point, absolute, load=self._load, marks=marks)
         shown = {name: params[name] for name in params if absolute[name] != params[name]}
         return PlannedProject(plan, self._codes, shown, _file_text(code.directory))
 
@@ -121,7 +135,9 @@ class Planner:
     def _loaded(self, project: Project, code: ProjectCode, sub: SubProject | None) -> LoadedProject:
         return LoadedProject(project, sub, lambda name: (code.directory / name).is_file())
 
-    def _absolute(self, entry_point: EntryPoint, params: Mapping[str, str]) -> dict[str, str]:
+    def _absolute(
+        self, entry_point: EntryPoint, params: Mapping[str, str], marks: Mapping[str, Mark]
+    ) -> dict[str, str]:
         """Make relative `path` and `uri` parameters from the command line absolute."""
         given = dict(params)
         problems: list[str] = []
@@ -134,7 +150,7 @@ class Planner:
                 continue
             path = self._cwd / path
             if not path.exists() and parameter.type is ParameterType.PATH:
-                problems.append(_missing(entry_point, parameter, path, value))
+                problems.append(_missing(entry_point, parameter, path, value, marks.get(name)))
             elif parameter.type is ParameterType.PATH:
                 given[name] = str(path)
             elif not scheme_of(value):
@@ -174,10 +190,13 @@ def _in_same_tree(own: Source, uri: str) -> Source:
     return replace(own, uri=f"{base}#{subdir}", subdir=subdir, directory=directory)
 
 
-def _missing(entry_point: EntryPoint, parameter: Parameter, path: Path, value: str) -> str:
+def _missing(
+    entry_point: EntryPoint, parameter: Parameter, path: Path, value: str, mark: Mark | None
+) -> str:
+    origin = f"{mark}" if mark else f"-P {parameter.name}={value}"
     return (
         f"parameter '{parameter.name}' of entry point '{entry_point.name}' is a path, but {path} "
-        f"does not exist (from -P {parameter.name}={value})"
+        f"does not exist (from {origin})"
     )
 
 

@@ -12,7 +12,7 @@ from flowrun.plan.params import bind_params, extra_warnings
 from flowrun.plan.plan import Plan
 from flowrun.spec.check import SCRIPT_SUFFIXES
 from flowrun.spec.problems import did_you_mean, listed
-from flowrun.spec.project import EntryPoint
+from flowrun.spec.project import EntryPoint, Mark
 
 __all__ = ["LoadedProject", "build_plan"]
 
@@ -23,12 +23,14 @@ def build_plan(
     params: Mapping[str, str] | None = None,
     *,
     load: Load,
+    marks: Mapping[str, Mark] | None = None,
 ) -> Plan:
     """Return the plan of one entry point. Pure, apart from what `load` does.
 
     Args:
         params: as given on the command line.
         load: finds a project that a step calls; asked once for each project, URI and version.
+        marks: where those parameters stand that come from a file.
 
     Raises:
         PlanError: no such entry point, or parameters that don't fit.
@@ -36,7 +38,7 @@ def build_plan(
     """
     given = params or {}
     target = _entry_point_asked_for(project, entry_point)
-    bound = bind_params(target, given)
+    bound = bind_params(target, given, marks)
     expansion = Expansion(load)
     expansion.expand(project, target, bound)
     expansion.problems.raise_if_any()

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from flowrun.errors import PlanError
 from flowrun.plan.plan import CommandAction
 from flowrun.spec.template import Placeholder, Quoting, template_parts
-from flowrun.spec.values import PARAMETER_NAME
+from flowrun.spec.values import PARAMETER_NAME, meaning
 
 _NEEDS_NO_QUOTES = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
 _SPECIAL_IN_DOUBLE_QUOTES = re.compile(r'([\\"$`])')
@@ -30,9 +30,7 @@ def command_line(action: CommandAction, arguments: Mapping[str, str]) -> str:
             a NUL.
     """
     parts = template_parts(action.template)
-    texts = [
-        part if isinstance(part, str) else _placed(part, arguments[part.name]) for part in parts
-    ]
+    texts = [part if isinstance(part, str) else _placed(part, action, arguments) for part in parts]
     used = {part.name for part in parts if isinstance(part, Placeholder)}
     for name, value in arguments.items():
         if name not in used and name not in action.parameters:
@@ -60,7 +58,13 @@ def script_command(entry_point: str) -> str | None:
             return None
 
 
-def _placed(placeholder: Placeholder, value: str) -> str:
+def _placed(placeholder: Placeholder, action: CommandAction, arguments: Mapping[str, str]) -> str:
+    value = arguments[placeholder.name]
+    declared = action.parameters.get(placeholder.name)
+    if declared is not None and declared.flag is not None:
+        if meaning(declared, value) is not True:
+            return ""
+        value = declared.flag
     quoted = _quoted(placeholder.name, value)
     if placeholder.quoting is Quoting.DOUBLE:
         # MLflow's quotes stay, for a nested `bash -c "... {p}"`; the outer shell must pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -103,6 +104,8 @@ def known_value(
     except ExpressionError as error:
         problems.add(value.mark, f"step '{step.name}': {error.message}")
         return value
+    if isinstance(found, list | Mapping) and parameter is not None:
+        found = json.dumps(found)
     if not isinstance(found, str | int | float):
         return value
     problem = mismatch(parameter, str(found)) if parameter else None

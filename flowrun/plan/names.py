@@ -6,6 +6,7 @@ then. Both see the same names, as lazy maps, so that nothing is looked up that i
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -25,8 +26,8 @@ from flowrun.spec.expressions import (
     status_function_of,
     value_of,
 )
-from flowrun.spec.project import Parameter, ParameterType, Value
-from flowrun.spec.values import meaning, mismatch
+from flowrun.spec.project import Parameter, Value
+from flowrun.spec.values import JSON_TYPES, is_text, meaning, mismatch
 
 Champion = Callable[[], Mapping[str, object] | None]
 """Gives the model version that a promote step would replace; asked only if it is mentioned."""
@@ -266,14 +267,13 @@ def _listed(step: str, key: str, each: list[object]) -> object:
 
 def _as_declared(parameter: Parameter, value: object) -> object:
     """Return a parameter's value in its declared type; what a step gave out stays what it is."""
-    if isinstance(value, str) and parameter.type in {
-        ParameterType.STRING,
-        ParameterType.PATH,
-        ParameterType.URI,
-    }:
+    if isinstance(value, str) and is_text(parameter) and parameter.pattern is None:
         return value
-    text = text_of(value)
+    if isinstance(value, list | tuple | Mapping) and parameter.type in JSON_TYPES:
+        text = json.dumps(value)
+    else:
+        text = text_of(value)
     problem = mismatch(parameter, text)
     if problem:
         raise ExpressionError(f"'{text}' for parameter '{parameter.name}' {problem}")
-    return meaning(parameter, text)
+    return value if is_text(parameter) else meaning(parameter, text)

@@ -26,6 +26,9 @@ class Mark:
 Scalar = str | int | float | bool | None
 """What YAML's scalars become; text may hold `${{ ... }}` where the grammar allows it."""
 
+Plain = Scalar | list["Plain"] | dict[str, "Plain"]
+"""A value of YAML or JSON without its place in a file."""
+
 
 @dataclass(frozen=True, slots=True)
 class Value:
@@ -58,6 +61,9 @@ class ParameterType(StrEnum):
     FLOAT = "float"
     INT = "int"
     BOOL = "bool"
+    ENUM = "enum"
+    LIST = "list"
+    JSON = "json"
     PATH = "path"
     URI = "uri"
 
@@ -67,8 +73,9 @@ class Parameter:
     """One declared parameter of an entry point.
 
     `default` is text exactly as MLflow's `str()` would make it (`True`, `0.1`, `''`); None means
-    required. `minimum` and `maximum` are inclusive and only for numbers. `is_checked` False
-    (written `check: false`) turns the check of the value's type off, as in MLflow.
+    required; of a list or of json it is JSON. `minimum` and `maximum` are inclusive and only for
+    numbers. `is_checked` False (written `check: false`) turns the check of the value off, as in
+    MLflow.
     """
 
     name: str
@@ -78,6 +85,12 @@ class Parameter:
     minimum: float | None = None
     maximum: float | None = None
     is_checked: bool = True
+    choices: tuple[str, ...] = ()
+    """Written `values:`; what an enum may be."""
+    pattern: str | None = None
+    """A regular expression that the whole text must fit."""
+    flag: str | None = None
+    """Of a bool: what a command has in its place if it is true; nothing if it is false."""
 
 
 class EnvKind(StrEnum):

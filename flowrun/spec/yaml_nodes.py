@@ -14,7 +14,7 @@ import yaml
 
 from flowrun.errors import Problem, SpecError
 from flowrun.spec.problems import Problems
-from flowrun.spec.project import Mark, Scalar
+from flowrun.spec.project import Mark, Plain, Scalar
 
 MAX_DEPTH = 40
 """Ours needs 9: a docker_env's variables, inside a step."""
@@ -68,9 +68,6 @@ class MapNode:
 Node = ScalarNode | ListNode | MapNode
 """`size` counts the node and all under it, with what aliases stand for."""
 
-Plain = Scalar | list["Plain"] | dict[str, "Plain"]
-"""A node without its places, as `yaml.safe_load` gives it."""
-
 
 def read_yaml(text: str, file: str, problems: Problems) -> Node | None:
     """Return the root node of `text`, or None for an empty document.
@@ -85,7 +82,7 @@ def read_yaml(text: str, file: str, problems: Problems) -> Node | None:
 
 
 def plain(node: Node) -> Plain:
-    """Return the node's value without places."""
+    """Return the node's value without places, as `yaml.safe_load` gives it."""
     match node:
         case ScalarNode():
             return node.value

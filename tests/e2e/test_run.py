@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 from tests.e2e.projects import MODEL_PIPELINE, ONE_STEP, PIPELINE
@@ -251,3 +252,19 @@ def test_lock_of_many_steps_is_kept_once_and_found_from_each(space: Space) -> No
             f"runs:/{tags['mlflow.parentRunId']}/flowrun/environments/{kept.name}"
         )
     assert not list(space.home.rglob("environment.lock"))
+
+
+def test_a_file_gives_the_parameters_that_the_command_line_does_not(space: Space) -> None:
+    text = (
+        "entry_points:\n  main:\n    parameters: {n: int, sizes: list, loud: {type: bool, "
+        "default: false, flag: --loud}}\n    command: echo {n} {sizes} {loud}.\n"
+    )
+    space.write({"p/MLproject": text, "my.json": '{"n": 1, "sizes": [8, 16], "loud": true}'})
+    words = ("p", "--env-manager", "local", "--params-file", "my.json", "-P", "n=2")
+    assert (
+        "main (n=2, sizes=[8, 16], loud=true)" in space.flowrun("plan", *words[:1], *words[3:]).out
+    )
+    assert "main | 2 [8, 16] --loud.\n" in space.flowrun("run", *words).out
+    [run] = space.runs()
+    assert run["params"] == {"n": "2", "sizes": "[8, 16]", "loud": "true"}
+    assert re.fullmatch("my.json sha256:[0-9a-f]{64}", run["tags"]["flowrun.params_file"])

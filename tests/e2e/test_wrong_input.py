@@ -72,6 +72,17 @@ WRONG = {
         ("-P", "x=1", "-P", "x=2"),
         "given twice",
     ),
+    "file of parameters": (
+        "entry_points:\n  main: {parameters: {lr: float, n: {type: int, max: 3}}, command: echo}\n",
+        ("--params-file", "params.yaml", "-P", "n=2"),
+        "params.yaml:1:2: lr: 'fast' is not a float\n"
+        "params.yaml:1:19: lrr: entry point 'main' has no parameter 'lrr'. Did you mean 'lr'?\n",
+    ),
+    "file of parameters that is none": (
+        "entry_points:\n  main: {command: echo}\n",
+        ("--params-file", "gone.yaml"),
+        "--params-file gone.yaml: No such file or directory",
+    ),
     "backend": ("entry_points:\n  main: {command: echo}\n", ("-b", "databricks"), "databricks"),
     "both experiment flags": (
         "entry_points:\n  main: {command: echo}\n",
@@ -85,7 +96,7 @@ WRONG = {
 def test_is_told_before_any_run_exists(
     space: Space, text: str, words: tuple[str, ...], message: str
 ) -> None:
-    space.write({"p/MLproject": text})
+    space.write({"p/MLproject": text, "params.yaml": "{lr: fast, n: 99, lrr: 1}"})
     done = space.flowrun("run", "p", *words, "--env-manager", "local", code=2)
     assert message in done.err
     assert "Traceback" not in done.text

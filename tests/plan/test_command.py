@@ -82,6 +82,13 @@ UNSAFE = [
 ]
 
 
+def test_a_flag_stands_in_the_command_or_not() -> None:
+    verbose = Parameter("v", ParameterType.BOOL, "no", Mark("F", 1, 1), flag="--verbose")
+    action = CommandAction("train {v} {v:>12}", "main", {"v": verbose})
+    assert command_line(action, {"v": "on"}) == "train --verbose    --verbose"
+    assert command_line(action, {"v": "False"}) == "train  "
+
+
 @pytest.mark.parametrize("template", UNSAFE)
 def test_where_nothing_protects_a_value_only_harmless_ones_may_stand(template: str) -> None:
     action = _command(template, "a")

@@ -64,6 +64,34 @@ COMMANDS = {
         "entry_points:\n  main:\n    parameters: {a: {type: string, min: 0}}\n    command: ls",
         "MLproject:3:36: 'min' of parameter 'a' of entry point 'main' is for int and float, not for text",
     ),
+    "enum without values": (
+        "entry_points:\n  main:\n    parameters: {a: enum, b: {type: enum, default: x}}\n    command: ls",
+        "MLproject:3:21: parameter 'a' of entry point 'main' is an enum; it needs 'values', a list\n"
+        "MLproject:3:30: parameter 'b' of entry point 'main' is an enum; it needs 'values', a list",
+    ),
+    "default that is not in the enum": (
+        "entry_points:\n  main:\n    parameters: {a: {type: enum, values: [small, large], default: smal}}\n    command: ls",
+        "MLproject:3:67: default 'smal' of parameter 'a' of entry point 'main' is not small or large. Did you mean 'small'? (check: false turns this check off)",
+    ),
+    "default that is no list": (
+        "entry_points:\n  main:\n    parameters: {a: {type: list, default: x}, b: {type: json, default: '{'}}\n    command: ls",
+        "MLproject:3:43: default 'x' of parameter 'a' of entry point 'main' is not a list in JSON, such as [1, 2] (check: false turns this check off)\n"
+        "MLproject:3:72: default '{' of parameter 'b' of entry point 'main' is not JSON (check: false turns this check off)",
+    ),
+    "default beside the pattern": (
+        "entry_points:\n  main:\n    parameters: {a: {default: V2, pattern: 'v[0-9]+'}}\n    command: ls",
+        "MLproject:3:31: default 'V2' of parameter 'a' of entry point 'main' does not fit the pattern v[0-9]+ (check: false turns this check off)",
+    ),
+    "pattern that could take for ever": (
+        "entry_points:\n  main:\n    parameters: {a: {pattern: '(a+)+$'}}\n    command: ls",
+        "MLproject:3:31: 'pattern' of parameter 'a' of entry point 'main' can't be used: it repeats a repetition or a choice, which could take too long",
+    ),
+    "keys of other types": (
+        "entry_points:\n  main:\n    parameters: {a: {type: int, pattern: x, flag: -v, values: [1]}}\n    command: ls",
+        "MLproject:3:33: 'pattern' of parameter 'a' of entry point 'main' is for string, path and uri\n"
+        "MLproject:3:45: 'flag' of parameter 'a' of entry point 'main' is for a bool\n"
+        "MLproject:3:55: 'values' of parameter 'a' of entry point 'main' is for an enum, not for int",
+    ),
     "minimum above maximum": (
         "entry_points:\n  main:\n    parameters: {a: {type: int, min: 2, max: 1}}\n    command: ls",
         "MLproject:3:33: 'min' of parameter 'a' of entry point 'main' is greater than its 'max'",

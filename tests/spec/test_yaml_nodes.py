@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from flowrun.errors import SpecError
 from flowrun.spec.problems import Problems
-from flowrun.spec.yaml_nodes import MapNode, Plain, plain, read_yaml
+from flowrun.spec.project import Plain
+from flowrun.spec.yaml_nodes import MapNode, plain, read_yaml
 
 REFUSED = {
     "no yaml": (
