@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import importlib
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from flowrun.proof.again import Again
 
 RUNS = "runs:/"
+_GPU = re.compile(r"nvidia\d+")
 AGAIN_TAG = "flowrun.again"
 """On a run that is a recorded run, run again: that one's id."""
 
@@ -139,6 +141,7 @@ def run(
         builds=processors(),
         cpus=float(max(processors(), jobs or 1)),
         memory_bytes=memory_bytes(),
+        gpus=gpus(),
         fail_fast=fail_fast,
         in_place=in_place,
         storage_dir=storage_dir,
@@ -450,3 +453,9 @@ def processors() -> int:
 def memory_bytes() -> int:
     """Give the machine's memory."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def gpus() -> int:
+    """Give the number of the machine's NVIDIA GPUs: their drivers make a device for each."""
+    with os.scandir("/dev") as devices:
+        return sum(1 for each in devices if _GPU.fullmatch(each.name))

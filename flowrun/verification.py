@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flowrun.api import (
+    gpus,
     load_again,
     memory_bytes,
     open_default_stores,
@@ -221,6 +222,7 @@ class _Desk:
             builds=count,
             cpus=float(max(count, self.jobs or 1)),
             memory_bytes=memory_bytes(),
+            gpus=gpus(),
             envs=envs,
             is_cache_on=False,
             rehearsal=Rehearsal(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from flowrun.engine.container import ContainerMaker
 from flowrun.engine.digest import Digest
 from flowrun.engine.environments import Environments
 from flowrun.engine.events import Event, StepProgress, StepStatus
+from flowrun.engine.failure import CommandEnded, failure_of
 from flowrun.engine.fetch import Fetcher
 from flowrun.engine.identity import Identity, is_input
 from flowrun.engine.inputs import Digester, Inputs
@@ -36,26 +36,12 @@ from flowrun.plan.params import check_value
 from flowrun.plan.plan import CommandAction, PlannedStep
 from flowrun.spec.project import ParameterType
 
-SIGNAL_BASE = 128
 SHELL = "bash"
 """MLflow's: the entry point's command is bash's. Source: mlflow/projects/backend/local.py."""
 CONTAINER_SHELL = "sh"
 """Every image with a shell has this one."""
 TRAP = "trap 'exit 143' TERM\n"
 """A container ends with its shell: so the shell waits for the program that is asked to end."""
-
-
-@dataclass(frozen=True, slots=True)
-class CommandEnded:
-    """What a command came to."""
-
-    status: StepStatus
-    detail: str = ""
-    outputs: Mapping[str, object] | None = None
-    is_surroundings: bool = False
-    """It failed for its surroundings (environment, disk), not for what it does."""
-    identity: Identity | None = None
-    """What it was; None if nobody may use what it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +94,13 @@ class CommandRunner:
         step: PlannedStep,
         arguments: Mapping[str, object],
         began: Callable[[StepRecord], None],
+        attempt: int,
     ) -> StepRecord:
-        """Make the step's run."""
+        """Make the run of an attempt at the step."""
         action = step.action
         assert isinstance(action, CommandAction)  # noqa: S101 - the caller's match
-        record = self.recorder.begin_step(step, with_defaults(action, arguments), "command")
+        values = with_defaults(action, arguments)
+        record = self.recorder.begin_step(step, values, "command", attempt)
         began(record)
         return record
 
@@ -156,7 +144,7 @@ class CommandRunner:
         self.recorder.note_command(record, command, ended, logs)
         digests = digester.result()
         self.recorder.note_inputs(record, digests)
-        failure = failure_of(ended)
+        failure = failure_of(ended, job)
         if failure is not None:
             return failure
         known = {name: digest for name, (_, digest) in digests.items()}
@@ -187,6 +175,7 @@ class CommandRunner:
             stdout=logs / "stdout.log",
             stderr=logs / "stderr.log",
             masked=self.mask.words,
+            timeout_s=step.attempts.timeout_s,
         )
         services = self.services
         time_s = self.request.projects[step.project].source.commit_time_s
@@ -297,36 +286,3 @@ def _changed(inputs: Inputs, expected: Mapping[str, str]) -> str | None:
                 f"and is {digest.sha256} now"
             )
     return None
-
-
-def failure_of(ended: JobEnded) -> CommandEnded | None:
-    """Say in words what was wrong with a job; None if nothing was."""
-    if ended.was_cancelled:
-        return CommandEnded(StepStatus.KILLED, "cancelled")
-    if ended.lost is not None:
-        why = f"its command could not run: {ended.lost}"
-        return CommandEnded(StepStatus.FAILED, why, is_surroundings=True)
-    if ended.ran_out_of_memory:
-        why = "its command was killed: it used all the memory that its 'resources' give it"
-        return CommandEnded(StepStatus.FAILED, why)
-    number = ended.signal
-    if number is None and ended.exit_code is not None and ended.exit_code > SIGNAL_BASE:
-        number = ended.exit_code - SIGNAL_BASE  # the shell's word for a signal
-    if number is not None:
-        return CommandEnded(StepStatus.FAILED, f"its command was killed by {_signal_words(number)}")
-    if ended.exit_code != 0:
-        why = f"its command ended with exit code {ended.exit_code}"
-        return CommandEnded(StepStatus.FAILED, why)
-    if ended.log_error is not None:
-        why = f"what it printed can't be kept: {ended.log_error}"
-        return CommandEnded(StepStatus.FAILED, why, is_surroundings=True)
-    return None
-
-
-def _signal_words(number: int) -> str:
-    try:
-        name = signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-    guess = " - out of memory?" if number == signal.SIGKILL else ""
-    return f"signal {number} ({name}{guess})"

@@ -16,6 +16,7 @@ from flowrun.engine.events import (
     RunWatched,
     StepBegan,
     StepEnded,
+    StepPaused,
     StepPrinted,
     StepProgress,
     StepStatus,
@@ -64,6 +65,8 @@ class PlainConsole:
                 return f"{step_id} | {text}"
             case StepPrinted(step_id, _, line):
                 return f"{step_id} | {line}" if self._shows_output else None
+            case StepPaused():
+                return f"{event.step_id} | {MARKS[StepStatus.FAILED]} {paused_text(event)}"
             case StepEnded():
                 return f"{event.step_id} | {ended_text(event)}"
             case CancelBegan(is_forced):
@@ -114,6 +117,16 @@ def ended_text(event: StepEnded) -> str:
     if shown and event.status is StepStatus.SUCCEEDED:
         parts.append(f"[{shown}]")
     return " ".join(parts)
+
+
+def paused_text(event: StepPaused) -> str:
+    """Say why an attempt failed, and when the next one comes."""
+    failed = event.failed
+    wait = f" in {duration_text(event.wait_ms)}" if event.wait_ms else ""
+    return (
+        f"in {duration_text(failed.duration_ms)} - {failed.detail}; "
+        f"attempt {failed.number + 1} of {event.attempts}{wait}"
+    )
 
 
 def cancel_line(*, is_forced: bool) -> str:

@@ -68,6 +68,7 @@ class StepBegan:
     run_id: str
     age_ms: int = 0
     """How long ago that was: not 0 for whoever came later."""
+    attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,29 @@ class StepPrinted:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt at a step."""
+
+    number: int
+    """The first is 1; a resumed run counts on."""
+    run_id: str | None
+    duration_ms: int
+    detail: str = ""
+    """What went wrong; '' of one that ended well."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepPaused:
+    """An attempt at a step failed, and another will follow."""
+
+    step_id: str
+    failed: Attempt
+    attempts: int
+    """The number of the last attempt that there can be."""
+    wait_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class StepEnded:
     """A step is over. `detail` says in words what went wrong, or what an engine's step did."""
 
@@ -103,6 +127,8 @@ class StepEnded:
     """It did not run: this finished run stands for it, and `run_id` is the same."""
     why: str = ""
     """Why a command ran, although it might have been reused."""
+    attempts: tuple[Attempt, ...] = ()
+    """All of them, if there was more than one; the last one stands for the step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +156,7 @@ Event = (
     | StepBegan
     | StepProgress
     | StepPrinted
+    | StepPaused
     | StepEnded
     | CancelBegan
     | RunEnded

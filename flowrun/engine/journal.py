@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
-from flowrun.engine.events import Event, StepBegan, StepEnded, StepProgress
+from flowrun.engine.events import Event, StepBegan, StepEnded, StepPaused, StepProgress
 from flowrun.engine.outcome import NOT_OVER, RUNNING, WAITING, StepRow
 from flowrun.errors import FlowrunError
 from flowrun.plan.plan import PipelineEnd, PlannedStep
@@ -60,11 +60,20 @@ class Journal:
         match event:
             case StepBegan(step_id, run_id):
                 row = self._rows.get(step_id, _WAITS)
-                began_ms = row.start_time_ms or self._now()
-                self._note(
-                    step_id,
-                    StepRow(RUNNING, run_id, attempts=row.attempts + 1, start_time_ms=began_ms),
+                began = StepRow(
+                    RUNNING,
+                    run_id,
+                    attempts=event.attempt,
+                    start_time_ms=row.start_time_ms or self._now(),
+                    failed_attempts=row.failed_attempts,
                 )
+                self._note(step_id, began)
+            case StepPaused(step_id, failed):
+                row = self._rows.get(step_id, _WAITS)
+                before = (*row.failed_attempts, failed)
+                text = f"attempt {failed.number} failed: {failed.detail}"
+                waits = replace(row, status=WAITING, detail=text, failed_attempts=before)
+                self._note(step_id, waits)
             case StepProgress(step_id, text):
                 row = self._rows.get(step_id, _WAITS)
                 if row.status in NOT_OVER:
@@ -103,6 +112,7 @@ class Journal:
             row.attempts,
             self._now() - event.duration_ms if ran else None,
             event.duration_ms,
+            event.attempts[:-1],
         )
 
     def _write(self) -> None:

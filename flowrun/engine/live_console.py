@@ -24,6 +24,7 @@ from flowrun.engine.console import (
     cancel_line,
     duration_text,
     ended_text,
+    paused_text,
     steps_text,
 )
 from flowrun.engine.events import (
@@ -36,6 +37,7 @@ from flowrun.engine.events import (
     RunWatched,
     StepBegan,
     StepEnded,
+    StepPaused,
     StepPrinted,
     StepProgress,
     StepStatus,
@@ -55,6 +57,7 @@ STATUS_SIGNS = {
     StepStatus.SKIPPED: "-",
     StepStatus.KILLED: "■",
 }
+AGAIN_SIGN = "↻"
 REFRESH_PER_S = 8
 MOST_ROWS = 10
 
@@ -117,6 +120,8 @@ class LiveConsole:
                 self._running[step_id] = (self._running[step_id][0], text)
             case StepPrinted(step_id) if step_id in self._running:
                 self._running[step_id] = (self._running[step_id][0], "")
+            case StepPaused(step_id):
+                self._running[step_id] = (time.monotonic(), "waits to be tried again")
             case StepEnded(step_id):
                 self._running.pop(step_id, None)
                 self._done += 1
@@ -136,6 +141,9 @@ class LiveConsole:
                 if stream is Stream.STDERR:
                     shown.stylize("dim")
                 return self._line(step_id, shown)
+            case StepPaused(step_id):
+                sign = Text(f"{AGAIN_SIGN} {MARKS[StepStatus.FAILED]} ", style="yellow")
+                return self._line(step_id, sign, Text(paused_text(event)))
             case StepEnded(step_id, status):
                 style = STATUS_STYLES[status]
                 mark = MARKS[status] if event.reused_from is None else REUSED

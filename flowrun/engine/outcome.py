@@ -6,9 +6,10 @@ It is written again and again while the pipeline runs (`journal.py`), and a last
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
 
+from flowrun.engine.events import Attempt
 from flowrun.errors import NotFoundError
 from flowrun.tracking.artifacts import Artifacts
 
@@ -42,6 +43,8 @@ class StepRow:
     """None: it did not begin."""
     duration_ms: int | None = None
     """None: it is not over."""
+    failed_attempts: tuple[Attempt, ...] = ()
+    """Those before the one that stands, or that is still to come."""
 
     @property
     def is_over(self) -> bool:
@@ -54,7 +57,8 @@ def outcome_text(rows: Mapping[str, StepRow]) -> str:
     names = [field.name for field in fields(StepRow)]
     # A line for each step: with indentation, json takes three times as long.
     lines = (
-        f"{json.dumps(step_id)}: {json.dumps({name: getattr(row, name) for name in names})}"
+        f"{json.dumps(step_id)}: "
+        f"{json.dumps({name: getattr(row, name) for name in names}, default=asdict)}"
         for step_id, row in rows.items()
     )
     return "{\n" + ",\n".join(lines) + "\n}\n"
@@ -87,7 +91,20 @@ def _row(row: Mapping[str, object]) -> StepRow:
         _number(row.get("attempts")) or 0,
         _number(row.get("start_time_ms")),
         _number(row.get("duration_ms")),
+        tuple(_attempts(row.get("failed_attempts"))),
     )
+
+
+def _attempts(rows: object) -> Iterator[Attempt]:
+    for row in rows if isinstance(rows, list) else []:
+        if isinstance(row, dict):
+            run_id, detail = row.get("run_id"), row.get("detail")
+            yield Attempt(
+                _number(row.get("number")) or 0,
+                str(run_id) if run_id else None,
+                _number(row.get("duration_ms")) or 0,
+                str(detail or ""),
+            )
 
 
 def _number(value: object) -> int | None:

@@ -49,6 +49,8 @@ EXIT_CODE_TAG = "flowrun.exit_code"
 """Of a command; on a pipeline that did not go well what `flowrun run` gave."""
 T = TypeVar("T")
 
+ATTEMPT_TAG = "flowrun.attempt"
+"""On a step's run, if it may have several: which attempt it is; the last one stands."""
 TREES = "flowrun/trees"
 """The folder of an artifact that holds trees, as git packs."""
 _METRICS_PER_BATCH = MAX_ENTITIES_PER_BATCH - 2 * MAX_PARAMS_TAGS_PER_BATCH
@@ -105,11 +107,15 @@ class Recorder:
         self._put_request(self._parent.artifacts)
         return run
 
-    def begin_step(self, step: PlannedStep, params: Mapping[str, object], kind: str) -> StepRecord:
-        """Make the run of a step whose parameters are known now."""
+    def begin_step(
+        self, step: PlannedStep, params: Mapping[str, object], kind: str, attempt: int
+    ) -> StepRecord:
+        """Make the run of an attempt at a step whose parameters are known now."""
         code = self._request.projects[step.project]
         is_alone = self._parent is None and not self._request.plan.is_pipeline
         tags = {"flowrun.step": step.id, "flowrun.step.kind": kind}
+        if attempt > 1 or step.attempts.retries:
+            tags[ATTEMPT_TAG] = str(attempt)
         if self._parent is not None:
             tags[PARENT_TAG] = self._parent.run_id
         entry_point = getattr(step.action, "entry_point", None) or step.name

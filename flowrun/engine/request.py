@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flowrun.engine.events import Attempt
 from flowrun.envs.base import NO_WISH, Wish
 from flowrun.plan.plan import Plan
 from flowrun.sources.source import Source
@@ -61,6 +62,7 @@ class RunOptions:
     """Environments that are built at the same time, at most."""
     cpus: float = 1.0
     memory_bytes: int = 0
+    gpus: int = 0
     fail_fast: bool = False
     in_place: bool = False
     """Run in the user's own directory, for development: not reproducible."""
@@ -84,6 +86,8 @@ class RunOptions:
     """Leave the model registry alone."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """More tags of each run that is made."""
+    attempts: Mapping[str, tuple[Attempt, ...]] = field(default_factory=dict)
+    """By step id: the attempts that the run had before, which are counted on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
+from flowrun.engine.attempts import Attempts
 from flowrun.engine.command import CommandRunner
 from flowrun.engine.container import ContainerMaker
 from flowrun.engine.environments import Environments
@@ -49,6 +51,9 @@ from flowrun.plan.schedule import (
     CancelRequested,
     CancelStep,
     Finish,
+    GiveUpStep,
+    PauseEnded,
+    PauseStep,
     Schedule,
     SkipStep,
     StartStep,
@@ -98,8 +103,16 @@ class _Prepared:
 
 
 @dataclass(frozen=True, slots=True)
+class _PauseOver:
+    step_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Cancel:
     is_forced: bool
+
+
+_Message = _Done | _Prepared | _Broken | _PauseOver | _Cancel
 
 
 class PlanRun:
@@ -110,11 +123,17 @@ class PlanRun:
         self._services = services
         self._observer = observer
         self._tell_lock = threading.Lock()
-        self._inbox: queue.SimpleQueue[_Done | _Prepared | _Broken | _Cancel] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[_Message] = queue.SimpleQueue()
         self._steps = {step.id: step for step in request.plan.steps}
         self._results: dict[str, StepResult] = {}
         self._ended: dict[str, StepEnded] = {}
         self._began_ms: dict[str, int] = {}
+        self._attempts = Attempts(
+            request.options.attempts,
+            time.monotonic,
+            lambda: int(services.new_id()[:8], 16) / 2**32,
+        )
+        self._starts = 0
         self._run_ids: dict[str, str] = {}
         self._threads: dict[str, threading.Thread] = {}
         """Of the steps that run now."""
@@ -220,6 +239,7 @@ class PlanRun:
             slots=options.jobs,
             cpus=options.cpus,
             memory_bytes=options.memory_bytes,
+            gpus=options.gpus,
             fail_fast=options.fail_fast,
             unprepared=self._environments.awaited_by,
         )
@@ -227,13 +247,14 @@ class PlanRun:
         self._environments.begin(lambda step_ids: self._inbox.put(_Prepared(step_ids)))
         status = self._act(schedule.on(Begin()), schedule, runner)
         while status is None:
-            match self._inbox.get():
+            match self._next():
                 case _Done(step_id, outcome):
                     del self._threads[step_id]
-                    event = self._take(step_id, outcome)
-                    status = self._act(schedule.on(event), schedule, runner)
+                    status = self._act(self._take(step_id, outcome, schedule), schedule, runner)
                 case _Prepared(step_ids):
                     status = self._act(schedule.on(StepsPrepared(step_ids)), schedule, runner)
+                case _PauseOver(step_id):
+                    status = self._act(schedule.on(PauseEnded(step_id)), schedule, runner)
                 case _Cancel(is_forced):
                     self._tell(CancelBegan(is_forced))
                     for step_id in self._threads:
@@ -245,6 +266,16 @@ class PlanRun:
                 case other:
                     assert_never(other)
         return status
+
+    def _next(self) -> _Message:
+        """Wait for whatever happens next."""
+        left_s = self._attempts.left_s()
+        if left_s is None or left_s > 0:
+            try:
+                return self._inbox.get(timeout=left_s)
+            except queue.Empty:
+                pass
+        return _PauseOver(self._attempts.take())
 
     def _runner(self, executor: Executor, reuse: Reuse) -> StepRunner:
         commands = CommandRunner(
@@ -288,31 +319,37 @@ class PlanRun:
         undone = deque(actions)
         while undone:
             match undone.popleft():
-                case StartStep(step_id):
+                case StartStep(step_id, attempt):
                     reused = runner.commands.reuse.reused(step_id)
                     if reused is None:
-                        self._start(self._steps[step_id], runner)
+                        self._start(self._steps[step_id], attempt, runner)
                     else:
                         self._began_ms[step_id] = self._services.now()
-                        undone += schedule.on(self._take(step_id, reused_outcome(reused)))
+                        undone += self._take(step_id, reused_outcome(reused), schedule)
                 case SkipStep(step_id, reason):
                     self._skip(step_id, reason)
-                case CancelStep():
-                    pass  # all jobs were asked to end when the cancellation came
+                case GiveUpStep(step_id):
+                    self._end(self._attempts.give_up(step_id))
+                case PauseStep() | CancelStep():
+                    pass  # the pause has begun; all jobs were asked to end with the cancellation
                 case Finish(end):
                     status = RunStatus(end)
                 case action:
                     assert_never(action)
         return status
 
-    def _start(self, step: PlannedStep, runner: StepRunner) -> None:
+    def _start(self, step: PlannedStep, attempt: int, runner: StepRunner) -> None:
         self._began_ms[step.id] = self._services.now()
-        work = self._work / str(len(self._began_ms))
+        self._run_ids.pop(step.id, None)
+        self._starts += 1
+        work = self._work / str(self._starts)
         results = self._results
+        number = self._attempts.number(step.id, attempt)
+        sized = replace(step, resources=step.resources.at(attempt)) if attempt > 1 else step
 
         def carry_out() -> None:
             try:
-                self._inbox.put(_Done(step.id, runner.run(step, results, work)))
+                self._inbox.put(_Done(step.id, runner.run(sized, results, work, number)))
             except BaseException as error:  # noqa: BLE001 - a bug must reach the main thread
                 self._inbox.put(_Broken(error))
 
@@ -320,44 +357,39 @@ class PlanRun:
         self._threads[step.id] = thread
         thread.start()
 
-    def _take(
-        self, step_id: str, outcome: StepOutcome
-    ) -> StepSucceeded | StepFailed | StepKilled | StepDeclined:
-        """Note how a step ended, tell it, and give the schedule's word for it."""
+    def _take(self, step_id: str, outcome: StepOutcome, schedule: Schedule) -> list[Action]:
+        """Note how an attempt at a step ended, tell it, and give what is to be done now."""
         result = outcome.result
         self._results[step_id] = result
         self._has_failed_surroundings |= outcome.is_surroundings
         step = self._steps[step_id]
-        if not isinstance(step.action, PipelineEnd) or outcome.status is not StepStatus.SUCCEEDED:
-            ended = StepEnded(
-                step_id,
-                outcome.status,
-                outcome.reused_from or self._run_ids.get(step_id),
-                self._services.now() - self._began_ms[step_id],
-                outcome.detail,
-                result.metrics,
-                is_tolerated=step.continue_on_error and outcome.status is StepStatus.FAILED,
-                reused_from=outcome.reused_from,
-                why=outcome.why,
-            )
-            self._ended[step_id] = ended
-            self._tell(ended)
-        match outcome.status:
-            case StepStatus.SUCCEEDED:
-                return StepSucceeded(step_id)
-            case StepStatus.FAILED:
-                return StepFailed(step_id)
-            case StepStatus.KILLED:
-                return StepKilled(step_id)
-            case StepStatus.SKIPPED:
-                return StepDeclined(step_id, outcome.detail)
+        actions = schedule.on(_event_of(step_id, outcome))
+        if isinstance(step.action, PipelineEnd) and outcome.status is StepStatus.SUCCEEDED:
+            return actions
+        ended = StepEnded(
+            step_id,
+            outcome.status,
+            outcome.reused_from or self._run_ids.get(step_id),
+            self._services.now() - self._began_ms[step_id],
+            outcome.detail,
+            result.metrics,
+            is_tolerated=step.continue_on_error and outcome.status is StepStatus.FAILED,
+            reused_from=outcome.reused_from,
+            why=outcome.why,
+        )
+        match actions:
+            case [PauseStep(paused, attempt), *_] if paused == step_id:
+                self._tell(self._attempts.pause(step, attempt, ended))
             case _:
-                assert_never(outcome.status)
+                self._end(self._attempts.complete(ended))
+        return actions
 
     def _skip(self, step_id: str, reason: str) -> None:
         self._results[step_id] = StepResult(step_id, StepStatus.SKIPPED)
-        ended = StepEnded(step_id, StepStatus.SKIPPED, detail=reason)
-        self._ended[step_id] = ended
+        self._end(StepEnded(step_id, StepStatus.SKIPPED, detail=reason))
+
+    def _end(self, ended: StepEnded) -> None:
+        self._ended[ended.step_id] = ended
         self._tell(ended)
 
     def _finish_pipeline(self, status: RunStatus) -> str:
@@ -402,3 +434,20 @@ class PlanRun:
                 self._step_ids[event.run_id] = event.step_id
             self._journal.on(event)
             self._observer.on(event)
+
+
+def _event_of(
+    step_id: str, outcome: StepOutcome
+) -> StepSucceeded | StepFailed | StepKilled | StepDeclined:
+    """Give the schedule's word for how a step ended."""
+    match outcome.status:
+        case StepStatus.SUCCEEDED:
+            return StepSucceeded(step_id)
+        case StepStatus.FAILED:
+            return StepFailed(step_id, outcome.causes)
+        case StepStatus.KILLED:
+            return StepKilled(step_id)
+        case StepStatus.SKIPPED:
+            return StepDeclined(step_id, outcome.detail)
+        case _:
+            assert_never(outcome.status)

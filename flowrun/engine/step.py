@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import assert_never
 
-from flowrun.engine.command import CommandEnded, CommandRunner
+from flowrun.engine.command import CommandRunner
 from flowrun.engine.events import Event, StepBegan, StepStatus
+from flowrun.engine.failure import CommandEnded
 from flowrun.engine.lineage import lineage_tags
 from flowrun.engine.masking import Masker
 from flowrun.engine.recorder import Recorder, StepRecord
@@ -27,7 +28,7 @@ from flowrun.errors import CancelledError, EnvError, FlowrunError, StoreError, U
 from flowrun.plan.expressions import StepResult, condition_holds, conditions_text, evaluate
 from flowrun.plan.plan import CommandAction, PipelineEnd, PlannedStep, SelectAction
 from flowrun.sources.copies import remove
-from flowrun.spec.project import Promote, Register, Value
+from flowrun.spec.project import LOST, Promote, Register, Value
 from flowrun.tracking.entities import RunStatus
 
 RUN_STATUS = {
@@ -49,6 +50,8 @@ class StepOutcome:
     """The id of the finished run that stands for it."""
     why: str = ""
     """Why it ran."""
+    causes: frozenset[str] = frozenset()
+    """What it failed for, in the words of `retry_on`; none: another attempt changes nothing."""
 
     @property
     def status(self) -> StepStatus:
@@ -74,20 +77,33 @@ class StepRunner:
     """What `env.NAME` means in expressions: the caller's variables but for secrets."""
     rehearsal: Rehearsal | None = None
 
-    def run(self, step: PlannedStep, results: Mapping[str, StepResult], work: Path) -> StepOutcome:
-        """Carry a step out, with `work` as its own folder; its run is final when this returns.
+    def run(
+        self, step: PlannedStep, results: Mapping[str, StepResult], work: Path, attempt: int
+    ) -> StepOutcome:
+        """Carry a step out; its run is final when this returns.
+
+        Args:
+            step: all it needs has ended.
+            results: of all steps that have ended.
+            work: its own folder.
+            attempt: the number that the record gives to it; the first is 1.
 
         A broken promise of flowrun's own propagates; everything that can go wrong with a step, its
         surroundings or its record is an outcome.
         """
-        turn = _Turn(self, step, results, work)
+        turn = _Turn(self, step, results, work, attempt)
         try:
             return turn.take()
         except CancelledError as error:
             return turn.end_early(StepStatus.KILLED, str(error))
         except FlowrunError as error:
-            is_surroundings = isinstance(error, SURROUNDINGS)
-            return turn.end_early(StepStatus.FAILED, error.message, is_surroundings=is_surroundings)
+            causes = frozenset({LOST}) if isinstance(error, UnreachableError) else frozenset[str]()
+            return turn.end_early(
+                StepStatus.FAILED,
+                error.message,
+                is_surroundings=isinstance(error, SURROUNDINGS),
+                causes=causes,
+            )
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             why = f"{where}{error.strerror or error}"
@@ -106,6 +122,7 @@ class _Turn:
     step: PlannedStep
     results: Mapping[str, StepResult]
     work: Path
+    attempt: int
     record: StepRecord | None = None
     params: dict[str, object] = field(default_factory=dict)
 
@@ -133,10 +150,15 @@ class _Turn:
                 assert_never(step.action)
 
     def end_early(
-        self, status: StepStatus, why: str, *, is_surroundings: bool = False
+        self,
+        status: StepStatus,
+        why: str,
+        *,
+        is_surroundings: bool = False,
+        causes: frozenset[str] = frozenset(),
     ) -> StepOutcome:
         """Close the step's run, if it has one."""
-        return self._end(CommandEnded(status, why, is_surroundings=is_surroundings))
+        return self._end(CommandEnded(status, why, is_surroundings=is_surroundings, causes=causes))
 
     def _command(self) -> StepOutcome:
         step, params, commands = self.step, self.params, self.runner.commands
@@ -149,11 +171,11 @@ class _Turn:
                     commands.decided(step, params, variables, self.results, inputs)
                 )
             except (FlowrunError, OSError):
-                commands.begin(step, params, self._began)  # to tell what went wrong
+                commands.begin(step, params, self._began, self.attempt)  # to tell what went wrong
                 raise
             if turn.reused is not None:
                 return reused_outcome(turn.reused)
-            record = commands.begin(step, params, self._began)
+            record = commands.begin(step, params, self._began, self.attempt)
             ended = commands.run(step, params, variables, inputs, turn, self.work, record)
             # Whoever waits for the same step finds it FINISHED.
             outcome = self._end(ended)
@@ -220,20 +242,20 @@ class _Turn:
         return self._end(CommandEnded(StepStatus.SUCCEEDED, REHEARSED, outputs))
 
     def _begin(self, kind: str) -> StepRecord:
-        record = self.runner.recorder.begin_step(self.step, self.params, kind)
+        record = self.runner.recorder.begin_step(self.step, self.params, kind, self.attempt)
         self._began(record)
         return record
 
     def _began(self, record: StepRecord) -> None:
         self.record = record
-        self.runner.tell(StepBegan(self.step.id, record.run_id))
+        self.runner.tell(StepBegan(self.step.id, record.run_id, attempt=self.attempt))
 
     def _end(self, ended: CommandEnded, stand_in: StepResult | None = None) -> StepOutcome:
         """Make the step's run final; `stand_in`: its metrics, parameters and run speak for it."""
         ended = replace(ended, detail=self.runner.mask(ended.detail))
         if self.record is None:
             result = StepResult(self.step.id, ended.status)
-            return StepOutcome(result, ended.detail, ended.is_surroundings)
+            return StepOutcome(result, ended.detail, ended.is_surroundings, causes=ended.causes)
         error = "" if ended.status is StepStatus.SUCCEEDED else ended.detail
         try:
             run = self.runner.recorder.end(self.record, RUN_STATUS[ended.status], error)
@@ -253,7 +275,7 @@ class _Turn:
             params=stand_in.params if stand_in else self.params,
             run_id=stand_in.run_id if stand_in else run.info.run_id,
         )
-        return StepOutcome(result, ended.detail, ended.is_surroundings)
+        return StepOutcome(result, ended.detail, ended.is_surroundings, causes=ended.causes)
 
     def _evaluate(self, value: Value) -> object:
         return evaluate(value, self.step, self.results, env=self._env(), champion=self._champion)

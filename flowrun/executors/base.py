@@ -55,6 +55,8 @@ class Job:
     """Secret values: replaced by `***` in what it prints, before that is kept or shown."""
     container: Container | None = None
     """None: a process of this machine."""
+    timeout_s: float | None = None
+    """Its whole process tree is ended, politely at first, when it has taken so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +80,12 @@ class JobEnded:
     end_time_ms: int = 0
     usage: Usage | None = None
     was_cancelled: bool = False
+    timed_out: bool = False
+    """It was ended because it took longer than its `timeout_s`."""
     log_error: str | None = None
     """Why what it printed could not all be kept (disk full); the job itself went on."""
     ran_out_of_memory: bool = False
-    """A process of it was killed because the job had all the memory it may have."""
+    """A process of it was killed because there was no more memory for it."""
 
 
 class Stream(StrEnum):

@@ -64,6 +64,7 @@ class _Running:
     id: str | None = None
     """The engine's; None until it is made."""
     was_cancelled: bool = False
+    timed_out: bool = False
     is_forced: bool = False
     last_error_line: str = ""
 
@@ -150,6 +151,7 @@ class DockerExecutor:
                 start_time_ms=outcome.start_time_ms or began_ms,
                 end_time_ms=_now_ms(),
                 was_cancelled=running.was_cancelled,
+                timed_out=running.timed_out,
                 log_error=next((c.error for c in running.streams if c.error), None),
             )
         )
@@ -178,6 +180,7 @@ class DockerExecutor:
             self._end(running)  # asked to end between the look and the start
         self._meter.begin(container_id)
         stdout, stderr = running.streams
+        timer = self._time_out_later(running)
         try:
             for out, err in output:
                 stdout.feed(out or b"")
@@ -190,6 +193,8 @@ class DockerExecutor:
             self._wait_for_engine()
             return JobEnded(job.id, lost=ENGINE_GONE, start_time_ms=start_ms)
         finally:
+            if timer is not None:
+                timer.cancel()
             usage = self._meter.end(container_id)
             with suppress(*UNREACHABLE):  # it is closed already
                 output.close()
@@ -218,9 +223,34 @@ class DockerExecutor:
         with suppress(*UNREACHABLE):  # it has ended, or its thread sees that the engine is gone
             self._api.kill(running.id, signal=number)
         if not running.is_forced:
-            later = threading.Timer(self._grace_s, self.cancel, [running.job.id], {"force": True})
-            later.daemon = True
-            later.start()
+            self._later(self._grace_s, self._force, running)
+
+    def _force(self, running: _Running) -> None:
+        """Kill a container that was asked to end, if it has not."""
+        with self._lock:
+            if running.job.id not in self._running:
+                return
+            running.is_forced = True
+        self._end(running)
+
+    def _time_out_later(self, running: _Running) -> threading.Timer | None:
+        timeout_s = running.job.timeout_s
+        return None if timeout_s is None else self._later(timeout_s, self._time_out, running)
+
+    def _time_out(self, running: _Running) -> None:
+        with self._lock:
+            if running.job.id not in self._running or running.was_cancelled:
+                return
+            running.timed_out = True
+        self._end(running)
+
+    def _later(
+        self, wait_s: float, act: Callable[[_Running], None], running: _Running
+    ) -> threading.Timer:
+        timer = threading.Timer(wait_s, act, [running])
+        timer.daemon = True
+        timer.start()
+        return timer
 
     def _give_back(self, running: _Running) -> None:
         """Make the caller's what another user of the container has written, as root in another."""

@@ -131,6 +131,7 @@ class LocalExecutor:
             "directory": str(job.directory),
             "variables": {**job.variables, supervisor.JOB_VARIABLE: job.id},
             "grace_s": self._grace_s,
+            "timeout_s": job.timeout_s,
         }
         try:
             self._process.send(message, [write for _, write in pipes])
@@ -237,4 +238,6 @@ def _outcome(reply: dict[str, object]) -> JobEnded:
         end_time_ms=int(str(reply["end_ms"])),
         usage=Usage(int(str(reply["peak_bytes"])), float(str(reply["cpu_s"]))),
         was_cancelled=bool(reply["was_cancelled"]),
+        timed_out=bool(reply["timed_out"]),
+        ran_out_of_memory=bool(reply["out_of_memory"]),
     )

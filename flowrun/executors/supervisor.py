@@ -52,10 +52,13 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class Job:
     """What is known of one running job."""
 
-    def __init__(self, job_id: str, pid: int, grace_s: float) -> None:
+    def __init__(self, job_id: str, pid: int, grace_s: float, timeout_s: float | None) -> None:
         self.id = job_id
         self.pid = pid
         self.grace_s = grace_s
+        self.timeout_at = None if timeout_s is None else time.monotonic() + timeout_s
+        self.timed_out = False
+        self.oom_kills = _oom_kills()
         self.start_ms = _now_ms()
         self.peak_bytes = 0
         self.orphan_cpu_s = 0.0
@@ -111,7 +114,7 @@ class Supervisor:
             return None
         due = [self.next_sample]
         for job in self.jobs.values():
-            due += [at for at in (job.kill_at, job.term_at) if at is not None]
+            due += [at for at in (job.kill_at, job.term_at, job.timeout_at) if at is not None]
         return max(0.0, min(due) - time.monotonic())
 
     def _take_request(self) -> None:
@@ -140,7 +143,13 @@ class Supervisor:
                 os.close(fd)
         if not self.jobs:
             self.next_sample = time.monotonic() + SAMPLE_INTERVAL_S
-        job = Job(job_id, pid, float(str(request["grace_s"])))
+        timeout_s = request["timeout_s"]
+        job = Job(
+            job_id,
+            pid,
+            float(str(request["grace_s"])),
+            None if timeout_s is None else float(str(timeout_s)),
+        )
         self.jobs[job_id] = self.leaders[pid] = job
         _send(self.control, {"event": "started", "id": job_id, "pid": pid})
 
@@ -149,8 +158,12 @@ class Supervisor:
         if job is None:
             return
         job.was_cancelled = True
+        self._end(job, force=force)
+
+    def _end(self, job: Job, *, force: bool) -> None:
         members = self._members(job, _processes())
         _signal_all(members, signal.SIGKILL if force else signal.SIGTERM)
+        job.timeout_at = None
         job.kill_at = time.monotonic() + (0.0 if force else job.grace_s)
 
     def _reap(self) -> None:
@@ -168,6 +181,7 @@ class Supervisor:
                 if orphan_of is not None:
                     orphan_of.orphan_cpu_s += cpu_s
                 continue
+            job.timeout_at = None
             job.ended = {
                 "event": "ended",
                 "id": job.id,
@@ -189,6 +203,8 @@ class Supervisor:
             outcome["cpu_s"] = float(str(outcome["cpu_s"])) + job.orphan_cpu_s
             outcome["peak_bytes"] = max(int(str(outcome["peak_bytes"])), job.peak_bytes)
             outcome["was_cancelled"] = job.was_cancelled
+            outcome["timed_out"] = job.timed_out
+            outcome["out_of_memory"] = _was_out_of_memory(job)
             del self.jobs[job.id]
             _send(self.control, outcome)
             return
@@ -212,6 +228,9 @@ class Supervisor:
     def _act_on_deadlines(self) -> None:
         now = time.monotonic()
         for job in list(self.jobs.values()):
+            if job.timeout_at is not None and now >= job.timeout_at:
+                job.timed_out = True
+                self._end(job, force=False)
             if job.term_at is not None and now >= job.term_at:
                 _signal_all(self._members(job, _processes()), signal.SIGTERM)
                 job.term_at, job.kill_at = None, now + KILL_GRACE_S
@@ -306,6 +325,26 @@ def _processes() -> dict[int, tuple[int, int, int, int]]:
             resident = int(fields[21]) * PAGE_BYTES
             found[int(name)] = (int(fields[1]), int(fields[2]), int(fields[3]), resident)
     return found
+
+
+def _oom_kills() -> int | None:
+    """How many processes this machine's kernel has killed for want of memory; None: unknown."""
+    try:
+        with open("/proc/vmstat", "rb") as file:  # noqa: PTH123
+            _, _, rest = file.read().partition(b"\noom_kill ")
+        return int(rest.split(b"\n", 1)[0])
+    except (OSError, ValueError):
+        return None
+
+
+def _was_out_of_memory(job: Job) -> bool:
+    """Whether a job was killed, by nobody here, while the kernel killed for want of memory."""
+    ended = job.ended
+    if ended is None or job.was_cancelled or job.timed_out or job.oom_kills is None:
+        return False
+    # A shell tells of its command's signal by an exit code.
+    was_killed = ended["signal"] == signal.SIGKILL or ended["exit_code"] == 128 + signal.SIGKILL
+    return was_killed and (_oom_kills() or 0) > job.oom_kills
 
 
 def _top_down(processes: dict[int, tuple[int, int, int, int]]) -> list[int]:

@@ -18,7 +18,7 @@ from flowrun.plan.plan import (
     SelectAction,
     SubProject,
 )
-from flowrun.spec.project import EnvSpec, Promote, Register, Value
+from flowrun.spec.project import Backoff, EnvSpec, Promote, Register, Resources, Value
 
 MAX_INDENT = 120
 """A chain of a thousand steps goes on below itself from here."""
@@ -77,10 +77,8 @@ def _step(step: PlannedStep) -> dict[str, Json]:
         "env": _env(step.env),
         "variables": _values(step.variables),
         "secrets": list(step.secrets),
-        "resources": {
-            "cpus": step.resources.cpus,
-            "memory_bytes": step.resources.memory_bytes,
-        },
+        "resources": _resources(step.resources),
+        **_attempts(step),
         "outputs": {
             name: {"path": output.path, "type": output.type.value}
             for name, output in step.outputs.items()
@@ -93,6 +91,34 @@ def _step(step: PlannedStep) -> dict[str, Json]:
         },
         "sources": None if step.sources is None else [name.text for name in step.sources],
     }
+
+
+def _resources(resources: Resources) -> dict[str, Json]:
+    taken: dict[str, Json] = {"cpus": resources.cpus, "memory_bytes": resources.memory_bytes}
+    if resources.gpus:
+        taken["gpus"] = resources.gpus
+    if resources.later:
+        taken["later"] = [_resources(each) for each in resources.later]
+    return taken
+
+
+def _attempts(step: PlannedStep) -> dict[str, Json]:
+    """Give what is said of attempts; of most steps nothing."""
+    attempts = step.attempts
+    told: dict[str, Json] = {}
+    if attempts.retries:
+        backoff = attempts.backoff or Backoff()
+        told["retries"] = attempts.retries
+        told["backoff"] = {
+            "first_s": backoff.first_s,
+            "growth": backoff.growth,
+            "limit_s": backoff.limit_s,
+        }
+        retry_on = attempts.retry_on
+        told["retry_on"] = None if retry_on is None else list[Json](sorted(retry_on))
+    if attempts.timeout_s is not None:
+        told["timeout_s"] = attempts.timeout_s
+    return told
 
 
 def _action(action: Action) -> dict[str, Json]:

@@ -261,6 +261,7 @@ class Expansion:
                 outputs={**defaults.outputs, **step.outputs},
                 metrics=step.metrics or defaults.metrics,
                 metric_tolerance=step.metric_tolerance or defaults.metric_tolerance,
+                attempts=step.attempts.over(defaults.attempts),
             )
         )
 

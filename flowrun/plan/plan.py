@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from flowrun.spec.project import (
+    ONE_ATTEMPT,
+    Attempts,
     CacheSpec,
     EnvSpec,
     Mark,
@@ -134,6 +136,8 @@ class PlannedStep:
     cache: CacheSpec = field(default_factory=CacheSpec)
     sources: tuple[Name, ...] | None = None
     """Patterns of its project's files that count as its code; None: all."""
+    attempts: Attempts = ONE_ATTEMPT
+    """How often its command is tried, and how long one try may take."""
 
     @property
     def conditions(self) -> tuple[tuple[Value, Scope], ...]:

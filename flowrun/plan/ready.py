@@ -1,10 +1,13 @@
-"""Which of the steps that could start fits next: slots, processors, memory."""
+"""Which of the steps that could start fits next: slots, processors, memory, GPUs."""
 
 from __future__ import annotations
 
 import heapq
 
-from flowrun.plan.plan import CommandAction, PlannedStep
+from flowrun.spec.project import Resources
+
+Size = tuple[float, int, int]
+"""Processors, bytes of memory, GPUs."""
 
 
 class ReadySteps:
@@ -14,19 +17,17 @@ class ReadySteps:
     to start without passing over all that do not fit.
     """
 
-    def __init__(self, slots: int, cpus: float, memory_bytes: int) -> None:
+    def __init__(self, slots: int, cpus: float, memory_bytes: int, gpus: int = 0) -> None:
         """Begin with everything free."""
-        self._all_cpus = cpus
-        self._all_memory_bytes = memory_bytes
+        self._all: Size = (cpus, memory_bytes, gpus)
+        self._free: Size = self._all
         self._slots = slots
-        self._cpus = cpus
-        self._memory_bytes = memory_bytes
-        self._heaps: dict[tuple[float, int] | None, list[int]] = {}
-        """By (cpus, memory); None for the steps that take nothing."""
+        self._heaps: dict[Size | None, list[int]] = {}
+        """None for the steps that take nothing."""
 
-    def add(self, place: int, step: PlannedStep) -> None:
-        """Let a step wait; `place` is its position in the plan."""
-        heapq.heappush(self._heaps.setdefault(self._size(step), []), place)
+    def add(self, place: int, wanted: Resources | None) -> None:
+        """Let a step wait; `place` is its position in the plan, None takes not even a slot."""
+        heapq.heappush(self._heaps.setdefault(self._size(wanted), []), place)
 
     def take(self) -> int | None:
         """Return the first step in plan order that fits, and what it takes with it."""
@@ -46,30 +47,31 @@ class ReadySteps:
         self._heaps.clear()
         return places
 
-    def give_back(self, step: PlannedStep) -> None:
+    def give_back(self, wanted: Resources | None) -> None:
         """Free what a step took."""
-        self._change(self._size(step), 1)
+        self._change(self._size(wanted), 1)
 
-    def _size(self, step: PlannedStep) -> tuple[float, int] | None:
-        if not isinstance(step.action, CommandAction):
+    def _size(self, wanted: Resources | None) -> Size | None:
+        if wanted is None:
             return None
-        wanted = step.resources
+        cpus, memory_bytes, gpus = self._all
         return (
-            min(wanted.cpus, self._all_cpus),
-            min(wanted.memory_bytes, self._all_memory_bytes),
+            min(wanted.cpus, cpus),
+            min(wanted.memory_bytes, memory_bytes),
+            min(wanted.gpus, gpus),
         )
 
-    def _fits(self, size: tuple[float, int] | None) -> bool:
+    def _fits(self, size: Size | None) -> bool:
         if size is None:
             return True
-        cpus, memory_bytes = size
+        cpus, memory_bytes, gpus = self._free
         # Sums of fractions of a processor miss the whole by a rounding error.
-        is_enough = cpus <= self._cpus + 1e-9 and memory_bytes <= self._memory_bytes
+        is_enough = size[0] <= cpus + 1e-9 and size[1] <= memory_bytes and size[2] <= gpus
         return self._slots > 0 and is_enough
 
-    def _change(self, size: tuple[float, int] | None, sign: int) -> None:
+    def _change(self, size: Size | None, sign: int) -> None:
         if size is None:
             return
         self._slots += sign
-        self._cpus += sign * size[0]
-        self._memory_bytes += sign * size[1]
+        cpus, memory_bytes, gpus = self._free
+        self._free = (cpus + sign * size[0], memory_bytes + sign * size[1], gpus + sign * size[2])

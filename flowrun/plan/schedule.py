@@ -1,8 +1,9 @@
 """Decides which step starts when: events in, actions out. No clock, no threads, no I/O.
 
 A step goes waiting -> ready -> running -> succeeded, failed, killed or skipped; one that never
-runs goes from waiting or ready to skipped. It waits for the steps that it needs, and to be prepared
-(its environment may still be built). `Schedule._move` alone changes a state.
+runs goes from waiting or ready to skipped; one whose attempt failed may go running -> pausing ->
+ready for another. It waits for the steps that it needs, and to be prepared (its environment may
+still be built). `Schedule._move` alone changes a state.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
-from flowrun.plan.plan import Gate, PlannedStep
+from flowrun.plan.attempts import may_try_again
+from flowrun.plan.plan import CommandAction, Gate, PlannedStep
 from flowrun.plan.ready import ReadySteps
+from flowrun.spec.project import Resources
 
 
 class StepState(StrEnum):
@@ -23,6 +26,8 @@ class StepState(StrEnum):
     WAITING = "waiting"
     READY = "ready"
     RUNNING = "running"
+    PAUSING = "pausing"
+    """An attempt failed, and another follows when its time has come."""
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     KILLED = "killed"
@@ -31,13 +36,16 @@ class StepState(StrEnum):
 
 _MOVES = {
     StepState.WAITING: {StepState.READY, StepState.SKIPPED},
-    StepState.READY: {StepState.RUNNING, StepState.SKIPPED},
+    # FAILED: it was to be tried again, and will not be.
+    StepState.READY: {StepState.RUNNING, StepState.SKIPPED, StepState.FAILED},
     StepState.RUNNING: {
         StepState.SUCCEEDED,
         StepState.FAILED,
         StepState.KILLED,
         StepState.SKIPPED,
+        StepState.PAUSING,
     },
+    StepState.PAUSING: {StepState.READY, StepState.FAILED},
 }
 
 
@@ -69,6 +77,15 @@ class StepFailed:
     """A started step has not."""
 
     step_id: str
+    causes: frozenset[str] = frozenset()
+    """What it failed for, in the words of `retry_on`; none: another attempt changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class PauseEnded:
+    """The time of a pausing step has come; too late is no mistake."""
+
+    step_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +109,37 @@ class CancelRequested:
 
 
 Event = (
-    Begin | StepsPrepared | StepSucceeded | StepFailed | StepKilled | StepDeclined | CancelRequested
+    Begin
+    | StepsPrepared
+    | StepSucceeded
+    | StepFailed
+    | StepKilled
+    | StepDeclined
+    | PauseEnded
+    | CancelRequested
 )
 
 
 @dataclass(frozen=True, slots=True)
 class StartStep:
     """Evaluate the step's `if`; if it holds, run it. Exactly one event about it must follow."""
+
+    step_id: str
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PauseStep:
+    """Wait as long as the step's backoff says, then tell that its pause has ended."""
+
+    step_id: str
+    attempt: int
+    """The one that failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUpStep:
+    """A pausing step is not tried again: it ended as its last attempt did."""
 
     step_id: str
 
@@ -125,7 +166,7 @@ class Finish:
     status: str
 
 
-Action = StartStep | SkipStep | CancelStep | Finish
+Action = StartStep | PauseStep | GiveUpStep | SkipStep | CancelStep | Finish
 
 
 class Schedule:
@@ -144,6 +185,7 @@ class Schedule:
         slots: int,
         cpus: float,
         memory_bytes: int,
+        gpus: int = 0,
         fail_fast: bool = False,
         unprepared: frozenset[str] = frozenset(),
     ) -> None:
@@ -154,6 +196,7 @@ class Schedule:
             slots: how many commands may run at the same time, at least 1.
             cpus: more than 0.
             memory_bytes: 0 or more; steps that name no memory take none.
+            gpus: 0 or more; as with memory.
             fail_fast: start nothing more once a step has failed, but for steps whose `if` asks
                 how those before them ended.
             unprepared: steps that don't start before a `StepsPrepared` names them.
@@ -169,7 +212,9 @@ class Schedule:
         self._why_skipped: dict[int, str] = {}
         self._stories: dict[int, list[StepState]] = {}
         self._counts = Counter({StepState.WAITING: len(steps)})
-        self._ready = ReadySteps(slots, cpus, memory_bytes)
+        self._ready = ReadySteps(slots, cpus, memory_bytes, gpus)
+        self._attempts: dict[int, int] = {}
+        """Of the steps that were started more than once: how often."""
         self._unprepared = set(unprepared)
         self._held: list[int] = []
         """What waits for no step any more, but is not prepared."""
@@ -195,8 +240,11 @@ class Schedule:
                 self._decide_held(actions)
             case StepSucceeded(step_id):
                 self._end(step_id, StepState.SUCCEEDED, actions)
-            case StepFailed(step_id):
-                self._end(step_id, StepState.FAILED, actions)
+            case StepFailed(step_id, causes):
+                if not self._pauses(step_id, causes, actions):
+                    self._end(step_id, StepState.FAILED, actions)
+            case PauseEnded(step_id):
+                self._resume(step_id)
             case StepKilled(step_id):
                 self._end(step_id, StepState.KILLED, actions)
             case StepDeclined(step_id, reason):
@@ -218,16 +266,46 @@ class Schedule:
         """Return how many steps are in a state."""
         return self._counts[state]
 
+    def _pauses(self, step_id: str, causes: frozenset[str], actions: list[Action]) -> bool:
+        """Let a step that failed wait for its next attempt, if it may have one."""
+        place = self._place(step_id)
+        step, attempt = self._steps[place], self._attempts.get(place, 1)
+        is_over = self._is_cancelled or self._is_stopped(step)
+        if is_over or not may_try_again(step, attempt, causes):
+            return False
+        self._move(place, StepState.PAUSING)
+        self._ready.give_back(self._wanted(place))
+        self._attempts[place] = attempt + 1
+        actions.append(PauseStep(step_id, attempt))
+        return True
+
+    def _resume(self, step_id: str) -> None:
+        place = self._place(step_id)
+        if self._states[place] is StepState.PAUSING:
+            self._move(place, StepState.READY)
+            self._ready.add(place, self._wanted(place))
+
+    def _wanted(self, place: int) -> Resources | None:
+        """Return what a step takes while it runs; None: the engine carries it out itself."""
+        step = self._steps[place]
+        if not isinstance(step.action, CommandAction):
+            return None
+        return step.resources.at(self._attempts.get(place, 1))
+
     def _end(self, step_id: str, state: StepState, actions: list[Action]) -> None:
         place = self._place(step_id)
-        step = self._steps[place]
         self._move(place, state)
-        self._ready.give_back(step)
+        self._ready.give_back(self._wanted(place))
+        self._ended(place, state, actions)
+
+    def _ended(self, place: int, state: StepState, actions: list[Action]) -> None:
+        step = self._steps[place]
         if state in {StepState.FAILED, StepState.KILLED} and self._is_counted(step):
             self._has_failed = True
             if self._fail_fast and self._stopped_by is None:
-                self._stopped_by = step_id
+                self._stopped_by = step.id
                 self._skip_ready(actions)
+                self._give_up(actions)
         self._decide(self._released([place]), actions)
 
     def _released(self, ended: Iterable[int]) -> list[int]:
@@ -256,14 +334,14 @@ class Schedule:
                 self._held.append(place)
             else:
                 self._move(place, StepState.READY)
-                self._ready.add(place, step)
+                self._ready.add(place, self._wanted(place))
 
     def _decide_held(self, actions: list[Action]) -> None:
         held, self._held = self._held, []
         self._decide(held, actions)
 
     def _reason_to_skip(self, step: PlannedStep) -> str | None:
-        if self._stopped_by is not None and not _asks_for_status(step):
+        if self._is_stopped(step):
             return f"stopped, because step '{self._stopped_by}' failed"
         for gate in step.gates:
             if gate.looks_at_status:
@@ -272,6 +350,10 @@ class Schedule:
                 if not self._is_fine(need, gate):
                     return self._told(need)
         return None
+
+    def _is_stopped(self, step: PlannedStep) -> bool:
+        """Return whether the failure of another step forbids this one to start."""
+        return self._stopped_by is not None and not _asks_for_status(step)
 
     def _is_fine(self, step_id: str, gate: Gate) -> bool:
         state = self._states[self._position[step_id]]
@@ -304,17 +386,37 @@ class Schedule:
         for place in self._ready.drain():
             reason = self._reason_to_skip(self._steps[place])
             if reason is None:
-                self._ready.add(place, self._steps[place])
+                self._ready.add(place, self._wanted(place))
+            elif place in self._attempts:
+                self._fail(place, actions)
             else:
                 self._skip(place, reason, actions)
                 self._decide(self._released([place]), actions)
         self._decide_held(actions)
 
+    def _give_up(self, actions: list[Action]) -> None:
+        """Let every pausing step have failed that may not start again."""
+        for place in list(self._attempts):
+            is_pausing = self._states[place] is StepState.PAUSING
+            if is_pausing and self._is_stopped(self._steps[place]):
+                self._fail(place, actions)
+
+    def _fail(self, place: int, actions: list[Action]) -> None:
+        """Let a step that waits for another attempt have failed."""
+        self._move(place, StepState.FAILED)
+        actions.append(GiveUpStep(self._steps[place].id))
+        self._ended(place, StepState.FAILED, actions)
+
     def _cancel(self, actions: list[Action]) -> None:
         self._is_cancelled = True
         self._ready.drain()
         for place, state in enumerate(self._states):
-            if state in {StepState.WAITING, StepState.READY}:
+            is_again = place in self._attempts and state is StepState.READY
+            if is_again or state is StepState.PAUSING:
+                self._move(place, StepState.FAILED)
+                self._has_failed |= self._is_counted(self._steps[place])
+                actions.append(GiveUpStep(self._steps[place].id))
+            elif state in {StepState.WAITING, StepState.READY}:
                 self._skip(place, "cancelled", actions)
             elif state is StepState.RUNNING:
                 actions.append(CancelStep(self._steps[place].id))
@@ -322,11 +424,17 @@ class Schedule:
     def _start_ready(self, actions: list[Action]) -> None:
         while (place := self._ready.take()) is not None:
             self._move(place, StepState.RUNNING)
-            actions.append(StartStep(self._steps[place].id))
+            actions.append(StartStep(self._steps[place].id, self._attempts.get(place, 1)))
 
     def _finish_if_over(self, actions: list[Action]) -> None:
         is_over = not any(
-            self._counts[state] for state in (StepState.WAITING, StepState.READY, StepState.RUNNING)
+            self._counts[state]
+            for state in (
+                StepState.WAITING,
+                StepState.READY,
+                StepState.RUNNING,
+                StepState.PAUSING,
+            )
         )
         if is_over and not self._is_finished:
             self._is_finished = True

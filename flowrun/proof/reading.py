@@ -10,7 +10,7 @@ from dataclasses import replace
 from flowrun.engine.live import ERROR_TAG, PARENT_TAG
 from flowrun.engine.outcome import OUTCOME_FILE, StepRow, parse_outcome
 from flowrun.engine.reasons import LOCK_TAG
-from flowrun.engine.recorder import LOCKS_FOLDER
+from flowrun.engine.recorder import ATTEMPT_TAG, LOCKS_FOLDER
 from flowrun.envs.published import key_of
 from flowrun.errors import InvalidValueError, NotFoundError, UsageError
 from flowrun.plan.draw import Json
@@ -166,7 +166,8 @@ class RunReader:
                 page_token=token,
             )
         )
-        # A later run of a step takes the place of an earlier one.
+        # A later run of a step takes the place of an earlier one, whatever the clock said.
+        runs.sort(key=attempt_of)
         newest = {run.tags[STEP_TAG]: run for run in runs if STEP_TAG in run.tags}
         for step_id, row in rows.items():
             if row.reused_from is not None and (stands := self._found(row.reused_from)):
@@ -250,6 +251,11 @@ def read_plan(artifacts: Artifacts) -> Mapping[str, Json] | None:
     except (NotFoundError, ValueError):
         return None
     return data if isinstance(data, dict) else None
+
+
+def attempt_of(run: Run) -> int:
+    """Give which attempt at its step a run is; the first is 1."""
+    return _whole(run.tags.get(ATTEMPT_TAG)) or 1
 
 
 def planned_ids(plan: Mapping[str, Json] | None) -> list[str]:

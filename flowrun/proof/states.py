@@ -13,7 +13,7 @@ from flowrun.engine.earlier import STEP_TAG
 from flowrun.engine.events import StepStatus
 from flowrun.engine.live import ERROR_TAG, PARENT_TAG
 from flowrun.engine.outcome import CACHE_TAG, RUNNING, WAITING, StepRow, read_outcome
-from flowrun.proof.reading import planned_steps, read_plan
+from flowrun.proof.reading import attempt_of, planned_steps, read_plan
 from flowrun.stores import Stores, all_items
 from flowrun.tracking.artifacts import Artifacts
 from flowrun.tracking.entities import Run, RunStatus
@@ -56,8 +56,9 @@ def step_states(stores: Stores, run: Run) -> list[StepState]:
     if STEP_TAG in run.tags:
         return []
     rows = written_rows(stores.open_artifacts(run.info.artifact_uri))
-    # A later run of a step takes the place of an earlier one.
-    own = {each.tags[STEP_TAG]: each for each in _children(stores, run) if STEP_TAG in each.tags}
+    # A later run of a step takes the place of an earlier one, whatever the clock said.
+    children = sorted(_children(stores, run), key=attempt_of)
+    own = {each.tags[STEP_TAG]: each for each in children if STEP_TAG in each.tags}
     reused = {row.reused_from for row in rows.values() if row.reused_from}
     standing = {each.info.run_id: each for each in runs_of_ids(stores, reused)}
     states = []
@@ -113,9 +114,10 @@ def row_of_run(own: Run, row: StepRow | None = None) -> StepRow:
         own.tags.get(ERROR_TAG) or (row.detail if row else ""),
         None,
         own.tags.get(CACHE_TAG, ""),
-        max(row.attempts if row else 0, 1),
+        max(row.attempts if row else 0, attempt_of(own)),
         start_ms,
         None if end_ms is None else end_ms - start_ms,
+        row.failed_attempts if row else (),
     )
 
 

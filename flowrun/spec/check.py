@@ -13,6 +13,7 @@ from flowrun.spec.check_references import PipelineNames, check_value
 from flowrun.spec.expressions import ExpressionSyntaxError, has_expression
 from flowrun.spec.problems import Problems, did_you_mean, listed
 from flowrun.spec.project import (
+    ONE_ATTEMPT,
     EntryPoint,
     EntryPointCall,
     Mark,
@@ -142,6 +143,7 @@ def _check_extra(step: StepSpec, name: str, value: Value, problems: Problems) ->
 def _check_pipeline_call(step: StepSpec, called: EntryPoint, problems: Problems) -> None:
     given: Mapping[str, object] = {
         "resources": step.resources,
+        "retries, backoff, retry_on or timeout": step.attempts != ONE_ATTEMPT,
         "outputs": step.outputs,
         "metrics": step.metrics or step.metric_tolerance,
         "env": step.variables,

@@ -11,11 +11,8 @@ from flowrun.spec.project import Mark, Name, Value
 from flowrun.spec.yaml_nodes import Entry, ListNode, MapNode, Node, ScalarNode
 
 NOT_YET: Mapping[str, str] = {
-    "backoff": "let the command repeat what may fail",
     "evaluate": "check the model in a step of its own, with 'run'",
     "foreach": "list the values in a 'matrix'",
-    "retries": "let the command repeat what may fail",
-    "timeout": "let the command limit itself: 'timeout 30m python ...'",
 }
 """Keys of the grammar that are not built yet, each with what works instead."""
 

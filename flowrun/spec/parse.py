@@ -9,6 +9,7 @@ from __future__ import annotations
 from flowrun.spec.check import check_project
 from flowrun.spec.expressions import has_expression
 from flowrun.spec.fields import Fields
+from flowrun.spec.parse_attempts import ATTEMPT_KEYS, parse_attempts
 from flowrun.spec.parse_cache import parse_cache, parse_sources
 from flowrun.spec.parse_command import check_command
 from flowrun.spec.parse_parameters import parse_parameters
@@ -109,6 +110,7 @@ def _command(name: str, entry: Entry, fields: Fields) -> EntryPoint:
         secrets=fields.variable_names("secrets"),
         cache=parse_cache(fields),
         sources=parse_sources(fields),
+        attempts=parse_attempts(fields),
     )
     _finish(fields)
     return entry_point
@@ -116,7 +118,7 @@ def _command(name: str, entry: Entry, fields: Fields) -> EntryPoint:
 
 def _pipeline(name: str, entry: Entry, fields: Fields) -> EntryPoint:
     fields.refuse("command", f"{fields.what} has both 'steps' and 'command'; keep one of them")
-    for key in ("metrics", "cache", "sources"):
+    for key in ("metrics", "cache", "sources", *ATTEMPT_KEYS):
         fields.refuse(key, f"{fields.what} is a pipeline; '{key}' belongs on its steps")
     entry_point = EntryPoint(
         name,

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
+from flowrun.spec.durations import parse_duration_s
 from flowrun.spec.fields import Fields
 from flowrun.spec.globs import glob_mistake
 from flowrun.spec.project import CacheScope, CacheSpec, Name
 from flowrun.spec.yaml_nodes import MapNode, ScalarNode
-
-_AGE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([smhdw])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def parse_cache(fields: Fields) -> CacheSpec | None:
@@ -49,18 +45,9 @@ def parse_sources(fields: Fields) -> tuple[Name, ...] | None:
 
 
 def _detailed(fields: Fields) -> CacheSpec:
-    age, scope = fields.name("expires"), fields.name("scope")
+    expires_s = parse_duration_s(fields, "expires", "7d, 12h or 30m")
+    scope = fields.name("scope")
     fields.end(unknown_is_error=True)
-    expires_s = None
-    if age is not None:
-        found = _AGE.fullmatch(age.text)
-        if found is None:
-            fields.problems.add(
-                age.mark,
-                f"'expires' of {fields.what} must be like 7d, 12h or 30m, not '{age.text}'",
-            )
-        else:
-            expires_s = float(found[1]) * _SECONDS[found[2]]
     if scope is not None and scope.text not in {each.value for each in CacheScope}:
         fields.problems.add(
             scope.mark,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from flowrun.spec.fields import NOT_YET, Fields, not_available
+from flowrun.spec.parse_attempts import ATTEMPT_KEYS, parse_attempts
 from flowrun.spec.parse_cache import parse_cache, parse_sources
 from flowrun.spec.parse_command import check_command
 from flowrun.spec.parse_surroundings import (
@@ -53,6 +54,7 @@ _FOR_COMMANDS = (
     "metrics",
     "cache",
     "sources",
+    *ATTEMPT_KEYS,
     *ENV_KEYS,
 )
 """Keys that say something about a command, or a pipeline of them."""
@@ -101,6 +103,7 @@ def _step(name: str, entry: Entry, problems: Problems) -> StepSpec:
         metrics=metrics.path,
         metric_tolerance=metrics.tolerance,
         continue_on_error=fields.flag("continue_on_error", default=False),
+        attempts=parse_attempts(fields),
     )
     check_executor(fields)
     # The action last: among the keys that nothing else wanted may be a misspelt one.

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
 
 from flowrun.spec.fields import Fields, checked_path, not_available, scalar_text
 from flowrun.spec.parse_docker import parse_docker
@@ -15,7 +18,9 @@ from flowrun.spec.project import (
     OutputType,
     Resources,
 )
-from flowrun.spec.yaml_nodes import Entry, MapNode, Node
+from flowrun.spec.yaml_nodes import Entry, ListNode, MapNode, Node
+
+T = TypeVar("T")
 
 ENV_KEYS = (EnvKind.PYTHON.value, EnvKind.CONDA.value, EnvKind.DOCKER.value)
 
@@ -41,14 +46,61 @@ def parse_resources(fields: Fields) -> Resources | None:
     inner = fields.fields("resources", f"resources of {fields.what}")
     if inner is None:
         return None
-    cpus = inner.number("cpus")
-    if cpus is not None and not (0 < cpus < math.inf):
-        inner.refuse("cpus", f"'cpus' of {inner.what} must be more than 0")
-    size = inner.size_bytes("memory")
+    cpus = _by_attempt(inner, "cpus", _cpus)
+    sizes = _by_attempt(inner, "memory", lambda fields, key: fields.size_bytes(key))
+    gpus = _by_attempt(inner, "gpus", _gpus)
     inner.end(unknown_is_error=True)
-    if cpus is None:
-        return Resources(memory_bytes=size)
-    return Resources(float(cpus), size, cpu_limit=float(cpus))
+    first, *later = (
+        Resources(
+            _at(cpus, attempt) or 1.0,
+            _at(sizes, attempt) or 0,
+            cpu_limit=_at(cpus, attempt),
+            gpus=_at(gpus, attempt) or 0,
+        )
+        for attempt in range(max(1, len(cpus), len(sizes), len(gpus)))
+    )
+    return replace(first, later=tuple(later))
+
+
+def _by_attempt(
+    fields: Fields, key: str, read: Callable[[Fields, str], T | None]
+) -> list[T | None]:
+    """Return what each attempt takes: a list says it for one after the other."""
+    entry = fields.entry(key)
+    if entry is None:
+        return []
+    if not isinstance(entry.node, ListNode):
+        return [read(fields, key)]
+    if not entry.node.items:
+        fields.problems.add(entry.node.mark, f"'{key}' of {fields.what} is an empty list")
+    return [
+        read(
+            Fields(
+                MapNode(entry.mark, {key: Entry(entry.mark, node)}), fields.what, fields.problems
+            ),
+            key,
+        )
+        for node in entry.node.items
+    ]
+
+
+def _at(values: list[T | None], attempt: int) -> T | None:
+    return values[min(attempt, len(values) - 1)] if values else None
+
+
+def _cpus(fields: Fields, key: str) -> float | None:
+    cpus = fields.number(key)
+    if cpus is not None and not (0 < cpus < math.inf):
+        fields.refuse(key, f"'{key}' of {fields.what} must be more than 0")
+    return None if cpus is None else float(cpus)
+
+
+def _gpus(fields: Fields, key: str) -> int | None:
+    gpus = fields.number(key)
+    if gpus is not None and not (gpus >= 0 and float(gpus).is_integer()):
+        fields.refuse(key, f"'{key}' of {fields.what} must be a whole number")
+        return None
+    return None if gpus is None else int(gpus)
 
 
 def parse_outputs(fields: Fields) -> dict[str, OutputSpec]:

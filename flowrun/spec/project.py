@@ -238,6 +238,55 @@ class Resources:
     memory_bytes: int = 0
     cpu_limit: float | None = None
     """`cpus` as written: a container gets no more; None if the file does not say."""
+    gpus: int = 0
+    later: tuple[Resources, ...] = ()
+    """What the second attempt takes, the third, ...; the last one goes for all further ones."""
+
+    def at(self, attempt: int) -> Resources:
+        """Return what an attempt takes; the first is 1."""
+        if attempt == 1 or not self.later:
+            return self
+        return self.later[min(attempt - 2, len(self.later) - 1)]
+
+
+OUT_OF_MEMORY = "out-of-memory"
+LOST = "lost"
+TIMEOUT = "timeout"
+"""Words of `retry_on`, beside exit codes (`1`) and signals (`SIGKILL`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long to wait before a command is tried again; each wait is longer by `growth`."""
+
+    first_s: float = 1.0
+    growth: float = 2.0
+    limit_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """How often a command is tried and how long one try may take; None: not said."""
+
+    retries: int | None = None
+    """Further attempts after the first one; not said: none."""
+    backoff: Backoff | None = None
+    retry_on: frozenset[str] | None = None
+    """What it must have failed for, in the words of the file; not said: anything."""
+    timeout_s: float | None = None
+    """Of one attempt; not said: it may take for ever."""
+
+    def over(self, other: Attempts) -> Attempts:
+        """Return these, with what they don't say taken from others."""
+        return Attempts(
+            other.retries if self.retries is None else self.retries,
+            self.backoff or other.backoff,
+            other.retry_on if self.retry_on is None else self.retry_on,
+            other.timeout_s if self.timeout_s is None else self.timeout_s,
+        )
+
+
+ONE_ATTEMPT = Attempts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +378,7 @@ class StepSpec:
     metrics: str | None = None
     metric_tolerance: MetricTolerance | None = None
     continue_on_error: bool = False
+    attempts: Attempts = ONE_ATTEMPT
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,6 +403,7 @@ class EntryPoint:
     secrets: tuple[str, ...] = ()
     cache: CacheSpec | None = None
     sources: tuple[Name, ...] | None = None
+    attempts: Attempts = ONE_ATTEMPT
 
 
 @dataclass(frozen=True, slots=True)

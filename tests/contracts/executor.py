@@ -151,6 +151,29 @@ class ExecutorContract:
         assert started.end().was_cancelled
         until(lambda: not self.is_alive(started.job, int(started.stdout())))
 
+    def test_a_job_that_takes_too_long_is_asked_to_end(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        command = "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done"
+        started = Started(executor, replace(self.job(tmp_path, command), timeout_s=1))
+        ended = started.end()
+        assert (ended.timed_out, ended.was_cancelled) == (True, False)
+        assert started.stdout() == "up\nbye\n"
+
+    def test_a_tree_that_takes_too_long_and_ignores_sigterm_is_killed(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        command = "trap '' TERM; (trap '' TERM; sleep 300) & echo $!; wait; sleep 300"
+        started = Started(executor, replace(self.job(tmp_path, command), timeout_s=1))
+        assert started.end().timed_out
+        until(lambda: not self.is_alive(started.job, int(started.stdout())))
+
+    def test_a_job_that_ends_in_time_did_not_time_out(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        ended = Started(executor, replace(self.job(tmp_path, "exit 3"), timeout_s=300)).end()
+        assert (ended.exit_code, ended.timed_out) == (3, False)
+
     def test_cancel_of_an_unknown_or_ended_job_is_fine(
         self, executor: Executor, tmp_path: Path
     ) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,10 @@ from flowrun.plan.schedule import (
     CancelStep,
     Event,
     Finish,
+    GiveUpStep,
     InvalidMoveError,
+    PauseEnded,
+    PauseStep,
     Schedule,
     SkipStep,
     StartStep,
@@ -27,7 +31,7 @@ from flowrun.plan.schedule import (
     StepState,
     StepSucceeded,
 )
-from flowrun.spec.project import Resources
+from flowrun.spec.project import Attempts, Resources
 from tests.plan.planning import plan_of
 
 SCOPE = Scope({}, {}, {})
@@ -42,6 +46,7 @@ def _step(
     looks_at_status: bool = False,
     tolerated: frozenset[str] = frozenset(),
     continue_on_error: bool = False,
+    retries: int = 0,
 ) -> PlannedStep:
     gate = Gate(None, SCOPE, {}, needs, looks_at_status, tolerated=tolerated)
     action = SelectAction((), "m", "min") if is_engine else CommandAction("x", None, {})
@@ -55,6 +60,7 @@ def _step(
         gates=(gate,),
         resources=resources or Resources(),
         continue_on_error=continue_on_error,
+        attempts=Attempts(retries),
     )
 
 
@@ -63,6 +69,7 @@ def _schedule(
     slots: int = 9,
     cpus: float = 9,
     memory_bytes: int = 0,
+    gpus: int = 0,
     fail_fast: bool = False,
     unprepared: frozenset[str] = frozenset(),
 ) -> Schedule:
@@ -71,6 +78,7 @@ def _schedule(
         slots=slots,
         cpus=cpus,
         memory_bytes=memory_bytes,
+        gpus=gpus,
         fail_fast=fail_fast,
         unprepared=unprepared,
     )
@@ -82,8 +90,12 @@ def _told(schedule: Schedule, *events: Event) -> list[list[str]]:
 
 def _shown(action: Action) -> str:
     match action:
-        case StartStep(step_id):
-            return f"start {step_id}"
+        case StartStep(step_id, attempt):
+            return f"start {step_id}" + (f" again ({attempt})" if attempt > 1 else "")
+        case PauseStep(step_id, attempt):
+            return f"pause {step_id} after {attempt}"
+        case GiveUpStep(step_id):
+            return f"give up {step_id}"
         case SkipStep(step_id, reason):
             return f"skip {step_id}: {reason}"
         case CancelStep(step_id):
@@ -262,6 +274,89 @@ def test_a_killed_step_fails_the_run() -> None:
     assert _told(schedule, Begin(), StepKilled("a")) == [["start a"], ["FAILED"]]
 
 
+EXIT_1 = frozenset({"1"})
+
+
+def test_a_step_that_failed_waits_and_is_started_again_until_its_retries_are_used_up() -> None:
+    schedule = _schedule(_step("a", retries=2), _step("b", ("a",)))
+    told = _told(
+        schedule,
+        Begin(),
+        StepFailed("a", EXIT_1),
+        PauseEnded("a"),
+        StepFailed("a", EXIT_1),
+        PauseEnded("a"),
+        StepFailed("a", EXIT_1),
+    )
+    assert told == [
+        ["start a"],
+        ["pause a after 1"],
+        ["start a again (2)"],
+        ["pause a after 2"],
+        ["start a again (3)"],
+        ["skip b: step 'a' failed", "FAILED"],
+    ]
+
+
+def test_a_step_that_succeeds_at_last_fails_nothing() -> None:
+    schedule = _schedule(_step("a", retries=1), _step("b", ("a",)))
+    told = _told(schedule, Begin(), StepFailed("a", EXIT_1), PauseEnded("a"), StepSucceeded("a"))
+    assert told[-1] == ["start b"]
+    assert _told(schedule, StepSucceeded("b")) == [["FINISHED"]]
+
+
+def test_a_failure_without_a_cause_is_not_tried_again() -> None:
+    assert _told(_schedule(_step("a", retries=2)), Begin(), StepFailed("a"))[-1] == ["FAILED"]
+
+
+def test_a_pausing_step_takes_nothing_and_its_next_attempt_what_it_asks_for() -> None:
+    hungry = Resources(1, 4, later=(Resources(1, 10),))
+    schedule = _schedule(
+        _step("a", retries=1, resources=hungry),
+        _step("b", resources=Resources(1, 7)),
+        memory_bytes=10,
+    )
+    told = _told(schedule, Begin(), StepFailed("a", EXIT_1), PauseEnded("a"), StepSucceeded("b"))
+    assert told == [["start a"], ["pause a after 1", "start b"], [], ["start a again (2)"]]
+
+
+def test_a_cancelled_run_starts_no_further_attempt() -> None:
+    schedule = _schedule(_step("a", retries=1), _step("b", ("a",)))
+    told = _told(schedule, Begin(), StepFailed("a", EXIT_1), CancelRequested(), PauseEnded("a"))
+    assert told[1:] == [["pause a after 1"], ["give up a", "skip b: cancelled", "KILLED"], []]
+
+
+def test_a_step_that_fails_while_the_run_is_cancelled_is_not_tried_again() -> None:
+    schedule = _schedule(_step("a", retries=1))
+    told = _told(schedule, Begin(), CancelRequested(), StepFailed("a", EXIT_1))
+    assert told[1:] == [["cancel a"], ["KILLED"]]
+
+
+def test_fail_fast_gives_up_what_pauses_but_not_what_asks_for_the_status() -> None:
+    schedule = _schedule(
+        _step("a", retries=1),
+        _step("b", looks_at_status=True, retries=1),
+        _step("c"),
+        fail_fast=True,
+    )
+    told = _told(
+        schedule,
+        Begin(),
+        StepFailed("a", EXIT_1),
+        StepFailed("b", EXIT_1),
+        StepFailed("c"),
+        PauseEnded("b"),
+        StepSucceeded("b"),
+    )
+    assert told[3:] == [["give up a"], ["start b again (2)"], ["FAILED"]]
+
+
+def test_no_more_gpus_are_taken_than_there_are() -> None:
+    wanted = Resources(gpus=1)
+    schedule = _schedule(_step("a", resources=wanted), _step("b", resources=wanted), gpus=1)
+    assert _told(schedule, Begin(), StepSucceeded("a")) == [["start a"], ["start b"]]
+
+
 WRONG: dict[str, tuple[Sequence[Event], str]] = {
     "not started": ([StepSucceeded("b")], "step 'b' can't go this way: waiting -> succeeded"),
     "twice": (
@@ -340,6 +435,9 @@ def test_a_nested_pipeline_whose_caller_is_skipped_is_skipped_whole() -> None:
     ]
 
 
+_resources = st.builds(Resources, st.sampled_from([0.1, 0.5, 1, 9]), st.integers(0, 9))
+
+
 @st.composite
 def _plans(draw: st.DrawFn) -> tuple[PlannedStep, ...]:
     count = draw(st.integers(0, 12))
@@ -353,18 +451,26 @@ def _plans(draw: st.DrawFn) -> tuple[PlannedStep, ...]:
                 f"s{number}",
                 tuple(needs),
                 is_engine=draw(st.booleans()),
-                resources=Resources(
-                    draw(st.sampled_from([0.1, 0.5, 1, 9])), draw(st.integers(0, 9))
+                resources=replace(
+                    draw(_resources), later=tuple(draw(st.lists(_resources, max_size=2)))
                 ),
                 looks_at_status=draw(st.booleans()),
                 tolerated=frozenset(tolerated),
                 continue_on_error=draw(st.booleans()),
+                retries=draw(st.integers(0, 2)),
             )
         )
     return tuple(steps)
 
 
-ENDS = [StepSucceeded, StepSucceeded, StepFailed, StepKilled]
+ENDS: list[Callable[[str], Event]] = [
+    StepSucceeded,
+    StepSucceeded,
+    StepFailed,
+    lambda step_id: StepFailed(step_id, EXIT_1),
+    StepKilled,
+    lambda step_id: StepDeclined(step_id, "no"),
+]
 
 
 @given(
@@ -388,23 +494,36 @@ def test_whatever_happens_the_rules_hold_and_the_run_ends(
     schedule = _schedule(
         *steps, slots=slots, cpus=cpus, memory_bytes=memory_bytes, fail_fast=fail_fast
     )
-    started: set[str] = set()
+    attempts: dict[str, int] = {}
+    pausing: list[str] = []
     running: list[str] = []
     ended: set[str] = set()
     was_cancelled = False
     actions = schedule.on(Begin())
-    for _ in range(3 * len(steps) + 3):
+    for _ in range(9 * len(steps) + 9):
         for action in actions:
             match action:
-                case StartStep(step_id):
+                case StartStep(step_id, attempt):
                     assert not was_cancelled
-                    assert step_id not in started
+                    assert step_id not in [*running, *ended, *pausing]
+                    assert attempt == attempts.get(step_id, 0) + 1
+                    assert attempt <= 1 + (by_id[step_id].attempts.retries or 0)
                     assert ended.issuperset(by_id[step_id].needs)
                     assert _may_start(by_id[step_id], schedule)
-                    started.add(step_id)
+                    attempts[step_id] = attempt
                     running.append(step_id)
+                case PauseStep(step_id, attempt):
+                    assert attempt == attempts[step_id]
+                    assert not was_cancelled
+                    pausing.append(step_id)
+                    ended.remove(step_id)
+                case GiveUpStep(step_id):
+                    assert step_id in attempts
+                    assert step_id not in [*running, *ended]
+                    ended.add(step_id)
+                    pausing = [each for each in pausing if each != step_id]
                 case SkipStep(step_id):
-                    assert step_id not in started | ended
+                    assert step_id not in [*attempts, *ended]
                     ended.add(step_id)
                 case CancelStep(step_id):
                     assert step_id in running
@@ -412,17 +531,20 @@ def test_whatever_happens_the_rules_hold_and_the_run_ends(
                     assert action is actions[-1]
                     assert ended == by_id.keys()
                     return
-        _check_room(running, by_id, slots, cpus, memory_bytes)
+        _check_room(running, by_id, attempts, slots, cpus, memory_bytes)
         if data.draw(st.integers(0, 9)) == 0:
             was_cancelled = True
             actions = schedule.on(CancelRequested())
             continue
-        assert running, "nothing runs, nothing is to start, and the run has not ended"
+        assert running or pausing, "nothing goes on, and the run has not ended"
+        if pausing and (not running or data.draw(st.booleans())):
+            step_id = pausing.pop(data.draw(st.integers(0, len(pausing) - 1)))
+            actions = schedule.on(PauseEnded(step_id))
+            continue
         step_id = running.pop(data.draw(st.integers(0, len(running) - 1)))
         ended.add(step_id)
-        event = data.draw(st.sampled_from([*ENDS, StepDeclined]))
-        is_declined = event is StepDeclined
-        actions = schedule.on(StepDeclined(step_id, "no") if is_declined else event(step_id))
+        end = data.draw(st.sampled_from(ENDS))
+        actions = schedule.on(end(step_id))
     # Only cancellations can go on for ever.
     assert was_cancelled
 
@@ -439,18 +561,23 @@ def _may_start(step: PlannedStep, schedule: Schedule) -> bool:
 def _check_room(
     running: list[str],
     by_id: dict[str, PlannedStep],
+    attempts: dict[str, int],
     slots: int,
     cpus: float,
     memory_bytes: int,
 ) -> None:
-    commands = [by_id[each] for each in running if isinstance(by_id[each].action, CommandAction)]
-    assert len(commands) <= slots
-    assert sum(min(step.resources.cpus, cpus) for step in commands) <= cpus + 1e-6
-    assert sum(min(step.resources.memory_bytes, memory_bytes) for step in commands) <= memory_bytes
+    taken = [
+        by_id[each].resources.at(attempts[each])
+        for each in running
+        if isinstance(by_id[each].action, CommandAction)
+    ]
+    assert len(taken) <= slots
+    assert sum(min(each.cpus, cpus) for each in taken) <= cpus + 1e-6
+    assert sum(min(each.memory_bytes, memory_bytes) for each in taken) <= memory_bytes
 
 
 def test_counts_what_stands_how() -> None:
     schedule = _schedule(_step("a"), _step("b"), _step("c", ("a",)), slots=1)
     schedule.on(Begin())
     assert schedule.state_of("a") is StepState.RUNNING
-    assert [schedule.count_of(state) for state in StepState] == [1, 1, 1, 0, 0, 0, 0]
+    assert [schedule.count_of(state) for state in StepState] == [1, 1, 1, 0, 0, 0, 0, 0]

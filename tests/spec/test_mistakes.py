@@ -168,13 +168,35 @@ COMMANDS = {
         "databricks_spark_job: {python_file: a.py}",
         "MLproject:1:1: 'databricks_spark_job' runs on Databricks alone, which flowrun does not do; give the project an entry point with a command",
     ),
-    "retries of a command": (
-        "entry_points:\n  main: {command: ls, retries: 2}",
-        "MLproject:2:23: 'retries' of entry point 'main' is not available in this version of flowrun; let the command repeat what may fail",
+    "evaluate of the project": (
+        "evaluate: 3",
+        "MLproject:1:1: 'evaluate' of the project is not available in this version of flowrun; check the model in a step of its own, with 'run'",
     ),
-    "timeout of the project": (
-        "timeout: 3m",
-        "MLproject:1:1: 'timeout' of the project is not available in this version of flowrun; let the command limit itself: 'timeout 30m python ...'",
+    "retries": (
+        "entry_points:\n  main: {command: ls, retries: -1, backoff: soon, retry_on: [0, SIGKIL, oom], timeout: 3}",
+        "MLproject:2:32: 'retries' of entry point 'main' must be a whole number, 0 to 100\n"
+        "MLproject:2:45: 'backoff' of entry point 'main' must be like 30s, 10m or 2h, not 'soon'\n"
+        "MLproject:2:62: '0' in 'retry_on' of entry point 'main' must be an exit code (1 to 255), a signal such as SIGKILL, out-of-memory, lost or timeout.\n"
+        "MLproject:2:65: 'SIGKIL' in 'retry_on' of entry point 'main' must be an exit code (1 to 255), a signal such as SIGKILL, out-of-memory, lost or timeout. Did you mean 'SIGKILL'?\n"
+        "MLproject:2:73: 'oom' in 'retry_on' of entry point 'main' must be an exit code (1 to 255), a signal such as SIGKILL, out-of-memory, lost or timeout.\n"
+        "MLproject:2:88: 'timeout' of entry point 'main' must be like 30s, 10m or 2h, not '3'",
+    ),
+    "backoff": (
+        "entry_points:\n  main: {command: ls, backoff: {first: 1, growth: 0.5, max: 3s}}",
+        "MLproject:2:40: 'first' of backoff of entry point 'main' must be like 30s, 10m or 2h, not '1'\n"
+        "MLproject:2:43: 'growth' of backoff of entry point 'main' must be 1 or more\n"
+        "MLproject:2:56: backoff of entry point 'main' has no key 'max'. Known are: first, growth, limit.",
+    ),
+    "resources by attempt": (
+        "entry_points:\n  main: {command: ls, resources: {cpus: [1, many], memory: [], gpus: [0.5]}}",
+        "MLproject:2:45: 'cpus' of resources of entry point 'main' must be a number\n"
+        "MLproject:2:60: 'memory' of resources of entry point 'main' is an empty list\n"
+        "MLproject:2:64: 'gpus' of resources of entry point 'main' must be a whole number",
+    ),
+    "retries of a pipeline": (
+        "entry_points:\n  main: {retries: 2, timeout: 1h, steps: {a: {run: ls}}}",
+        "MLproject:2:10: entry point 'main' is a pipeline; 'retries' belongs on its steps\n"
+        "MLproject:2:22: entry point 'main' is a pipeline; 'timeout' belongs on its steps",
     ),
     "another executor": (
         "entry_points:\n  main: {command: ls, executor: kubernetes}",
@@ -426,6 +448,10 @@ STEPS = {
         f"      a: {{run: ls, matrix: {{x: {list(range(101))}, y: {list(range(100))}}}}}",
         "17:20: the matrix of step 'a' has 10,100 instances; at most 10,000 can be",
     ),
+    "retries of a call of a pipeline": (
+        "      inner: {with: {depth: 1}, timeout: 1h}",
+        "17:7: step 'inner' calls pipeline 'inner', which runs no command itself; set retries, backoff, retry_on or timeout on the steps of 'inner'",
+    ),
     "resources of a pipeline": (
         "      inner: {with: {depth: 1}, resources: {cpus: 2}}",
         "17:7: step 'inner' calls pipeline 'inner', which runs no command itself; set resources on the steps of 'inner'",
@@ -462,7 +488,7 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
             parameters: {a: {type: int, default: x}}
             steps:
               late: {run: ls, needs: [nothing]}
-              early: {run: 'ls {y}', timeout: 3}
+              early: {run: 'ls {y}', evaluate: 3}
         conda_env: /abs.yaml
         """
     )
@@ -509,7 +535,7 @@ WARNINGS = {
     ),
     "unknown key of an entry point": (
         "entry_points:\n  main: {command: ls, descriptn: x}",
-        "MLproject:2:23: entry point 'main' has no key 'descriptn': it is ignored, as in MLflow. Known are: steps, parameters, command, outputs, metrics, python_env, conda_env, docker_env, resources, env, secrets, cache, sources, executor.",
+        "MLproject:2:23: entry point 'main' has no key 'descriptn': it is ignored, as in MLflow. Known are: steps, parameters, command, outputs, metrics, python_env, conda_env, docker_env, resources, env, secrets, cache, sources, timeout, retries, backoff, retry_on, executor.",
     ),
     "unknown type": (
         "entry_points:\n  main: {parameters: {a: integer}, command: 'ls {a}'}",

@@ -10,6 +10,7 @@ import yaml
 
 from flowrun.spec.schema import json_schema
 from tests.spec.reading import mistakes_of
+from tests.spec.test_attempts import ATTEMPTS
 from tests.spec.test_mistakes import COMMANDS, PRELUDE, STEPS
 from tests.spec.test_parse import DOCKER, TOLERANT
 
@@ -37,6 +38,9 @@ SHAPES = [
             "output outside",
             "tolerances",
             "sizes",
+            "retries",
+            "backoff",
+            "resources by attempt",
             "variables",
             "another executor",
         )
@@ -75,5 +79,6 @@ def test_accepts_what_the_parser_accepts() -> None:
     _VALIDATOR.validate(yaml.safe_load(PRELUDE + "      prepare: {with: {source: a.csv}}\n"))
     _VALIDATOR.validate(yaml.safe_load(DOCKER))
     _VALIDATOR.validate(yaml.safe_load(TOLERANT))
+    _VALIDATOR.validate(yaml.safe_load(ATTEMPTS))
     _VALIDATOR.validate(None)
     _VALIDATOR.validate({"name": "x", "unknown": 1, "entry_points": {"main": {"command": "ls"}}})
