@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import typer
 
@@ -66,7 +67,8 @@ def print_steps(states: Sequence[StepState]) -> None:
     columns = ["step", "status", "attempts", "time", "run", "metrics", "why"]
     if all(state.row.attempts <= 1 for state in states):
         columns.remove("attempts")
-    print_rows(columns, [_row(state) for state in states], as_json=False)
+    rows = [row for state in states for row in (_row(state), *_attempt_rows(state))]
+    print_rows(columns, rows, as_json=False)
 
 
 def state_to_json(state: StepState) -> dict[str, object]:
@@ -82,6 +84,7 @@ def state_to_json(state: StepState) -> dict[str, object]:
         "duration_ms": row.duration_ms,
         "detail": row.detail,
         "why": row.why,
+        "failed_attempts": [asdict(attempt) for attempt in row.failed_attempts],
     }
 
 
@@ -105,6 +108,20 @@ def _row(state: StepState) -> dict[str, object]:
         "metrics": metrics_text(metrics),
         "why": row.why if row.status == "succeeded" else row.detail or row.why,
     }
+
+
+def _attempt_rows(state: StepState) -> list[dict[str, object]]:
+    """Give the attempts that do not stand for a step, below it."""
+    return [
+        {
+            "step": f"  attempt {attempt.number}",
+            "status": "failed",
+            "time": duration_text(attempt.duration_ms),
+            "run": attempt.run_id or "",
+            "why": attempt.detail,
+        }
+        for attempt in state.row.failed_attempts
+    ]
 
 
 def _print_section(title: str, facts: list[tuple[str, object]]) -> None:

@@ -69,6 +69,7 @@ def outcome_to_json(outcome: RunOutcome) -> dict[str, object]:
                 "run_id": step.run_id,
                 "duration_ms": step.duration_ms,
                 "detail": step.detail,
+                "attempts": len(step.attempts) or 1,
                 "reused_from": step.reused_from,
                 "why": step.why,
                 "metrics": dict(step.metrics),
