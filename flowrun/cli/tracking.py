@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from flowrun import api
+from flowrun.cli.cancel import cancel_command
 from flowrun.cli.diff import diff_command
 from flowrun.cli.options import TrackingUri, settings_of
 from flowrun.cli.run_view import (
@@ -148,6 +149,7 @@ def show_logs(
 
 
 runs.command("diff")(diff_command)
+runs.command("cancel")(cancel_command)
 
 
 @experiments.command("list")

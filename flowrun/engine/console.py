@@ -69,8 +69,8 @@ class PlainConsole:
                 return f"{event.step_id} | {MARKS[StepStatus.FAILED]} {paused_text(event)}"
             case StepEnded():
                 return f"{event.step_id} | {ended_text(event)}"
-            case CancelBegan(is_forced):
-                return cancel_line(is_forced=is_forced)
+            case CancelBegan():
+                return cancel_line(event)
             case RunWatched() | EnvEnded() | RunEnded():
                 return None
             case _:
@@ -129,11 +129,12 @@ def paused_text(event: StepPaused) -> str:
     )
 
 
-def cancel_line(*, is_forced: bool) -> str:
+def cancel_line(event: CancelBegan) -> str:
     """Say what a cancellation does."""
-    if is_forced:
-        return "flowrun: killing all steps"
-    return "flowrun: asking all steps to end (once more to kill them at once)"
+    by = f", as {event.by} asks" if event.by else ""
+    if event.is_forced:
+        return f"flowrun: killing all steps{by}"
+    return f"flowrun: asking all steps to end{by} (once more to kill them at once)"
 
 
 def metrics_text(metrics: Mapping[str, float]) -> str:

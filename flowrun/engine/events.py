@@ -136,6 +136,8 @@ class CancelBegan:
     """Everything that runs has been asked to end (`is_forced`: is being killed)."""
 
     is_forced: bool
+    by: str = ""
+    """Who asked for it from elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ class Session:
     work: str
     """Its folder for steps' working directories."""
     host: str
+    pid: int = 0
     docker_host: str | None = None
     """Where its containers are, as in DOCKER_HOST; '' is the engine's usual place."""
 

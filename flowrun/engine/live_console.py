@@ -150,8 +150,8 @@ class LiveConsole:
                 words = ended_text(event).removeprefix(mark).strip()
                 sign = Text(f"{STATUS_SIGNS[status]} {mark} ", style=style)
                 return self._line(step_id, sign, Text(words))
-            case CancelBegan(is_forced):
-                return Text(cancel_line(is_forced=is_forced), style="bold yellow")
+            case CancelBegan():
+                return Text(cancel_line(event), style="bold yellow")
             case _:
                 assert_never(event)
 

@@ -25,6 +25,7 @@ from flowrun.engine.identity import Identity
 from flowrun.engine.live import ERROR_TAG, PARENT_TAG, SESSION_TAG, Session
 from flowrun.engine.masking import Masker
 from flowrun.engine.outcome import OUTCOME_FILE, StepRow, outcome_text
+from flowrun.engine.pulse import PID_TAG
 from flowrun.engine.reasons import LOCK_FILE, LOCK_TAG
 from flowrun.engine.request import ProjectCode, RunRequest
 from flowrun.engine.services import Services
@@ -99,7 +100,11 @@ class Recorder:
         run = self._begin(
             request.projects[""],
             request.options.run_name,
-            {"mlflow.project.entryPoint": plan.entry_point, PIPELINE_TAG: pipeline_name(request)},
+            {
+                "mlflow.project.entryPoint": plan.entry_point,
+                PIPELINE_TAG: pipeline_name(request),
+                PID_TAG: str(self._session.pid),
+            },
             self._shown(plan.params),
             run_id=request.options.run_id,
         )
@@ -118,6 +123,8 @@ class Recorder:
             tags[ATTEMPT_TAG] = str(attempt)
         if self._parent is not None:
             tags[PARENT_TAG] = self._parent.run_id
+        else:
+            tags[PID_TAG] = str(self._session.pid)
         entry_point = getattr(step.action, "entry_point", None) or step.name
         tags["mlflow.project.entryPoint"] = entry_point
         run = self._begin(

@@ -7,6 +7,7 @@ cancellation there as well.
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
@@ -36,6 +37,7 @@ from flowrun.engine.journal import Journal
 from flowrun.engine.live import Session, SessionFile, close_left_running, this_host
 from flowrun.engine.masking import Masker
 from flowrun.engine.memo import DigestMemo
+from flowrun.engine.pulse import Pulse
 from flowrun.engine.recorder import Recorder
 from flowrun.engine.request import RunRequest
 from flowrun.engine.reuse import Reuse, open_reuse
@@ -110,6 +112,7 @@ class _PauseOver:
 @dataclass(frozen=True, slots=True)
 class _Cancel:
     is_forced: bool
+    by: str = ""
 
 
 _Message = _Done | _Prepared | _Broken | _PauseOver | _Cancel
@@ -152,6 +155,7 @@ class PlanRun:
             tracking_uri=services.tracking_uri,
             work=str(self._work),
             host=this_host(),
+            pid=os.getpid(),
             docker_host=services.variables.get("DOCKER_HOST", "") if has_containers else None,
         )
         self._secrets = frozenset(name for step in request.plan.steps for name in step.secrets)
@@ -159,6 +163,7 @@ class PlanRun:
         self._mask = Masker.of([*secrets, *services.endpoint.secrets])
         self._recorder = Recorder(services, request, self._session, self._mask)
         self._journal = Journal(request.plan.steps, self._recorder.put_outcome, services.now)
+        self._pulse = Pulse(services.tracking, session_id, self._cancel_from_afar, services.now)
         self._memo = DigestMemo(services.home.digests)
         self._environments = Environments(services, request, self._tell, lambda: self._cancels > 0)
 
@@ -170,6 +175,10 @@ class PlanRun:
         self._cancels += 1
         self._cancelled_by = self._cancelled_by or signal_number
         self._inbox.put(_Cancel(is_forced=self._cancels > 1))
+
+    def _cancel_from_afar(self, is_forced: bool, by: str) -> None:  # noqa: FBT001 - a callback
+        self._cancels += 2 if is_forced else 1
+        self._inbox.put(_Cancel(is_forced=self._cancels > 1, by=by))
 
     def carry_out(self) -> RunOutcome:
         """Carry the plan out to its end; every run is final when this returns."""
@@ -191,6 +200,7 @@ class PlanRun:
         self._announce(run)
         if run is not None:
             self._journal.begin()
+            self._pulse.begin(run.info.run_id)
         executor = self._services.make_executor(self._printed)
         try:
             status = self._loop(executor)
@@ -198,6 +208,7 @@ class PlanRun:
             self._cancels += 1  # a bug: nothing more may begin
             raise
         finally:
+            self._pulse.close()
             self._environments.close()
             executor.close()
             self._memo.close()
@@ -255,8 +266,8 @@ class PlanRun:
                     status = self._act(schedule.on(StepsPrepared(step_ids)), schedule, runner)
                 case _PauseOver(step_id):
                     status = self._act(schedule.on(PauseEnded(step_id)), schedule, runner)
-                case _Cancel(is_forced):
-                    self._tell(CancelBegan(is_forced))
+                case _Cancel(is_forced, by):
+                    self._tell(CancelBegan(is_forced, by))
                     for step_id in self._threads:
                         if step_id in self._run_ids:  # else it looks whether it is cancelled
                             executor.cancel(self._run_ids[step_id], force=is_forced)
@@ -397,6 +408,8 @@ class PlanRun:
         parent_id = self._recorder.parent_run_id
         if parent_id is None:
             return next((e.run_id for e in self._ended.values() if e.run_id), "")
+        if self._pulse.is_taken_over:
+            return parent_id
         self._recorder.put_outcome(self._journal.rows())
         failed = [e for e in self._ended.values() if e.status is StepStatus.FAILED]
         error = "; ".join(f"step '{e.step_id}': {e.detail}" for e in failed if not e.is_tolerated)
@@ -432,6 +445,8 @@ class PlanRun:
             if isinstance(event, StepBegan):
                 self._run_ids[event.step_id] = event.run_id
                 self._step_ids[event.run_id] = event.step_id
+                if not self._request.plan.is_pipeline:
+                    self._pulse.begin(event.run_id)
             self._journal.on(event)
             self._observer.on(event)
 

@@ -1,0 +1,79 @@
+"""A run is ended from another terminal, or another machine, of the same store."""
+
+from __future__ import annotations
+
+import pytest
+
+from flowrun.engine.live import SESSION_TAG
+from flowrun.engine.pulse import ALIVE_TAG, LOST_AFTER_MS
+from flowrun.stores import now_ms
+from flowrun.tracking.entities import RunStatus
+from tests.support.space import Space
+from tests.support.stores import tracking_store
+from tests.support.waiting import until
+
+LOCAL = ("--env-manager", "local")
+PIPELINE = """\
+entry_points:
+  main:
+    steps:
+      nap: {run: "touch {space}/started; sleep 300"}
+      after: {run: echo never, needs: nap}
+"""
+ALONE = """\
+entry_points:
+  main: {command: "trap '' TERM; touch {space}/started; while :; do sleep 0.1; done"}
+"""
+
+
+def _write(space: Space, text: str) -> None:
+    space.write({"p/MLproject": text.replace("{space}", str(space.path))})
+
+
+def test_a_pipeline_ends_as_by_ctrl_c(space: Space) -> None:
+    _write(space, PIPELINE)
+    process = space.start("run", "p", *LOCAL)
+    until(lambda: (space.path / "started").exists(), 60)
+    asked = space.flowrun("runs", "cancel", "latest")
+    assert f"(process {process.pid}) to end run" in asked.out
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, out + err
+    assert "flowrun: asking all steps to end, as " in out
+    assert {run["status"] for run in space.runs()} == {"KILLED"}
+
+
+def test_a_command_that_does_not_listen_is_killed_by_force(space: Space) -> None:
+    _write(space, ALONE)
+    process = space.start("run", "p", *LOCAL)
+    until(lambda: (space.path / "started").exists(), 60)
+    space.flowrun("runs", "cancel", "latest", "--force")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, out + err
+    assert [run["status"] for run in space.runs()] == ["KILLED"]
+
+
+def test_what_does_not_run_is_not_cancelled(space: Space) -> None:
+    _write(space, ALONE.replace("while :; do sleep 0.1; done", "true"))
+    space.flowrun("run", "p", *LOCAL)
+    (run,) = space.runs()
+    done = space.flowrun("runs", "cancel", "latest", code=2)
+    assert done.err == (f"flowrun: run {run['run_id']} is FINISHED: there is nothing to cancel\n")
+
+
+@pytest.mark.parametrize("is_beating", [True, False], ids=["heard of", "not heard of"])
+def test_a_run_whose_machine_is_gone_is_closed_by_force_alone(
+    space: Space, *, is_beating: bool
+) -> None:
+    space.flowrun("runs", "list")  # makes the store
+    long_ago = now_ms() - LOST_AFTER_MS - 1000
+    with tracking_store(space.home / "flowrun.db") as store:
+        heard = {ALIVE_TAG: str(now_ms())} if is_beating else {}
+        tags = {SESSION_TAG: "elsewhere", "flowrun.host": "far", **heard}
+        run_id = store.create_run("0", start_time_ms=long_ago, tags=tags).info.run_id
+        asked = space.flowrun("runs", "cancel", run_id, code=0 if is_beating else 2)
+        if is_beating:
+            assert asked.out.startswith(f"asked flowrun on far to end run {run_id}\n")
+            return
+        assert "flowrun on far was last heard of 2 min 3" in asked.err
+        space.flowrun("runs", "cancel", run_id, "--force")
+        assert store.get_run(run_id).info.status is RunStatus.KILLED
