@@ -16,7 +16,7 @@ import typer
 from flowrun.api import processors
 from flowrun.cli.tables import print_facts, print_rows, printable, time_text
 from flowrun.engine.build_all import project_envs
-from flowrun.engine.console import duration_text, steps_text
+from flowrun.engine.console import duration_text, size_text, steps_text
 from flowrun.engine.locked import Asked
 from flowrun.engine.services import Home
 from flowrun.envs.base import Env
@@ -240,15 +240,6 @@ def env_to_json(env: KeptEnv) -> dict[str, object]:
         "in_use": env.is_in_use,
         "made_by_flowrun": env.is_ours,
     }
-
-
-def size_text(size_bytes: int) -> str:
-    """Give a size as people read it: `812 KiB`, `3.4 MiB`, `1.2 GiB`."""
-    if size_bytes < 1 << 20:
-        return f"{(size_bytes + 1023) >> 10} KiB"
-    if size_bytes < 1 << 30:
-        return f"{size_bytes / 2**20:.1f} MiB"
-    return f"{size_bytes / 2**30:.1f} GiB"
 
 
 def _garbage_to_json(garbage: Garbage) -> dict[str, object]:

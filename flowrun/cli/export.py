@@ -12,13 +12,18 @@ import typer
 
 from flowrun import api
 from flowrun.cli.options import TrackingUri, settings_of
+from flowrun.cli.project import templates_dir
 from flowrun.errors import UsageError
 from flowrun.proof.contents import RunFiles
 from flowrun.proof.reading import RunReader
 from flowrun.proof.record import record_bytes
 from flowrun.proof.recorded import RecordedRun
+from flowrun.proof.report.tails import last_lines
 from flowrun.proof.slsa import statement_bytes
+from flowrun.proof.states import step_states
 from flowrun.proof.writing import new_file
+from flowrun.stores import Stores, now_ms
+from flowrun.tracking.entities import RunStatus
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -33,6 +38,7 @@ class ExportFormat(StrEnum):
     JSON = "json"
     SLSA = "slsa"
     RO_CRATE = "ro-crate"
+    HTML = "html"
 
 
 @app.command("export")
@@ -46,7 +52,7 @@ def export_command(
         typer.Option(
             "--format",
             help="json: the canonical record. slsa: in-toto statement with SLSA provenance. "
-            "ro-crate: a folder or zip with everything.",
+            "ro-crate: a folder or zip with everything. html: a report to read, in one file.",
         ),
     ] = ExportFormat.JSON,
     output: Annotated[
@@ -80,6 +86,8 @@ def export_command(
                 _write(record_bytes(run), place, replace=force)
             case ExportFormat.SLSA:
                 _write(statement_bytes(run, files, builder_id), place, replace=force)
+            case ExportFormat.HTML:
+                _write(_report(stores, run), place, replace=force)
             case ExportFormat.RO_CRATE:
                 limit = None if max_file_mib is None else max_file_mib * MIB
                 limit = NOTHING if no_data else limit
@@ -101,6 +109,17 @@ def _write(content: bytes, place: Path | None, *, replace: bool) -> None:
         return
     with new_file(place, replace=replace) as file:
         file.write(content)
+
+
+def _report(stores: Stores, run: RecordedRun) -> bytes:
+    # By name: only this format needs Jinja2 and networkx.
+    report_bytes = importlib.import_module("flowrun.proof.report.page").report_bytes
+    states = step_states(stores, stores.tracking.get_run(run.run_id))
+    failed = [step for step in run.steps if step.status in {RunStatus.FAILED, RunStatus.KILLED}]
+    made: bytes = report_bytes(
+        run, states, last_lines(stores, failed), templates_dir() / "report", now_ms()
+    )
+    return made
 
 
 def _write_crate(

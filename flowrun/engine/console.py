@@ -157,3 +157,14 @@ def duration_text(duration_ms: int) -> str:
         return f"{minutes} min {seconds_left} s"
     hours, minutes_left = divmod(minutes, 60)
     return f"{hours} h {minutes_left} min"
+
+
+def size_text(size_bytes: int) -> str:
+    """Give a size as people read it: `80 bytes`, `812 KiB`, `3.4 MiB`, `1.2 GiB`."""
+    if size_bytes < 1 << 10:
+        return "1 byte" if size_bytes == 1 else f"{size_bytes} bytes"
+    if size_bytes < 1 << 20:
+        return f"{(size_bytes + 1023) >> 10} KiB"
+    if size_bytes < 1 << 30:
+        return f"{size_bytes / 2**20:.1f} MiB"
+    return f"{size_bytes / 2**30:.1f} GiB"

@@ -12,7 +12,11 @@ MAX_EDGES = 20_000
 
 def edges_to_draw(plan: Plan) -> list[tuple[str, str]]:
     """Return (before, after) pairs, without those that follow from others, in plan order."""
-    edges = [(need, step.id) for step in plan.steps for need in step.needs]
+    return without_implied([(need, step.id) for step in plan.steps for need in step.needs])
+
+
+def without_implied(edges: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the edges of an acyclic graph without those that follow from others."""
     if len(edges) > MAX_EDGES:
         return edges
     reduced = networkx.transitive_reduction(networkx.DiGraph(edges))

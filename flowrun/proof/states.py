@@ -105,11 +105,16 @@ def written_rows(artifacts: Artifacts) -> Mapping[str, StepRow]:
     }
 
 
+def row_word(status: RunStatus) -> str:
+    """Give a run's status in the words of `StepRow`."""
+    return _STATES[status]
+
+
 def row_of_run(own: Run, row: StepRow | None = None) -> StepRow:
     """Give how a step is by its own run, and by what was written before."""
     start_ms, end_ms = own.info.start_time_ms, own.info.end_time_ms
     return StepRow(
-        _STATES[own.info.status],
+        row_word(own.info.status),
         own.info.run_id,
         own.tags.get(ERROR_TAG) or (row.detail if row else ""),
         None,
