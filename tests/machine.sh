@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the programs that the tests start and that no package index has: PostgreSQL's, Docker's, an image registry's.
+# Installs the programs that the tests start and that no package index has: PostgreSQL's, Docker's, an image
+# registry's, a browser.
 # Does nothing where they are there. For Debian and its kin; elsewhere it says what to install.
 set -euo pipefail
 
@@ -7,6 +8,7 @@ missing=()
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing+=(postgresql)
 command -v dockerd >/dev/null || docker version >/dev/null 2>&1 || missing+=(docker.io)
 command -v docker-registry >/dev/null || missing+=(docker-registry)
+command -v chromium >/dev/null || missing+=(chromium)
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 as_root=()

@@ -89,7 +89,7 @@ def _events(
             continue
         if row.attempts > (before.attempts if before else 0):
             age_ms = max(now_ms - (row.start_time_ms or now_ms), 0)
-            yield StepBegan(step_id, row.run_id or "", age_ms)
+            yield StepBegan(step_id, row.run_id or "", age_ms, row.attempts)
         if row.status in OVER:
             yield StepEnded(
                 step_id,

@@ -129,9 +129,12 @@ def row_of_run(own: Run, row: StepRow | None = None) -> StepRow:
 def _state(row: StepRow | None, own: Run | None, *, is_final: bool) -> StepRow:
     if row is not None and row.is_over:
         return row
-    if own is not None:
-        return row_of_run(own, row)
     row = row or StepRow(WAITING)
+    will_try_again = not is_final and any(
+        own is not None and each.run_id == own.info.run_id for each in row.failed_attempts
+    )
+    if own is not None and not will_try_again:
+        return row_of_run(own, row)
     if not is_final:
         return row
     # flowrun was killed before this step had a run.
