@@ -10,6 +10,8 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 from flowrun.envs.base import PrefixEnv
@@ -66,13 +68,16 @@ def _facts(python: Path) -> tuple[str, str, list[str]]:
 
 def installed_in(places: Iterable[str]) -> set[str]:
     """Return `name==version` of the distributions whose metadata lies in folders, opening none."""
-    found = set()
+    found: set[str] = set()
     for place in dict.fromkeys(places):
-        try:
-            names = [each.name for each in os.scandir(place or ".")]
-        except OSError:
-            continue
-        for name in names:
-            if match := _METADATA_FOLDER.fullmatch(name):
-                found.add(f"{normalised(match['name'])}=={match['version']}")
+        with suppress(OSError):
+            found |= _installed_in(place or ".", os.stat(place or ".").st_mtime_ns)  # noqa: PTH116 - it may be ''
     return found
+
+
+@lru_cache(maxsize=64)
+def _installed_in(place: str, changed_ns: int) -> frozenset[str]:  # noqa: ARG001 - what is remembered holds until it changes
+    matches = (_METADATA_FOLDER.fullmatch(each.name) for each in os.scandir(place))
+    return frozenset(
+        f"{normalised(match['name'])}=={match['version']}" for match in matches if match
+    )
