@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,10 +13,9 @@ from flowrun.errors import FlowrunError, PlanError
 from flowrun.plan.fingerprint import CodeChange, CodeFile, code_changes, code_digest
 from flowrun.plan.plan import PlannedStep
 from flowrun.sources.cache import SourceCache
-from flowrun.sources.copies import Keeps
 from flowrun.sources.listing import tree_files
 from flowrun.sources.source import Source
-from flowrun.spec.globs import literal, pattern_of, rooted
+from flowrun.spec.globs import pattern_of, rooted
 from flowrun.spec.project import Name
 
 PROJECT_FILE = "mlproject"
@@ -29,8 +28,10 @@ class Codes:
 
     sources: SourceCache
     projects: Mapping[str, ProjectCode]
-    _listed: dict[str, list[CodeFile]] = field(default_factory=dict)
+    _listed: dict[str, dict[str, CodeFile]] = field(default_factory=dict)
+    """By tree and path."""
     _digests: dict[tuple[str, tuple[Name, ...] | None], str] = field(default_factory=dict)
+    _wanted: dict[tuple[str, tuple[Name, ...]], list[str]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def digest(self, step: PlannedStep) -> str:
@@ -68,13 +69,13 @@ class Codes:
             pattern = pattern_of(rooted([name.text], _folder(source)))
             with self._lock:
                 files = self._all(source)
-            if not any(pattern.fullmatch(file.path) for file in files):
+            if not any(map(pattern.fullmatch, files)):
                 problems.append(f"{name.mark}: no file of the project is '{name}' ('sources')")
         if problems:
             raise PlanError("\n".join(problems))
 
-    def wanted(self, step: PlannedStep, inputs: Iterable[Path]) -> Keeps | None:
-        """Give what tells which files of the tree a step's directory holds; None: all of them.
+    def wanted(self, step: PlannedStep, inputs: Iterable[Path]) -> Collection[str] | None:
+        """Give the files of the tree that a step's directory holds; None: all of them.
 
         Args:
             step: what it declares as its `sources` is all it gets, so that it can't depend on
@@ -83,37 +84,48 @@ class Codes:
         """
         if step.sources is None:
             return None
-        folder = _folder(self.projects[step.project].source)
-        globs = rooted((name.text for name in step.sources), folder)
-        inside = [posixpath.normpath(posixpath.join(folder, path.as_posix())) for path in inputs]
-        if "." in inside:
-            return None  # the whole tree is an input
-        pattern = pattern_of((*globs, *map(literal, inside)))
-        return lambda path: pattern.fullmatch(path) is not None
+        source = self.projects[step.project].source
+        folder = _folder(source)
+        key = (step.project, step.sources)
+        with self._lock:
+            files = self._all(source)
+            if key not in self._wanted:
+                pattern = pattern_of(rooted((name.text for name in step.sources), folder))
+                self._wanted[key] = [path for path in files if pattern.fullmatch(path)]
+        wanted = dict.fromkeys(self._wanted[key])
+        for each in inputs:
+            path = posixpath.normpath(posixpath.join(folder, each.as_posix()))
+            if path == ".":
+                return None  # the whole tree is an input
+            if path in files:
+                wanted[path] = None
+            else:
+                wanted |= dict.fromkeys(inner for inner in files if inner.startswith(f"{path}/"))
+        return wanted
 
     def _files(self, step: PlannedStep, source: Source) -> Iterator[CodeFile]:
         """Give the files that count, by their paths from the project's directory."""
         folder = _folder(source)
         prefix = f"{folder}/" if folder else ""
         if step.sources is None:
-            for file in self._all(source):
+            for file in self._all(source).values():
                 path = file.path.removeprefix(prefix)
                 # The project file's own text does not count: other lines have its meaning.
                 if file.path.startswith(prefix) and path.lower() != PROJECT_FILE:
                     yield replace(file, path=path)
             return
         pattern = pattern_of(rooted((name.text for name in step.sources), folder))
-        for file in self._all(source):
+        for file in self._all(source).values():
             if pattern.fullmatch(file.path):
                 is_inside = file.path.startswith(prefix)
                 path = file.path.removeprefix(prefix) if is_inside else f"/{file.path}"
                 yield replace(file, path=path)
 
-    def _all(self, source: Source) -> list[CodeFile]:
+    def _all(self, source: Source) -> Mapping[str, CodeFile]:
         found = self._listed.get(source.tree)
         if found is None:
             entries = tree_files(self.sources, source)
-            found = [CodeFile(entry.mode, entry.oid, entry.path) for entry in entries]
+            found = {each.path: CodeFile(each.mode, each.oid, each.path) for each in entries}
             self._listed[source.tree] = found
         return found
 

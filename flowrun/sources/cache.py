@@ -9,12 +9,12 @@ import re
 import stat
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from flowrun.errors import SourceError, StoreError
-from flowrun.sources.copies import Keeps, SharedCopy, read_copy, remove
+from flowrun.sources.copies import SharedCopy, read_copy, remove
 from flowrun.sources.git import PATIENCE_S, Git
 from flowrun.sources.locks import locked
 from flowrun.sources.publish import publish_copy
@@ -55,13 +55,13 @@ class SourceCache:
         """
         return self._project(source, self._copy(source).files)
 
-    def write_out(self, source: Source, into: Path, keeps: Keeps | None = None) -> Path:
-        """Write the tree to `into`, which must not exist or be empty; all that is kept or nothing.
+    def write_out(self, source: Source, into: Path, only: Collection[str] | None = None) -> Path:
+        """Write the tree to `into`, which must not exist or be empty; all or nothing.
 
         Args:
             source: its tree, and the project's directory in it, which is there in any case.
             into: the folder.
-            keeps: tells of a path from the tree's top whether it is wanted; None: the whole tree.
+            only: the paths, from the tree's top, of the files to write; None: the whole tree.
 
         Returns:
             The project's directory in it.
@@ -70,12 +70,12 @@ class SourceCache:
             SourceError: `into` is not empty, or as for `project_dir`.
             StoreError: there is no room, or no right to write there.
         """
-        if not self._copy(source).write_out(into, keeps):
+        if not self._copy(source).write_out(into, only):
             with self._making:
                 self._copies.pop(source.tree, None)
-            if not self._copy(source).write_out(into, keeps):
+            if not self._copy(source).write_out(into, only):
                 raise StoreError(f"{self._root}: files of tree {source.tree} change all the time")
-        if keeps is not None:
+        if only is not None:
             (into / source.subdir).mkdir(parents=True, exist_ok=True)
         return self._project(source, into)
 

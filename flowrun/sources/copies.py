@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,6 @@ from flowrun.errors import SourceError, StoreError
 from flowrun.sources.repository import EXECUTABLE, LINK
 
 FORMAT = "tree/1"
-Keeps = Callable[[str], bool]
-"""Whether the file of this path, from the tree's top, is wanted."""
 _CHUNK_BYTES = 1 << 20
 
 
@@ -36,11 +34,12 @@ class SharedCopy:
     """A tree's files, read-only, used by all runs of this user."""
 
     files: Path
-    entries: tuple[CopiedFile, ...]
+    entries: Mapping[str, CopiedFile]
+    """By path."""
     folders: tuple[str, ...]
     """Relative, each after the one it lies in."""
 
-    def write_out(self, into: Path, keeps: Keeps | None = None) -> bool:
+    def write_out(self, into: Path, only: Iterable[str] | None = None) -> bool:
         """Copy files to a folder that must not exist or be empty; False if the copy was hurt.
 
         Each file is compared with its record while it is open for copying, so what is written is
@@ -48,14 +47,14 @@ class SharedCopy:
 
         Args:
             into: the folder.
-            keeps: asked for each file's path; None: all are copied.
+            only: the paths of those to copy; None: all of them.
         """
         into.mkdir(mode=0o700, parents=True, exist_ok=True)
         with os.scandir(into) as found:
             if next(found, None) is not None:
                 raise SourceError(f"{into}: can't write the project's files here, it is not empty")
         try:
-            if self._copy(str(self.files), str(into), keeps):
+            if self._copy(str(self.files), str(into), only):
                 return True
         except FileNotFoundError:
             pass
@@ -65,10 +64,10 @@ class SharedCopy:
         shutil.rmtree(into, ignore_errors=True)
         return False
 
-    def _copy(self, start: str, into: str, keeps: Keeps | None) -> bool:
-        entries, folders = self.entries, self.folders
-        if keeps is not None:
-            entries = tuple(entry for entry in entries if keeps(entry.path))
+    def _copy(self, start: str, into: str, only: Iterable[str] | None) -> bool:
+        folders = self.folders
+        entries = [self.entries[path] for path in (self.entries if only is None else only)]
+        if only is not None:
             needed = {parent for entry in entries for parent in _parents(entry.path)}
             folders = tuple(folder for folder in folders if folder in needed)
         for folder in folders:
@@ -82,7 +81,7 @@ class SharedCopy:
 
     def is_intact(self) -> bool:
         """Whether the files are exactly those that were published, by a look at each inode."""
-        recorded = {each.path: (each.size_bytes, each.changed_ns) for each in self.entries}
+        recorded = {each.path: (each.size_bytes, each.changed_ns) for each in self.entries.values()}
         return recorded == dict(_inodes(str(self.files), ""))
 
 
@@ -99,7 +98,7 @@ def read_copy(folder: Path) -> SharedCopy | None:
             manifest = json.load(file)
         if manifest["format"] != FORMAT:
             return None
-        entries = tuple(CopiedFile(*row) for row in manifest["entries"])
+        entries = {row[0]: CopiedFile(*row) for row in manifest["entries"]}
         copy = SharedCopy(folder / "files", entries, tuple(manifest["folders"]))
         return copy if copy.is_intact() else None
     except FileNotFoundError:

@@ -33,11 +33,12 @@ def pattern_of(globs: tuple[str, ...]) -> re.Pattern[str]:
 def rooted(globs: Iterable[str], folder: str) -> tuple[str, ...]:
     """Return the patterns as they are from the top of a tree whose project is in a folder."""
     prefix = f"{folder}/" if folder else ""
-    return tuple(glob[1:] if glob.startswith("/") else f"{literal(prefix)}{glob}" for glob in globs)
+    return tuple(
+        glob[1:] if glob.startswith("/") else f"{_literal(prefix)}{glob}" for glob in globs
+    )
 
 
-def literal(text: str) -> str:
-    """Return the pattern that means this very name."""
+def _literal(text: str) -> str:
     return re.sub(r"([*?\[])", r"[\1]", text)
 
 
