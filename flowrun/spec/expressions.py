@@ -10,6 +10,7 @@ import importlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from flowrun.spec.problems import listed
 
@@ -23,6 +24,8 @@ MAX_SEEN = 10_000
 """Characters of a text that a formula looks at; what is only passed on may be longer."""
 MAX_MADE = 100_000
 """Characters that a value with expressions comes to: what a command's argument can hold."""
+_REMEMBERED = 20_000
+"""Texts: each is read by the checks, for the order of the steps, and when it is evaluated."""
 
 _BODY = re.compile(r"""((?:[^'"}]|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\}(?!\}))*)\}\}""", re.DOTALL)
 _STEP = r"""(?:\.([A-Za-z_]\w*)|\[\s*(?:'([^'\\]*)'|"([^"\\]*)")\s*\])"""
@@ -63,6 +66,7 @@ def has_expression(raw: object) -> bool:
     return isinstance(raw, str) and "${{" in raw
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def parts_of(text: str) -> tuple[str | Code, ...]:
     """Return the literal and the evaluated parts of a text, in order.
 
@@ -101,6 +105,7 @@ def condition_code(text: str) -> Code:
             )
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def path_of(code: Code) -> tuple[str, ...] | None:
     """Return the names of a plain path such as `params.lr`; None for anything else."""
     found = _PATH.fullmatch(code.text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO, Protocol
@@ -125,7 +126,7 @@ def open_artifacts(
     place, path = _located(uri, destination)
     parts = urlsplit(place)
     if parts.scheme in {"", "file"}:
-        directory = Path(unquote(parts.path) if parts.scheme else place)
+        directory = _directory_of(unquote(parts.path) if parts.scheme else place)
         if parts.netloc not in {"", "localhost"} or not directory.is_absolute():
             raise InvalidValueError(f"Invalid path '{place}': it is no absolute path here.")
         return LocalArtifacts(directory, path)
@@ -135,6 +136,10 @@ def open_artifacts(
     remote = importlib.import_module("flowrun.tracking.remote_artifacts")
     opened: Artifacts = remote.open_remote(place, path, variables)
     return opened
+
+
+_directory_of = lru_cache(maxsize=16)(Path)
+"""One and the same for all runs."""
 
 
 def open_transfer(

@@ -32,7 +32,10 @@ class LocalArtifacts:
     def __init__(self, directory: Path, path: str = "") -> None:
         self._directory = directory
         self._path = path
-        self._root = directory / path
+
+    @property
+    def _root(self) -> Path:
+        return self._directory / self._path
 
     def list(self, path: str = "") -> Sequence[ArtifactInfo]:
         """Give what a folder holds, by name."""
