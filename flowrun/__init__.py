@@ -15,7 +15,10 @@ import sys
 
 TYPE_CHECKING = False  # typing is slow to import, and needed for nothing else
 if TYPE_CHECKING:
+    from flowrun import models
     from flowrun.api import run
+    from flowrun.models.flavors import pyfunc, sklearn
+    from flowrun.models.registering import register_model
     from flowrun.tracking.fluent import (
         ActiveRun,
         active_run,
@@ -64,6 +67,9 @@ __all__ = [
     "log_param",
     "log_params",
     "log_text",
+    "models",
+    "pyfunc",
+    "register_model",
     "run",
     "search_runs",
     "set_experiment",
@@ -71,6 +77,7 @@ __all__ = [
     "set_tag",
     "set_tags",
     "set_tracking_uri",
+    "sklearn",
     "start_run",
     "verify",
 ]
@@ -79,8 +86,14 @@ _HOMES = {
     "Run": "flowrun.tracking.light_run",
     "TrackingError": "flowrun.tracking.light_http",
     "__version__": "flowrun.version",
+    "register_model": "flowrun.models.registering",
     "run": "flowrun.api",
     "verify": "flowrun.verification",
+}
+_MODULES = {
+    "models": "flowrun.models",
+    "pyfunc": "flowrun.models.flavors.pyfunc",
+    "sklearn": "flowrun.models.flavors.sklearn",
 }
 _FLUENT = "flowrun.tracking.fluent"
 
@@ -91,6 +104,8 @@ def __getattr__(name: str) -> object:
     """Load what is asked for from the module it lives in."""
     if name not in __all__:
         raise AttributeError(f"module 'flowrun' has no attribute '{name}'")
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
     home = _HOMES.get(name, _FLUENT)
     try:
         return getattr(importlib.import_module(home), name)

@@ -1,1 +1,24 @@
-"""Logged models: the MLmodel file and where models live."""
+"""Logged models: the MLmodel file, where models live, and saving and loading them by flavor."""
+
+import importlib
+import os
+import sys
+
+# In a step, flowrun is a light copy that may have an installed one behind it: see flowrun/__init__.
+__path__ = [os.path.join(folder, "models") for folder in sys.modules["flowrun"].__path__]
+
+__all__ = ["ModelInfo", "ModelSignature", "infer_signature", "set_model"]
+
+_HOMES = {
+    "ModelInfo": "flowrun.models.log",
+    "ModelSignature": "flowrun.models.signature",
+    "infer_signature": "flowrun.models.signature",
+    "set_model": "flowrun.models.flavors.pyfunc",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load what is asked for from the module it lives in."""
+    if name not in __all__:
+        raise AttributeError(f"module 'flowrun.models' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -6,13 +6,13 @@ Source: https://mlflow.org/docs/latest/ml/model/#model-signatures-and-input-exam
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from flowrun.errors import InvalidValueError, NotFoundError
+from flowrun.models import block_yaml
 
 MLMODEL = "MLmodel"
 """The file's name, in the model's own folder."""
@@ -21,7 +21,7 @@ _MAX_BYTES = 10_000_000
 """A signature with thousands of columns is far smaller; what is bigger is no MLmodel file."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MlModel:
     """What an MLmodel file says; what it does not say is None."""
 
@@ -37,6 +37,12 @@ class MlModel:
     """`inputs`, `outputs` and `params`, each a JSON text of MLflow's making."""
     raw: Mapping[str, object]
     """Everything, as it was read."""
+
+
+def write_mlmodel(folder: Path, fields: Mapping[str, object]) -> None:
+    """Write the MLmodel file of a folder; what is None is left out."""
+    said = {key: value for key, value in sorted(fields.items()) if value is not None}
+    (folder / MLMODEL).write_text(block_yaml.dump(said), encoding="utf-8")
 
 
 def read_mlmodel(source: Path | str) -> MlModel:
@@ -68,7 +74,7 @@ def _read(path: Path) -> str:
 
 
 def _parse(text: str, where: str) -> MlModel:
-    raw = _load(text, where)
+    raw = read_yaml(text, where)
     if not isinstance(raw, dict):
         raise InvalidValueError(f"{where}: a mapping is expected, not {type(raw).__name__}")
     flavors = raw.get("flavors")
@@ -90,30 +96,26 @@ def _parse(text: str, where: str) -> MlModel:
     )
 
 
-def _load(text: str, where: str) -> object:
+def read_yaml(text: str, where: str) -> object:
+    """Give what a YAML text says.
+
+    Raises:
+        InvalidValueError: it is none; `where` names it in the message.
+    """
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            # MLflow writes none, and a few of them can stand for gigabytes.
-            raise InvalidValueError(f"{where}: YAML aliases are not allowed")
-        loaded: object = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{where}:{mark.line + 1}:{mark.column + 1}" if mark else where
-        problem = getattr(error, "problem", None) or error
-        raise InvalidValueError(f"{place}: not YAML: {problem}") from error
-    except RecursionError:
-        raise InvalidValueError(f"{where}: nested too deeply") from None
+        return block_yaml.parse(text)
+    except block_yaml.NotBlockYamlError as error:
+        strange = error
+    try:
+        # By name: a step's environment may have no PyYAML, and needs it only here.
+        full_yaml = importlib.import_module("flowrun.models.full_yaml")
+    except ModuleNotFoundError:
+        raise InvalidValueError(
+            f"{where}: {strange} is written in a way that is only read with PyYAML",
+            "Install it: pip install pyyaml",
+        ) from None
+    loaded: object = full_yaml.parse(text, where)
     return loaded
-
-
-class _Loader(yaml.SafeLoader):
-    """A SafeLoader that leaves dates as they are written."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
 
 
 def _text(raw: Mapping[str, object], key: str) -> str | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Union
 from urllib.parse import unquote
 
 from flowrun.errors import InvalidValueError
@@ -19,7 +20,7 @@ _FORMS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class VersionUri:
     """`models:/name/3`: a version of a registered model."""
 
@@ -27,7 +28,7 @@ class VersionUri:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StageUri:
     """`models:/name/Production`: the newest version in a stage."""
 
@@ -35,7 +36,7 @@ class StageUri:
     stage: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AliasUri:
     """`models:/name@champion`, and `models:/name/latest`: `latest` is the newest version of all."""
 
@@ -43,14 +44,14 @@ class AliasUri:
     alias: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LoggedModelUri:
     """`models:/m-...`: a logged model, by its id."""
 
     model_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunUri:
     """`runs:/id/path`: what lies in a run's artifacts, or a logged model of that name."""
 
@@ -58,7 +59,7 @@ class RunUri:
     path: str
 
 
-ModelUri = VersionUri | StageUri | AliasUri | LoggedModelUri | RunUri
+ModelUri = Union[VersionUri, StageUri, AliasUri, LoggedModelUri, RunUri]
 
 
 def is_model_uri(uri: str) -> bool:

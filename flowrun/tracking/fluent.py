@@ -120,7 +120,7 @@ def start_run(
     else:
         if parent is not None:
             wanted["mlflow.parentRunId"] = parent.info.run_id
-        run = _create(experiment_id or _experiment_of_new_runs(), run_name, wanted)
+        run = _create(experiment_id or experiment_of_new_runs(), run_name, wanted)
     _session.runs.append(run)
     return run
 
@@ -263,7 +263,7 @@ def search_runs(
     while len(found) < max_results:
         page = _post(
             "runs/search",
-            experiment_ids=ids or [_experiment_of_new_runs()],
+            experiment_ids=ids or [experiment_of_new_runs()],
             filter=filter_string,
             order_by=list(order_by),
             max_results=min(_PAGE, max_results - len(found)),
@@ -295,6 +295,27 @@ def set_output(name: str, value: object) -> None:
         file.write(line)
 
 
+def current_session() -> Session:
+    """Give what the calls of this process share, for the parts of the client beside this one."""
+    return _session
+
+
+def run_in_progress() -> Run | None:
+    """Give the active run, in a step its own; None if there is neither."""
+    with _session.lock:
+        if not _session.runs and not step_run_id():
+            return None
+        return _current_run()
+
+
+def experiment_of_new_runs() -> str:
+    """Give the id of the experiment that new runs belong to, which is made if there is none."""
+    if _session.experiment_id is None:
+        name, experiment_id = experiment_of_environment()
+        _session.experiment_id = _experiment_by_name(name) if name else experiment_id or "0"
+    return _session.experiment_id
+
+
 def _current_run() -> Run:
     """Give the active run; without one, the step's own or a new one is begun."""
     with _session.lock:
@@ -313,13 +334,6 @@ def _end_at_exit(run_id: str) -> None:
 
 def _artifacts() -> ArtifactFolder:
     return ArtifactFolder(_session.http(), _current_run().info.artifact_uri)
-
-
-def _experiment_of_new_runs() -> str:
-    if _session.experiment_id is None:
-        name, experiment_id = experiment_of_environment()
-        _session.experiment_id = _experiment_by_name(name) if name else experiment_id or "0"
-    return _session.experiment_id
 
 
 def _experiment_by_name(name: str) -> str:

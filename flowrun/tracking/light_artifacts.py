@@ -54,6 +54,30 @@ class ArtifactFolder:
             inside = os.path.relpath(path, root).replace(os.sep, "/")
             self.put_file(path, f"{name}/{inside}" if name else inside)
 
+    def get_folder(self, name: str, into: str) -> str:
+        """Give a folder of this machine with all that lies below a name, which may be empty.
+
+        Args:
+            name: of the folder.
+            into: where a copy is made; what is on this machine is not copied.
+        """
+        if self._http is None:
+            return os.path.join(self._root, name) if name else self._root
+        self._copy_below(self._http, f"{self._root}/{name}" if name else self._root, into)
+        return into
+
+    def _copy_below(self, http: Http, place: str, into: str) -> None:
+        for item in http.list_artifacts(place):
+            name = str(item["path"])
+            if name in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name:
+                raise TrackingError(f"{http.url} names an artifact that can't be: {name!r}")
+            if item.get("is_dir"):
+                self._copy_below(http, f"{place}/{name}", os.path.join(into, name))
+                continue
+            os.makedirs(into, exist_ok=True)
+            with open(os.path.join(into, name), "wb") as file:
+                file.write(http.get_artifact(f"{place}/{name}"))
+
     def _put(self, file: BinaryIO, size_bytes: int, name: str) -> None:
         if self._http is not None:
             self._http.put_artifact(f"{self._root}/{name}", file, size_bytes)

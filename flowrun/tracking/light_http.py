@@ -90,6 +90,23 @@ class Http:
         status, answer = self._exchange("PUT", target, file, headers, rewind_to=file.tell())
         self._read(status, answer, f"storing artifact {path}")
 
+    def list_artifacts(self, path: str) -> list[dict[str, Any]]:
+        """Give what a folder below `mlflow-artifacts:/` holds: `path` (its name), `is_dir`."""
+        target = f"{self._prefix}{_ARTIFACTS.rstrip('/')}?{urlencode({'path': path})}"
+        status, answer = self._exchange("GET", target, None, self._headers)
+        files: list[dict[str, Any]] = self._read(status, answer, f"listing artifacts {path}").get(
+            "files", []
+        )
+        return files
+
+    def get_artifact(self, path: str) -> bytes:
+        """Give a file's bytes from a path below `mlflow-artifacts:/`."""
+        target = f"{self._prefix}{_ARTIFACTS}{quote(path)}"
+        status, answer = self._exchange("GET", target, None, self._headers)
+        if status != 200:
+            self._read(status, answer, f"reading artifact {path}")
+        return answer
+
     def close(self) -> None:
         """Close all connections; the next call opens a new one."""
         while self._connections:

@@ -138,6 +138,17 @@ def output_file() -> str | None:
     return os.environ.get("FLOWRUN_OUTPUT") or None
 
 
+def is_pickle_allowed() -> bool:
+    """Tell whether models may be loaded by what runs their code: pickles, and code of their own.
+
+    By FLOWRUN_ALLOW_PICKLE, else by MLflow's variable for it; allowed if neither is set.
+    """
+    said = os.environ.get("FLOWRUN_ALLOW_PICKLE") or os.environ.get(
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"
+    )
+    return not said or said.strip().lower() in ("1", "true", "yes", "on")
+
+
 def _find_server(uri: str | None) -> Http:
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:

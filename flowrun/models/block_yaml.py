@@ -1,0 +1,292 @@
+"""YAML as model folders have it, written and read with the standard library alone.
+
+A step's environment may have no PyYAML. What is written here is plain block YAML, as people and
+MLflow expect it. What is read is what PyYAML's `safe_dump` writes in block style; for anything
+else (anchors, tags, flow collections, literal blocks) there is `full_yaml.py`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+
+_PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./+=<> -]*(?<! )")
+_WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
+_KEY = re.compile(r"(.+?)\s*:(?:\s+(.*))?$")
+_QUOTED = {
+    "'": re.compile(r"'((?:[^']|'')*)'", re.DOTALL),
+    '"': re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL),
+}
+_INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
+_FLOAT = re.compile(r"[-+]?[0-9]+\.[0-9]*(?:[eE][-+][0-9]+)?")
+_OTHER_NUMBER = re.compile(r"[-+]?[0-9.][0-9a-fA-FxXoO_.:+-]*")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*")
+_CONSTANTS: dict[str, object] = {
+    **dict.fromkeys(("null", "Null", "NULL", "~", ""), None),
+    **dict.fromkeys(("true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON"), True),
+    **dict.fromkeys(("false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF"), False),
+    **dict.fromkeys((".inf", "+.inf"), math.inf),
+    "-.inf": -math.inf,
+    ".nan": math.nan,
+}
+_EMPTY = frozenset({"{}", "[]"})
+_ESCAPES = {
+    **{"0": "\0", "a": "\a", "b": "\b", "t": "\t", "n": "\n", "v": "\v", "f": "\f", "r": "\r"},
+    **{"e": "\x1b", " ": " ", '"': '"', "/": "/", "\\": "\\"},
+    **{"N": "\x85", "_": "\xa0", "L": "\u2028", "P": "\u2029"},
+}
+_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
+_INDICATORS = tuple("&*!|>{}[]%@`,#?")
+_MAX_DEPTH = 50
+
+
+class NotBlockYamlError(ValueError):
+    """The text is not of the kind read here; it may be YAML all the same."""
+
+
+def dump(value: object) -> str:
+    """Give mappings, lists, texts, numbers, booleans and None as YAML.
+
+    Raises:
+        TypeError: something else is in it.
+    """
+    return "\n".join(_lines(value)) + "\n"
+
+
+def parse(text: str) -> object:
+    """Give what a YAML text says.
+
+    Raises:
+        NotBlockYamlError: it is none, or written in another way than is read here.
+    """
+    return _Reader(text).document()
+
+
+def _lines(value: object) -> list[str]:
+    if isinstance(value, Mapping) and value:
+        return [line for key, item in value.items() for line in _entry(key, item)]
+    if isinstance(value, (list, tuple)) and value:
+        return [line for item in value for line in _item(_lines(item))]
+    return [_scalar(value)]
+
+
+def _entry(key: object, value: object) -> list[str]:
+    name = _scalar(key)
+    if not isinstance(value, (Mapping, list, tuple)) or not value:
+        return [f"{name}: {_scalar(value)}"]
+    indent = "  " if isinstance(value, Mapping) else ""
+    return [f"{name}:", *(indent + line for line in _lines(value))]
+
+
+def _item(lines: list[str]) -> list[str]:
+    return [f"- {lines[0]}", *("  " + line for line in lines[1:])]
+
+
+def _scalar(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(int(value))
+    if isinstance(value, float):
+        return _float(value)
+    if isinstance(value, str):
+        return _text(str(value))
+    if isinstance(value, (Mapping, list, tuple)):
+        return "{}" if isinstance(value, Mapping) else "[]"
+    raise TypeError(f"a {type(value).__name__} can't be written as YAML: {value!r}")
+
+
+def _float(value: float) -> str:
+    if not math.isfinite(value):
+        return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
+    text = repr(float(value))
+    # YAML 1.1 knows 1e+20 as a text.
+    return text.replace("e", ".0e") if "e" in text and "." not in text else text
+
+
+def _text(value: str) -> str:
+    if _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
+        return value
+    if value.isprintable():
+        return "'" + value.replace("'", "''") + "'"
+    return '"' + "".join(map(_escaped, value)) + '"'
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return "\\" + character
+    if character.isprintable():
+        return character
+    code = ord(character)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+class _Reader:
+    """Reads from top to bottom; `_at` is the line that is next."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = text.split("\n")
+        self._at = 0
+        self._depth = 0
+
+    def document(self) -> object:
+        if self._lines[0].rstrip() == "---":
+            self._at = 1
+        if self._peek() is None:
+            return None
+        value = self._node(self._indent())
+        if self._peek() is not None or not isinstance(value, (dict, list)):
+            raise self._strange()
+        return value
+
+    def _peek(self) -> str | None:
+        """Give the next line that says something."""
+        while self._at < len(self._lines):
+            line = self._lines[self._at]
+            if line.strip() and not line.lstrip().startswith("#"):
+                return line
+            self._at += 1
+        return None
+
+    def _indent(self) -> int:
+        line = self._peek() or ""
+        if line.lstrip(" ").startswith("\t"):
+            raise self._strange()
+        return len(line) - len(line.lstrip(" "))
+
+    def _node(self, indent: int) -> object:
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            raise self._strange()
+        content = self._lines[self._at][indent:].rstrip()
+        if content == "-" or content.startswith("- "):
+            value: object = self._sequence(indent)
+        elif self._key(content) is not None:
+            value = self._mapping(indent)
+        else:
+            self._at += 1
+            value = self._scalar(content, indent - 1)
+        self._depth -= 1
+        return value
+
+    def _mapping(self, indent: int) -> dict[object, object]:
+        found: dict[object, object] = {}
+        while self._peek() is not None and self._indent() == indent:
+            pair = self._key(self._lines[self._at][indent:].rstrip())
+            if pair is None or pair[0] in found:
+                raise self._strange()
+            key, rest = pair
+            self._at += 1
+            found[key] = self._scalar(rest, indent) if rest else self._below(indent)
+        return found
+
+    def _below(self, indent: int) -> object:
+        """Give the value of a key with nothing behind it."""
+        line = self._peek()
+        if line is None:
+            return None
+        deeper = self._indent()
+        content = line[deeper:].rstrip()
+        is_list = deeper == indent and (content == "-" or content.startswith("- "))
+        return self._node(deeper) if deeper > indent or is_list else None
+
+    def _sequence(self, indent: int) -> list[object]:
+        found: list[object] = []
+        while True:
+            line = self._peek()
+            content = (line or "")[indent:].rstrip()
+            is_item = content == "-" or content.startswith("- ")
+            if line is None or self._indent() != indent or not is_item:
+                return found
+            inner = content[2:].lstrip()
+            if not inner:
+                self._at += 1
+                deeper = self._indent() if self._peek() is not None else 0
+                found.append(self._node(deeper) if deeper > indent else None)
+                continue
+            # What follows the dash begins a node of its own, as if it stood on its own line.
+            deeper = indent + len(content) - len(inner)
+            self._lines[self._at] = " " * deeper + inner
+            found.append(self._node(deeper))
+
+    def _key(self, content: str) -> tuple[object, str] | None:
+        """Give key and rest of a line that begins an entry of a mapping."""
+        if content[:1] in _QUOTED:
+            quoted = _QUOTED[content[0]].match(content)
+            rest = content[quoted.end() :] if quoted else ""
+            if quoted is None or not re.match(r":(\s|$)", rest):
+                return None
+            return self._unquoted(quoted), rest[1:].strip()
+        match = _KEY.match(content)
+        if match is None:
+            return None
+        if content.startswith((*_INDICATORS, "- ")):
+            raise self._strange()
+        return self._plain(match[1]), (match[2] or "").strip()
+
+    def _scalar(self, text: str, indent: int) -> object:
+        """Give a scalar that may go on in the lines below that are indented deeper."""
+        if text in _EMPTY:
+            return {} if text == "{}" else []
+        if text.startswith(_INDICATORS):
+            raise self._strange()
+        if text[:1] in _QUOTED:
+            return self._quoted(text)
+        while self._at < len(self._lines):
+            line = self._lines[self._at]
+            deeper = len(line) - len(line.lstrip(" "))
+            if not line.strip() or deeper <= indent or " #" in line or line.lstrip()[0] == "#":
+                break
+            if _KEY.match(line.strip()):
+                raise self._strange()
+            text += " " + line.strip()
+            self._at += 1
+        return self._plain(text)
+
+    def _quoted(self, text: str) -> str:
+        pattern = _QUOTED[text[0]]
+        while True:
+            match = pattern.match(text)
+            if match is not None:
+                if text[match.end() :].strip():
+                    raise self._strange()
+                return self._unquoted(match)
+            if self._at >= len(self._lines):
+                raise self._strange()
+            text += "\n" + self._lines[self._at].strip(" ")
+            self._at += 1
+
+    def _unquoted(self, match: re.Match[str]) -> str:
+        text = match[1]
+        is_double = match[0][0] == '"'
+        if "\n" in text:
+            if is_double:
+                text = re.sub(r"\\\n", "", text)
+            text = re.sub(r" *\n(\n*)", lambda found: found[1] or " ", text)
+        return _ESCAPE.sub(self._unescaped, text) if is_double else text.replace("''", "'")
+
+    def _unescaped(self, match: re.Match[str]) -> str:
+        digits = match[1] or match[2] or match[3]
+        try:
+            return chr(int(digits, 16)) if digits else _ESCAPES[match[4]]
+        except (KeyError, ValueError, OverflowError):
+            raise self._strange() from None
+
+    def _plain(self, text: str) -> object:
+        if text in _CONSTANTS:
+            return _CONSTANTS[text]
+        if _INT.fullmatch(text):
+            return int(text)
+        if _FLOAT.fullmatch(text):
+            return float(text)
+        is_dated = _DATE.fullmatch(text)
+        is_odd = " #" in text or text.startswith((*_INDICATORS, "'", '"', "- "))
+        if is_odd or (_OTHER_NUMBER.fullmatch(text) and not is_dated):
+            raise self._strange()
+        return text
+
+    def _strange(self) -> NotBlockYamlError:
+        return NotBlockYamlError(f"line {min(self._at + 1, len(self._lines))}")

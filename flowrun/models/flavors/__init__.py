@@ -1,0 +1,1 @@
+"""One file for each flavor, behind the interface in `base.py`."""
