@@ -17,7 +17,15 @@ TYPE_CHECKING = False  # typing is slow to import, and needed for nothing else
 if TYPE_CHECKING:
     from flowrun import models
     from flowrun.api import run
-    from flowrun.models.flavors import pyfunc, sklearn
+    from flowrun.models.flavors import (
+        catboost,
+        lightgbm,
+        onnx,
+        pyfunc,
+        sklearn,
+        statsmodels,
+        xgboost,
+    )
     from flowrun.models.registering import register_model
     from flowrun.tracking.fluent import (
         ActiveRun,
@@ -54,9 +62,11 @@ __all__ = [
     "TrackingError",
     "__version__",
     "active_run",
+    "catboost",
     "end_run",
     "get_run",
     "get_tracking_uri",
+    "lightgbm",
     "log_artifact",
     "log_artifacts",
     "log_dict",
@@ -68,6 +78,7 @@ __all__ = [
     "log_params",
     "log_text",
     "models",
+    "onnx",
     "pyfunc",
     "register_model",
     "run",
@@ -79,7 +90,9 @@ __all__ = [
     "set_tracking_uri",
     "sklearn",
     "start_run",
+    "statsmodels",
     "verify",
+    "xgboost",
 ]
 
 _HOMES = {
@@ -92,8 +105,13 @@ _HOMES = {
 }
 _MODULES = {
     "models": "flowrun.models",
+    "catboost": "flowrun.models.flavors.catboost",
+    "lightgbm": "flowrun.models.flavors.lightgbm",
+    "onnx": "flowrun.models.flavors.onnx",
     "pyfunc": "flowrun.models.flavors.pyfunc",
     "sklearn": "flowrun.models.flavors.sklearn",
+    "statsmodels": "flowrun.models.flavors.statsmodels",
+    "xgboost": "flowrun.models.flavors.xgboost",
 }
 _FLUENT = "flowrun.tracking.fluent"
 

@@ -25,48 +25,63 @@ class Items(Protocol):
     """What an array has."""
 
     @property
-    def dtype(self) -> DType: ...
+    def dtype(self) -> DType:
+        """The type of the items."""
 
     @property
-    def shape(self) -> tuple[int, ...]: ...
+    def shape(self) -> tuple[int, ...]:
+        """The lengths."""
 
-    def tolist(self) -> list[object]: ...
+    def tolist(self) -> list[object]:
+        """Give the items as Python's own."""
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        """Count the items, or rows."""
 
 
 class Column(Items, Protocol):
     """A column of a frame."""
 
     @property
-    def name(self) -> object: ...
+    def name(self) -> object:
+        """Its name in the frame."""
 
-    def isna(self) -> Column: ...
+    def isna(self) -> Column:
+        """Tell for each item whether it is missing."""
 
-    def any(self) -> bool: ...
+    def any(self) -> bool:
+        """Tell whether any item is true."""
 
-    def astype(self, dtype: str) -> Column: ...
+    def astype(self, dtype: str) -> Column:
+        """Give it converted."""
 
-    def to_numpy(self) -> Items: ...
+    def to_numpy(self) -> Items:
+        """Give its array."""
 
 
 class Frame(Protocol):
     """A table."""
 
     @property
-    def columns(self) -> Items: ...
+    def columns(self) -> Items:
+        """The names of the columns."""
 
     @property
-    def shape(self) -> tuple[int, int]: ...
+    def shape(self) -> tuple[int, int]:
+        """The lengths."""
 
     @property
-    def index(self) -> Items: ...
+    def index(self) -> Items:
+        """The names of the rows."""
 
-    def __getitem__(self, name: object) -> Column: ...
+    def __getitem__(self, name: object) -> Column:
+        """Give a column."""
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        """Count the items, or rows."""
 
-    def to_numpy(self) -> Items: ...
+    def to_numpy(self) -> Items:
+        """Give its array."""
 
 
 class SparseMatrix(Protocol):
@@ -78,7 +93,8 @@ class SparseMatrix(Protocol):
     indptr: Items
     shape: tuple[int, ...]
 
-    def toarray(self) -> Items: ...
+    def toarray(self) -> Items:
+        """Give it with its zeros."""
 
 
 def is_array(data: object) -> TypeGuard[Items]:
@@ -116,7 +132,7 @@ def is_missing(data: object) -> bool:
     if data is None:
         return True
     if isinstance(data, float):
-        return data != data  # noqa: PLR0124 - nan alone
+        return data != data
     pandas = sys.modules.get("pandas")
     return pandas is not None and (data is pandas.NA or data is pandas.NaT)
 

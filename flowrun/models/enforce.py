@@ -17,6 +17,7 @@ from flowrun.models.arrays import (
     Column,
     Frame,
     Items,
+    SparseMatrix,
     is_array,
     is_column,
     is_frame,
@@ -40,9 +41,14 @@ from flowrun.models.schema import (
 )
 
 _NUMPY = {
-    **{DataType.boolean: "bool", DataType.integer: "int32", DataType.long: "int64"},
-    **{DataType.float: "float32", DataType.double: "float64", DataType.string: "str"},
-    **{DataType.binary: "bytes", DataType.datetime: "datetime64[ns]"},
+    DataType.boolean: "bool",
+    DataType.integer: "int32",
+    DataType.long: "int64",
+    DataType.float: "float32",
+    DataType.double: "float64",
+    DataType.string: "str",
+    DataType.binary: "bytes",
+    DataType.datetime: "datetime64[ns]",
 }
 _SIZES = {"int32": 4, "int64": 8, "float32": 4, "float64": 8}
 _NARROWER = {
@@ -377,7 +383,7 @@ def _tensors(data: object, schema: Schema) -> object:
     return arrays
 
 
-def _one_array(data: object, spec: TensorSpec) -> object:
+def _one_array(data: object, spec: TensorSpec) -> Items | SparseMatrix:
     if is_array(data) or is_sparse(data):
         return data
     if is_column(data):
@@ -409,10 +415,9 @@ def _stacked(column: Column, spec: TensorSpec) -> Items:
     return made
 
 
-def _tensor(value: object, spec: TensorSpec) -> object:
-    assert is_array(value) or is_sparse(value)
+def _tensor(value: Items | SparseMatrix, spec: TensorSpec) -> object:
     shape = value.shape
-    dtype = value.dtype if is_array(value) else value.data.dtype  # type: ignore[union-attr]
+    dtype = value.data.dtype if is_sparse(value) else value.dtype  # type: ignore[union-attr]
     is_ragged = dtype.kind == "O" and len(shape) == 1
     if is_ragged and (spec.shape == (-1,) or -1 in spec.shape[1:]):
         return value

@@ -206,6 +206,9 @@ def _frame(content: object, schema: Schema | None) -> object:
 
 
 _NUMPY_TYPES = {
-    **{DataType.boolean: "bool", DataType.integer: "int32", DataType.long: "int64"},
-    **{DataType.float: "float32", DataType.double: "float64"},
+    DataType.boolean: "bool",
+    DataType.integer: "int32",
+    DataType.long: "int64",
+    DataType.float: "float32",
+    DataType.double: "float64",
 }

@@ -86,12 +86,8 @@ def log(content: Content, artifact_path: str | None, options: LogOptions) -> Mod
     with tempfile.TemporaryDirectory(prefix="flowrun-model-") as temporary:
         folder = Path(temporary) / "model"
         # First the files: a model that can't be saved leaves nothing on the server.
-        plain: SaveOptions = {
-            key: value  # type: ignore[misc]  # keys of SaveOptions, as filtered
-            for key, value in options.items()
-            if key in SaveOptions.__annotations__
-        }
-        saved = save(content, folder, plain)
+        plain = {k: v for k, v in options.items() if k in SaveOptions.__annotations__}
+        saved = save(content, folder, plain)  # type: ignore[arg-type]  # as filtered
         made = _Place(session.http(), run, options, given_name or artifact_path)
         write_mlmodel(folder, {**saved.fields, **made.identity})
         made.upload(folder)
@@ -102,9 +98,7 @@ def log(content: Content, artifact_path: str | None, options: LogOptions) -> Mod
 class _Place:
     """A logged model on the server."""
 
-    def __init__(
-        self, http: Http, run: Run | None, options: LogOptions, name: str | None
-    ) -> None:
+    def __init__(self, http: Http, run: Run | None, options: LogOptions, name: str | None) -> None:
         self._http = http
         self.run_id = run.info.run_id if run else None
         self._experiment_id = run.info.experiment_id if run else None

@@ -131,15 +131,13 @@ def _of_run(http: Http, uri: RunUri) -> Place:
 
 
 def _version(http: Http, uri: VersionUri | StageUri | AliasUri) -> Mapping[str, Any]:
+    path, query = "", {"name": uri.name}
     if isinstance(uri, VersionUri):
-        query = {"name": uri.name, "version": uri.version}
-        version: dict[str, Any] = http.call("GET", "model-versions/get", query=query)[
-            "model_version"
-        ]
-        return version
-    if isinstance(uri, AliasUri) and uri.alias != "latest":
-        query = {"name": uri.name, "alias": uri.alias}
-        version = http.call("GET", "registered-models/alias", query=query)["model_version"]
+        path, query["version"] = "model-versions/get", uri.version
+    elif isinstance(uri, AliasUri) and uri.alias != "latest":
+        path, query["alias"] = "registered-models/alias", uri.alias
+    if path:
+        version: dict[str, Any] = http.call("GET", path, query=query)["model_version"]
         return version
     stages = [uri.stage] if isinstance(uri, StageUri) else []
     body = {"name": uri.name, "stages": stages}

@@ -23,8 +23,13 @@ from flowrun.errors import InvalidValueError
 from flowrun.models import block_yaml
 
 _NAMES = {
-    **{"sklearn": "scikit-learn", "yaml": "PyYAML", "PIL": "pillow", "cv2": "opencv-python"},
-    **{"skimage": "scikit-image", "bs4": "beautifulsoup4", "dateutil": "python-dateutil"},
+    "sklearn": "scikit-learn",
+    "yaml": "PyYAML",
+    "PIL": "pillow",
+    "cv2": "opencv-python",
+    "skimage": "scikit-image",
+    "bs4": "beautifulsoup4",
+    "dateutil": "python-dateutil",
 }
 """Packages that are called otherwise than their module; the others are looked for."""
 _OUR_OWN = frozenset({"flowrun", "mlflow"})

@@ -8,7 +8,7 @@ import uuid
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypedDict, Union
 
@@ -17,7 +17,7 @@ from flowrun.models import requirements
 from flowrun.models.example import Example, make_example
 from flowrun.models.flavors.base import NOTHING, Content, Written
 from flowrun.models.mlmodel import read_yaml, write_mlmodel
-from flowrun.models.signature import ModelSignature, infer_signature
+from flowrun.models.signature import ModelSignature, infer_from_example
 from flowrun.version import __version__
 
 Requirements = Union[str, Sequence[str]]
@@ -105,7 +105,7 @@ def save(
         "signature": signature.to_dict() if signature else None,
         "is_signature_from_type_hint": False if signature else None,
         "type_hint_from_example": False if signature else None,
-        "utc_time_created": str(datetime.now(timezone.utc).replace(tzinfo=None)),
+        "utc_time_created": str(datetime.now(UTC).replace(tzinfo=None)),
         **identity,
     }
     write_mlmodel(folder, fields)
@@ -136,7 +136,7 @@ def _signature(
             stacklevel=5,
         )
         return None
-    return infer_signature(example.data, output, example.params)
+    return infer_from_example(example.data, output, example.params)
 
 
 def _flavors(written: Written, options: SaveOptions) -> dict[str, object]:

@@ -95,8 +95,7 @@ class ColSpec:
     @property
     def kind(self) -> ColumnType:
         """The type."""
-        assert not isinstance(self.type, str)
-        return self.type
+        return _data_type(self.type)
 
 
 @dataclass(frozen=True)
@@ -195,8 +194,7 @@ class ParamSpec:
     @property
     def kind(self) -> ColumnType:
         """The type."""
-        assert not isinstance(self.dtype, str)
-        return self.dtype
+        return _data_type(self.dtype)
 
 
 @dataclass(frozen=True)
@@ -296,7 +294,9 @@ def _spec(fields: Mapping[str, object]) -> ColSpec | TensorSpec:
         return ColSpec(_type(fields, 0), name, fields.get("required") is not False)
     tensor = fields.get("tensor-spec")
     if not isinstance(tensor, dict) or not isinstance(tensor.get("shape"), list):
-        raise InvalidValueError(f"no schema: 'tensor-spec' with dtype and shape is missing: {fields}")
+        raise InvalidValueError(
+            f"no schema: 'tensor-spec' with dtype and shape is missing: {fields}"
+        )
     try:
         return TensorSpec(str(tensor["dtype"]), tuple(int(n) for n in tensor["shape"]), name)
     except (KeyError, TypeError, ValueError):

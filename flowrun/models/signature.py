@@ -38,8 +38,12 @@ from flowrun.models.schema import (
 )
 
 _OF_PYTHON = {
-    **{bool: DataType.boolean, int: DataType.long, float: DataType.double, str: DataType.string},
-    **{bytes: DataType.binary, bytearray: DataType.binary},
+    bool: DataType.boolean,
+    int: DataType.long,
+    float: DataType.double,
+    str: DataType.string,
+    bytes: DataType.binary,
+    bytearray: DataType.binary,
 }
 
 
@@ -99,6 +103,22 @@ def infer_signature(
         None if model_output is None else _schema_or_any(model_output, "model_output"),
         ParamSchema([_param(name, value) for name, value in params.items()]) if params else None,
     )
+
+
+def infer_from_example(
+    model_input: object, model_output: object, params: Mapping[str, object] | None
+) -> ModelSignature:
+    """Give the signature that follows from what a model made of an example.
+
+    A list of numbers made of a table is one column: a prediction for each row.
+    """
+    signature = infer_signature(model_input, None, params)
+    is_table = signature.inputs is not None and not signature.inputs.tensors
+    outputs = _schema_or_any(model_output, "the model's output")
+    if is_table and is_array(model_output) and len(model_output.shape) == 1:
+        kind = _kind_of_dtype(model_output.dtype) or _kind_of_items(model_output.tolist())
+        outputs = Schema([ColSpec(kind)])
+    return ModelSignature(signature.inputs, outputs, signature.params)
 
 
 def infer_schema(data: object) -> Schema:
@@ -172,7 +192,7 @@ def _schema_of_list(data: list[object]) -> Schema:
 
 
 def _column(column: Column, name: str | int | None) -> ColSpec:
-    kind = _kind_of_dtype(column.dtype)
+    kind: ColumnType | None = _kind_of_dtype(column.dtype)
     if kind is None:
         kind = _kind_of_items([item for item in column.tolist() if not is_missing(item)])
     return ColSpec(kind, name, required=name is None or not bool(column.isna().any()))
@@ -270,7 +290,7 @@ def _has_missing(value: object) -> bool:
 
 def _param(name: str, value: object) -> ParamSpec:
     if is_array(value) or is_numpy_scalar(value):
-        value = value.tolist()  # type: ignore[union-attr, attr-defined]  # of numpy
+        value = value.tolist()  # type: ignore[attr-defined]  # of numpy
     kind = _kind_of(value)
     is_list = isinstance(kind, Array)
     if isinstance(kind, Array):

@@ -76,9 +76,10 @@ def test_a_step_is_told_that_it_has_no_whole_flowrun(light: Light) -> None:
 
 def test_a_whole_flowrun_behind_the_light_copy_is_found(light: Light) -> None:
     done = light.run(
-        "import flowrun, flowrun.tracking.fluent, flowrun.tracking.store, flowrun.errors, "
+        "import flowrun, flowrun.tracking.fluent, flowrun.tracking.store, flowrun.settings, "
         "flowrun.plan.plan\n"
-        "for module in (flowrun, flowrun.tracking.fluent, flowrun.tracking.store, flowrun.errors):"
+        "for module in (flowrun, flowrun.tracking.fluent, flowrun.tracking.store, "
+        "flowrun.settings):"
         " print(module.__file__)",
         None,
         REPOSITORY,
@@ -90,7 +91,7 @@ def test_a_whole_flowrun_behind_the_light_copy_is_found(light: Light) -> None:
         str(copy / "__init__.py"),
         str(copy / "tracking" / "fluent.py"),
         str(whole / "tracking" / "store.py"),
-        str(whole / "errors.py"),
+        str(whole / "settings.py"),
     ]
 
 

@@ -16,8 +16,13 @@ from flowrun.models.flavors.base import Flavor
 GROUP = "flowrun.flavors"
 _HERE = "flowrun.models.flavors"
 BACKENDS = {
+    "catboost": f"{_HERE}.catboost:FLAVOR",
+    "lightgbm": f"{_HERE}.lightgbm:FLAVOR",
+    "onnx": f"{_HERE}.onnx:FLAVOR",
     "python_function": f"{_HERE}.pyfunc:FLAVOR",
     "sklearn": f"{_HERE}.sklearn:FLAVOR",
+    "statsmodels": f"{_HERE}.statsmodels:FLAVOR",
+    "xgboost": f"{_HERE}.xgboost:FLAVOR",
 }
 """Name of a flavor's section in MLmodel files to where it is."""
 

@@ -1,7 +1,6 @@
-"""`python_function`: any model as one that predicts; and models that are a class, a function or a
-script of your own.
+"""`python_function`: any model as one that predicts, and models of your own making.
 
-Source: MLflow 3.17, mlflow/pyfunc.
+These are a class, a function or a script. Source: MLflow 3.17, mlflow/pyfunc.
 """
 
 from __future__ import annotations
@@ -237,8 +236,7 @@ class PyfuncFlavor:
     def predictor(self, model: object, pyfunc: Settings) -> Predict:
         """Give its `predict`, without what was kept beside it."""
         del pyfunc
-        assert isinstance(model, PythonModel)
-        return _own_predictor(model, None)
+        return _own_predictor(_as_model(model), None)
 
 
 FLAVOR = PyfuncFlavor()
@@ -322,7 +320,7 @@ def _pickled(given: object) -> tuple[bytes, str]:
         cloudpickle.dump(_as_model(given), buffer, protocol=pickle.DEFAULT_PROTOCOL)
     except FlowrunError:
         raise
-    except Exception as error:  # noqa: BLE001 - the user's objects say what they like
+    except Exception as error:
         raise InvalidValueError(
             f"Failed to serialize Python model: {error}",
             "Give the file that makes it as python_model, and call flowrun.models.set_model there.",
@@ -389,16 +387,14 @@ def _unpickled(path: Path, settings: Settings) -> PythonModel:
     except ModuleNotFoundError as error:
         library(error.name or "?")
         raise
-    except Exception as error:  # noqa: BLE001 - a pickle can raise anything
-        raise damaged(
-            path, error, "cloudpickle", settings.get("cloudpickle_version")
-        ) from error
+    except Exception as error:
+        raise damaged(path, error, "cloudpickle", settings.get("cloudpickle_version")) from error
 
 
 def _run_script(path: Path) -> object:
     spec = importlib.util.spec_from_file_location(f"flowrun_model_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
+    if spec is None or spec.loader is None:
+        raise InvalidValueError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)
     before = len(_MODELS_OF_SCRIPT)
     spec.loader.exec_module(module)

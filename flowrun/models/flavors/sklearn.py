@@ -192,9 +192,7 @@ def read_estimator(
         return _read_skops(path, trusted, saved_with)
     if form not in _FORMATS:
         raise InvalidValueError(f"{path}: the serialization format '{form}' is not known")
-    refuse_pickle(
-        f"the pickle {path}", "Save the model again with serialization_format='skops'."
-    )
+    refuse_pickle(f"the pickle {path}", "Save the model again with serialization_format='skops'.")
     if form == SERIALIZATION_FORMAT_CLOUDPICKLE:
         library("cloudpickle")
     try:
@@ -203,7 +201,7 @@ def read_estimator(
     except ModuleNotFoundError as error:
         library(error.name or "?")
         raise
-    except Exception as error:  # noqa: BLE001 - a pickle can raise anything
+    except Exception as error:
         raise damaged(path, error, *saved_with) from error
     return model
 
@@ -250,10 +248,8 @@ def _write_skops(
         skops = library("skops.io", "skops")
         content: bytes = skops.dumps(model)
         found = set(skops.get_untrusted_types(data=content))
-    except Exception as error:  # noqa: BLE001 - skops raises whatever its parts do
-        raise InvalidValueError(
-            f"skops can't keep this {type(model).__name__}: {error}"
-        ) from error
+    except Exception as error:
+        raise InvalidValueError(f"skops can't keep this {type(model).__name__}: {error}") from error
     vouched = {name for name in found if name.partition(".")[0] in _LIBRARIES}
     unknown = sorted(found - vouched - SAFE_TYPES - set(trusted or ()))
     if unknown:
@@ -262,10 +258,15 @@ def _write_skops(
             f"(skops_trusted_types): {', '.join(unknown)}"
         )
     path.write_bytes(content)
-    return path.name, SERIALIZATION_FORMAT_SKOPS, sorted(found) or None, {
-        "skops",
-        *modules_of_skops(path),
-    }
+    return (
+        path.name,
+        SERIALIZATION_FORMAT_SKOPS,
+        sorted(found) or None,
+        {
+            "skops",
+            *modules_of_skops(path),
+        },
+    )
 
 
 def _read_skops(path: Path, said: object, saved_with: tuple[str, object]) -> object:
@@ -281,7 +282,7 @@ def _read_skops(path: Path, said: object, saved_with: tuple[str, object]) -> obj
             "If you trust them, save the model again with skops_trusted_types, and load it where "
             "FLOWRUN_ALLOW_PICKLE does not forbid it.",
         ) from error
-    except Exception as error:  # noqa: BLE001 - skops raises whatever its parts do
+    except Exception as error:
         raise damaged(path, error, *saved_with) from error
     return model
 
@@ -297,5 +298,5 @@ def _pickled(model: object, form: str | None) -> tuple[bytes, str]:
                 if form is not None:
                     raise
         return pickle.dumps(model), SERIALIZATION_FORMAT_PICKLE
-    except Exception as error:  # noqa: BLE001 - the user's objects say what they like
+    except Exception as error:
         raise InvalidValueError(f"this {type(model).__name__} can't be pickled: {error}") from error
