@@ -57,6 +57,7 @@ __all__ = [
     "open_default_stores",
     "plan",
     "plan_asked",
+    "plan_recorded",
     "preview",
     "run",
 ]
@@ -64,6 +65,8 @@ __all__ = [
 if TYPE_CHECKING:
     from flowrun.engine.locking import Locked
     from flowrun.proof.again import Again
+    from flowrun.proof.recorded import RecordedRun
+    from flowrun.stores import Stores
 
 RUNS = "runs:/"
 _GPU = re.compile(r"nvidia\d+")
@@ -352,15 +355,30 @@ def load_again(
     """Read a recorded run and plan it once more; nothing is executed."""
     # by name: only who runs something again needs it
     reader = importlib.import_module("flowrun.proof.reading").RunReader
+    with open_default_stores(settings) as stores:
+        return plan_recorded(reader(stores).read(run_id), stores, params, settings, progress)
+
+
+def plan_recorded(
+    run: RecordedRun,
+    stores: Stores,
+    params: Mapping[str, str],
+    settings: Settings,
+    progress: Callable[[str], None] | None,
+) -> Again:
+    """Plan a recorded run once more; nothing is executed.
+
+    Args:
+        stores: where it is recorded.
+        params: values that take the place of recorded ones.
+    """
     recorded_sources = importlib.import_module("flowrun.proof.sources").RecordedSources
     plan_again = importlib.import_module("flowrun.proof.again").plan_again
     cache = source_cache(settings)
-    with open_default_stores(settings) as stores:
-        run = reader(stores).read(run_id)
-        artifacts = stores.open_artifacts(run.artifact_uri)
-        find = recorded_sources(run, artifacts, cache, progress or silent)
-        again: Again = plan_again(run, find, cache=cache, cwd=settings.cwd, params=params)
-        return again
+    artifacts = stores.open_artifacts(run.artifact_uri)
+    find = recorded_sources(run, artifacts, cache, progress or silent)
+    again: Again = plan_again(run, find, cache=cache, cwd=settings.cwd, params=params)
+    return again
 
 
 def _as_recorded(wanted: RunOptions, again: Again) -> RunOptions:

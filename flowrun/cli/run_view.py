@@ -115,7 +115,7 @@ def _attempt_rows(state: StepState) -> list[dict[str, object]]:
     return [
         {
             "step": f"  attempt {attempt.number}",
-            "status": "failed",
+            "status": "failed" if attempt.detail else "succeeded",
             "time": duration_text(attempt.duration_ms),
             "run": attempt.run_id or "",
             "why": attempt.detail,

@@ -57,6 +57,8 @@ class Attempts:
     def complete(self, ended: StepEnded) -> StepEnded:
         """Give how a step ended with all of its attempts, if there was more than one."""
         before = self._before(ended.step_id)
+        if ended.before is not None:
+            return replace(ended, attempts=tuple(before)) if len(before) > 1 else ended
         if not before or ended.status is StepStatus.SKIPPED or ended.reused_from is not None:
             return ended
         last = _attempt(before[-1].number + 1, ended)

@@ -108,6 +108,7 @@ def ended_text(event: StepEnded) -> str:
     if event.reused_from is not None:
         parts.append(f"from run {event.reused_from}")
     elif event.status is not StepStatus.SKIPPED:
+        parts += ["before it was resumed,"] if event.before else []
         parts.append(f"in {duration_text(event.duration_ms)}")
     if event.detail:
         parts.append(f"- {event.detail}")

@@ -9,7 +9,7 @@ is not among them is asked for one by one.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flowrun.engine.live import PARENT_TAG
@@ -74,6 +74,13 @@ class EarlierRuns:
         condition = f"{_FINISHED} = '{fingerprint}'"
         return self._search(condition, _MOST_CANDIDATES, experiment_id)
 
+    def by_ids(self, run_ids: Mapping[str, str]) -> Mapping[str, Run]:
+        """Give finished runs by the same keys as their ids; what is gone is not among them."""
+        wanted = list(dict.fromkeys(run_ids.values()))
+        condition = "attributes.status = 'FINISHED'"
+        found = {run.info.run_id: run for run in self._of_ids(wanted, condition)}
+        return {key: found[run_id] for key, run_id in run_ids.items() if run_id in found}
+
     def nearest(self, step_id: str, manifest: Manifest) -> tuple[Run, Manifest] | None:
         """Give the run of a step whose manifest is most like this one, the newest of several."""
         best: tuple[int, Run, Manifest] | None = None
@@ -94,13 +101,16 @@ class EarlierRuns:
             yield from self._search(children, MAX_SEARCH_RESULTS)
             return
         # one run may stand for many equal steps
-        run_ids = list(dict.fromkeys(row.run_id for row in outcome.values() if row.run_id))
+        run_ids = dict.fromkeys(row.run_id for row in outcome.values() if row.run_id)
+        yield from self._of_ids(list(run_ids), f"{_FINISHED} != ''")
+
+    def _of_ids(self, run_ids: Sequence[str], condition: str) -> Iterator[Run]:
         for start in range(0, len(run_ids), _RUNS_AT_ONCE):
             some = run_ids[start : start + _RUNS_AT_ONCE]
             listed = ", ".join(f"'{run_id}'" for run_id in some if run_id.isalnum())
             if listed:
-                condition = f"{_FINISHED} != '' AND attributes.run_id IN ({listed})"
-                yield from self._search(condition, _RUNS_AT_ONCE)
+                wanted = f"{condition} AND attributes.run_id IN ({listed})"
+                yield from self._search(wanted, _RUNS_AT_ONCE)
 
     def _of_step(self, step_id: str) -> Iterator[Run]:
         known = self._by_step.get(step_id) or self._by_name.get(name_of(step_id))

@@ -112,6 +112,14 @@ class StepPaused:
 
 
 @dataclass(frozen=True, slots=True)
+class Before:
+    """When a step ran that ended well before its pipeline was resumed."""
+
+    start_time_ms: int
+    end_time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class StepEnded:
     """A step is over. `detail` says in words what went wrong, or what an engine's step did."""
 
@@ -129,6 +137,8 @@ class StepEnded:
     """Why a command ran, although it might have been reused."""
     attempts: tuple[Attempt, ...] = ()
     """All of them, if there was more than one; the last one stands for the step."""
+    before: Before | None = None
+    """It did not run now: it had ended well before the pipeline was resumed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,14 +103,15 @@ class Journal:
     def _ended(self, event: StepEnded) -> StepRow:
         row = self._rows.get(event.step_id, _WAITS)
         ran = event.run_id is not None and event.reused_from is None
+        end_ms = event.before.end_time_ms if event.before else self._now()
         return StepRow(
             event.status.value,
             event.run_id,
             event.detail,
             event.reused_from,
             event.why,
-            row.attempts,
-            self._now() - event.duration_ms if ran else None,
+            max(row.attempts, len(event.attempts), 1 if event.before else 0),
+            end_ms - event.duration_ms if ran else None,
             event.duration_ms,
             event.attempts[:-1],
         )

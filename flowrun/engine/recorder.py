@@ -24,8 +24,9 @@ from flowrun.engine.earlier import (
 from flowrun.engine.identity import Identity
 from flowrun.engine.live import ERROR_TAG, PARENT_TAG, SESSION_TAG, Session
 from flowrun.engine.masking import Masker
+from flowrun.engine.options_file import OPTIONS_FILE, options_text
 from flowrun.engine.outcome import OUTCOME_FILE, StepRow, outcome_text
-from flowrun.engine.pulse import PID_TAG
+from flowrun.engine.pulse import ALIVE_TAG, CANCEL_TAG, PID_TAG
 from flowrun.engine.reasons import LOCK_FILE, LOCK_TAG
 from flowrun.engine.request import ProjectCode, RunRequest
 from flowrun.engine.services import Services
@@ -52,6 +53,10 @@ T = TypeVar("T")
 
 ATTEMPT_TAG = "flowrun.attempt"
 """On a step's run, if it may have several: which attempt it is; the last one stands."""
+OF_AN_END = frozenset({ERROR_TAG, CANCEL_TAG, EXIT_CODE_TAG, "flowrun.signal"})
+"""What a run says of its end, which a run that is gone on with has no more."""
+RESUMED_TAG = "flowrun.resumed"
+"""How often a run was gone on with."""
 TREES = "flowrun/trees"
 """The folder of an artifact that holds trees, as git packs."""
 _METRICS_PER_BATCH = MAX_ENTITIES_PER_BATCH - 2 * MAX_PARAMS_TAGS_PER_BATCH
@@ -255,11 +260,24 @@ class Recorder:
                 tags=self._masked(tags, MAX_TAG_VALUE_LENGTH),
                 params=self._masked(params, MAX_PARAM_VALUE_LENGTH),
             )
+        if self._request.options.resumed is not None:
+            tags, params = self._resumed_tags(run_id, tags), {}
+        # with the session first: if flowrun is killed now, the next one closes the run
         self._log(run_id, params=params, tags=tags)
-        if ERROR_TAG in self._store.get_run(run_id).tags:
-            self._store.delete_tag(run_id, ERROR_TAG)
+        for tag in OF_AN_END & self._store.get_run(run_id).tags.keys():
+            self._store.delete_tag(run_id, tag)
         self._store.update_run(run_id, status=RunStatus.RUNNING, run_name=run_name)
         return self._store.get_run(run_id)
+
+    def _resumed_tags(self, run_id: str, tags: Mapping[str, str]) -> dict[str, str]:
+        """Give the tags that change when a run is gone on with: who made it, stays."""
+        times = self._store.get_run(run_id).tags.get(RESUMED_TAG, "")
+        changing = (SESSION_TAG, PID_TAG, ATTEMPT_TAG, "flowrun.host", "flowrun.version")
+        return {
+            **{key: tags[key] for key in changing if key in tags},
+            ALIVE_TAG: str(self._services.now()),
+            RESUMED_TAG: str(int(times) + 1 if times.isdecimal() else 1),
+        }
 
     def _log(
         self,
@@ -313,6 +331,9 @@ class Recorder:
         """Keep the plan, and what makes each project's tree again where nobody else has it."""
         request = self._request
         self._put_text(artifacts, "flowrun/plan.json", plan_to_text(request.plan))
+        asked = options_text(request.options)
+        if asked is not None:
+            self._put_text(artifacts, OPTIONS_FILE, asked)
         if request.options.project_file is not None:
             self._put_text(artifacts, "flowrun/MLproject", request.options.project_file)
         diff = request.projects[""].source.diff

@@ -47,6 +47,16 @@ class Rehearsal:
 
 
 @dataclass(frozen=True, slots=True)
+class Resumed:
+    """What a run has already that is gone on with."""
+
+    finished: Mapping[str, str] = field(default_factory=dict)
+    """By step id: the finished run that stands for it."""
+    attempts: Mapping[str, tuple[Attempt, ...]] = field(default_factory=dict)
+    """By step id: those that there were; they are counted on."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunOptions:
     """How to carry out a plan; the command line's flags."""
 
@@ -86,8 +96,8 @@ class RunOptions:
     """Leave the model registry alone."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """More tags of each run that is made."""
-    attempts: Mapping[str, tuple[Attempt, ...]] = field(default_factory=dict)
-    """By step id: the attempts that the run had before, which are counted on."""
+    resumed: Resumed | None = None
+    """`run_id` is gone on with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from flowrun.engine.code import Codes
 from flowrun.engine.digest import Digest
 from flowrun.engine.earlier import EarlierRuns, pipeline_name
 from flowrun.engine.environments import Environments
+from flowrun.engine.finished import FinishedSteps, Reused
 from flowrun.engine.identity import Identifier, Identity, code_of, find_local
 from flowrun.engine.kept import Kept, NotKeptError
 from flowrun.engine.masking import Masker
@@ -52,15 +53,6 @@ class Verdict(StrEnum):
     REUSE = "reuse"
     RUN = "run"
     UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Reused:
-    """A finished run that stands for a step."""
-
-    result: StepResult
-    run_id: str
-    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +96,7 @@ class Reuse:
     locks: Path
     """Where those are that say who runs what."""
     store_uri: str
+    finished: FinishedSteps
     foreseen: dict[str, Foreseen] = field(default_factory=dict)
     fingerprints: dict[str, str] = field(default_factory=dict)
     """By step id, of those that ended."""
@@ -126,6 +119,20 @@ class Reuse:
         """Give the run that stands for a step, if that was foreseen."""
         foreseen = self.foreseen.get(step_id)
         return foreseen.reused if foreseen else None
+
+    def finished_before(
+        self, step: PlannedStep, results: Mapping[str, StepResult]
+    ) -> Reused | None:
+        """Give what stands for a step that ended well before this run was resumed.
+
+        Args:
+            step: nothing that it needs has run since.
+            results: of all that it needs.
+        """
+        found = self.finished.of(step, results)
+        if found is not None:
+            self.fingerprints[step.id] = found.fingerprint
+        return found
 
     @contextmanager
     def turn(
@@ -230,6 +237,10 @@ class Reuse:
         if unsure is not None:
             return Foreseen(Verdict.UNKNOWN, f"until {self._first_to_run(unsure)} has run"), None
         try:
+            before = self.finished_before(step, results)
+            if before is not None:
+                why = f"run {before.run_id}, before it was resumed"
+                return Foreseen(Verdict.REUSE, why, before), before.result
             match step.action:
                 case CommandAction():
                     return self._foresee_command(step, results)
@@ -372,6 +383,9 @@ def open_reuse(
     """Put together what decides for one run."""
     codes = Codes(services.sources, request.projects)
     earlier = EarlierRuns(services.tracking, services.open_artifacts)
+    kept = Kept(services.tracking, services.open_artifacts, memo)
+    resumed = request.options.resumed
+    finished = earlier.by_ids(resumed.finished) if resumed else {}
 
     def artifacts_of(run_id: str) -> Artifacts:
         return services.open_artifacts(services.tracking.get_run(run_id).info.artifact_uri)
@@ -382,11 +396,12 @@ def open_reuse(
         environments,
         memo,
         earlier,
-        Kept(services.tracking, services.open_artifacts, memo),
+        kept,
         Reasons(earlier, codes, artifacts_of),
         visible_variables,
         services.cwd,
         services.now,
         services.home.steps,
         services.tracking_uri,
+        FinishedSteps(finished, request.options.run_id, kept, visible_variables),
     )

@@ -33,6 +33,7 @@ from flowrun.engine.events import (
     StepStatus,
 )
 from flowrun.engine.exit_codes import exit_code_of
+from flowrun.engine.finished import Reused
 from flowrun.engine.journal import Journal
 from flowrun.engine.live import Session, SessionFile, close_left_running, this_host
 from flowrun.engine.masking import Masker
@@ -132,11 +133,13 @@ class PlanRun:
         self._ended: dict[str, StepEnded] = {}
         self._began_ms: dict[str, int] = {}
         self._attempts = Attempts(
-            request.options.attempts,
+            request.options.resumed.attempts if request.options.resumed else {},
             time.monotonic,
             lambda: int(services.new_id()[:8], 16) / 2**32,
         )
         self._starts = 0
+        self._anew: set[str] = set()
+        """The steps that run, or that end a nested pipeline in which one does."""
         self._run_ids: dict[str, str] = {}
         self._threads: dict[str, threading.Thread] = {}
         """Of the steps that run now."""
@@ -331,7 +334,7 @@ class PlanRun:
         while undone:
             match undone.popleft():
                 case StartStep(step_id, attempt):
-                    reused = runner.commands.reuse.reused(step_id)
+                    reused = self._reused(self._steps[step_id], runner.commands.reuse)
                     if reused is None:
                         self._start(self._steps[step_id], attempt, runner)
                     else:
@@ -348,6 +351,16 @@ class PlanRun:
                 case action:
                     assert_never(action)
         return status
+
+    def _reused(self, step: PlannedStep, reuse: Reuse) -> Reused | None:
+        """Give the finished run that stands for a step whose turn has come."""
+        reused = reuse.reused(step.id)
+        is_anew = not self._anew.isdisjoint(step.needs)
+        if reused is None and not is_anew:
+            reused = reuse.finished_before(step, self._results)
+        if reused is None and (is_anew or not isinstance(step.action, PipelineEnd)):
+            self._anew.add(step.id)
+        return reused
 
     def _start(self, step: PlannedStep, attempt: int, runner: StepRunner) -> None:
         self._began_ms[step.id] = self._services.now()
@@ -370,10 +383,12 @@ class PlanRun:
 
     def _take(self, step_id: str, outcome: StepOutcome, schedule: Schedule) -> list[Action]:
         """Note how an attempt at a step ended, tell it, and give what is to be done now."""
-        result = outcome.result
+        result, before = outcome.result, outcome.before
         self._results[step_id] = result
         self._has_failed_surroundings |= outcome.is_surroundings
         step = self._steps[step_id]
+        if outcome.status is StepStatus.SKIPPED:
+            self._anew.discard(step_id)
         actions = schedule.on(_event_of(step_id, outcome))
         if isinstance(step.action, PipelineEnd) and outcome.status is StepStatus.SUCCEEDED:
             return actions
@@ -381,12 +396,15 @@ class PlanRun:
             step_id,
             outcome.status,
             outcome.reused_from or self._run_ids.get(step_id),
-            self._services.now() - self._began_ms[step_id],
+            before.end_time_ms - before.start_time_ms
+            if before
+            else self._services.now() - self._began_ms[step_id],
             outcome.detail,
             result.metrics,
             is_tolerated=step.continue_on_error and outcome.status is StepStatus.FAILED,
-            reused_from=outcome.reused_from,
+            reused_from=None if before else outcome.reused_from,
             why=outcome.why,
+            before=before,
         )
         match actions:
             case [PauseStep(paused, attempt), *_] if paused == step_id:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import assert_never
 
 from flowrun.engine.command import CommandRunner
-from flowrun.engine.events import Event, StepBegan, StepStatus
+from flowrun.engine.events import Before, Event, StepBegan, StepStatus
 from flowrun.engine.failure import CommandEnded
+from flowrun.engine.finished import Reused
 from flowrun.engine.lineage import lineage_tags
 from flowrun.engine.masking import Masker
 from flowrun.engine.recorder import Recorder, StepRecord
@@ -21,7 +22,6 @@ from flowrun.engine.registry_steps import (
     select_best,
 )
 from flowrun.engine.request import Rehearsal
-from flowrun.engine.reuse import Reused
 from flowrun.engine.services import Services
 from flowrun.engine.values import as_text
 from flowrun.errors import CancelledError, EnvError, FlowrunError, StoreError, UnreachableError
@@ -48,6 +48,8 @@ class StepOutcome:
     """It failed for its surroundings (environment, store, disk), not for what it does."""
     reused_from: str | None = None
     """The id of the finished run that stands for it."""
+    before: Before | None = None
+    """That run is one of the same pipeline, before it was resumed."""
     why: str = ""
     """Why it ran."""
     causes: frozenset[str] = frozenset()
@@ -61,7 +63,7 @@ class StepOutcome:
 
 def reused_outcome(reused: Reused) -> StepOutcome:
     """Give the outcome of a step that need not run."""
-    return StepOutcome(reused.result, reused_from=reused.run_id)
+    return StepOutcome(reused.result, reused_from=reused.run_id, before=reused.before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +217,7 @@ class _Turn:
         record = self._begin("promote")
         version = promote_version(action, self._evaluate, self.runner.services, record, self._why())
         outputs = {"name": version.name, "version": version.version, "stage": version.stage.value}
+        record.tags["flowrun.value.stage"] = version.stage.value
         detail = f"{version.name} version {version.version} is now {' and '.join(given.values())}"
         return self._end(CommandEnded(StepStatus.SUCCEEDED, detail, outputs))
 

@@ -34,9 +34,13 @@ class ChangedInput:
         )
 
 
-def changed_error(changed: Iterable[ChangedInput]) -> NotRepeatableError:
+class ChangedInputsError(NotRepeatableError):
+    """Files that a recorded run read are not what they were."""
+
+
+def changed_error(changed: Iterable[ChangedInput]) -> ChangedInputsError:
     """Say which files are not what they were."""
-    return NotRepeatableError(
+    return ChangedInputsError(
         "\n".join(map(str, changed)), "Put it back as it was, or give another one: -P NAME=PATH."
     )
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from flowrun.engine.events import Attempt
 from flowrun.engine.live import ERROR_TAG, PARENT_TAG
+from flowrun.engine.options_file import OPTIONS_FILE
 from flowrun.engine.outcome import OUTCOME_FILE, StepRow, parse_outcome
 from flowrun.engine.reasons import LOCK_TAG
 from flowrun.engine.recorder import ATTEMPT_TAG, LOCKS_FOLDER
@@ -75,6 +77,7 @@ class RunReader:
         plan = _json(artifacts, kept, PLAN_FILE)
         rows = parse_outcome(_json(artifacts, kept, OUTCOME_FILE)) or {}
         is_pipeline = STEP_TAG not in tags
+        runs = self._children(run) if is_pipeline else [run]
         info = run.info
         return RecordedRun(
             run_id=info.run_id,
@@ -91,12 +94,14 @@ class RunReader:
             is_pipeline=is_pipeline,
             artifact_uri=info.artifact_uri,
             params=run.params,
-            steps=self._steps(run, plan, rows) if is_pipeline else (self._step(run),),
+            steps=self._steps(runs, plan, rows) if is_pipeline else (self._step(run),),
             outcomes={name: _outcome(row) for name, row in rows.items()},
             plan=plan,
             project_file=_text(artifacts, kept, "flowrun/MLproject"),
             diff=_text(artifacts, kept, "flowrun/source.diff"),
             tags=tags,
+            attempts=_attempts(runs),
+            options=_json(artifacts, kept, OPTIONS_FILE),
         )
 
     def find(self, text: str) -> Run:
@@ -154,9 +159,8 @@ class RunReader:
         found = all_items(lambda token: store.search_experiments(page_token=token))
         return [each.experiment_id for each in found]
 
-    def _steps(
-        self, run: Run, plan: Mapping[str, Json] | None, rows: Mapping[str, StepRow]
-    ) -> tuple[RecordedStep, ...]:
+    def _children(self, run: Run) -> list[Run]:
+        """Give the runs of a pipeline's steps, attempt after attempt, whatever the clock said."""
         store = self._stores.tracking
         runs = all_items(
             lambda token: store.search_runs(
@@ -166,8 +170,12 @@ class RunReader:
                 page_token=token,
             )
         )
-        # A later run of a step takes the place of an earlier one, whatever the clock said.
-        runs.sort(key=attempt_of)
+        return sorted(runs, key=attempt_of)
+
+    def _steps(
+        self, runs: list[Run], plan: Mapping[str, Json] | None, rows: Mapping[str, StepRow]
+    ) -> tuple[RecordedStep, ...]:
+        # A later run of a step takes the place of an earlier one.
         newest = {run.tags[STEP_TAG]: run for run in runs if STEP_TAG in run.tags}
         for step_id, row in rows.items():
             if row.reused_from is not None and (stands := self._found(row.reused_from)):
@@ -256,6 +264,17 @@ def read_plan(artifacts: Artifacts) -> Mapping[str, Json] | None:
 def attempt_of(run: Run) -> int:
     """Give which attempt at its step a run is; the first is 1."""
     return _whole(run.tags.get(ATTEMPT_TAG)) or 1
+
+
+def _attempts(runs: Iterable[Run]) -> dict[str, tuple[Attempt, ...]]:
+    found: dict[str, list[Attempt]] = {}
+    for run in runs:
+        info, tags = run.info, run.tags
+        if STEP_TAG in tags:
+            took_ms = (info.end_time_ms or info.start_time_ms) - info.start_time_ms
+            attempt = Attempt(attempt_of(run), info.run_id, took_ms, tags.get(ERROR_TAG, ""))
+            found.setdefault(tags[STEP_TAG], []).append(attempt)
+    return {step_id: tuple(attempts) for step_id, attempts in found.items()}
 
 
 def planned_ids(plan: Mapping[str, Json] | None) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from flowrun.engine.events import Attempt
 from flowrun.plan.draw import Json
 from flowrun.tracking.entities import RunStatus
 
@@ -137,6 +138,10 @@ class RecordedRun:
     diff: str | None = None
     """Of a dirty tree: `git diff` against its commit."""
     tags: Mapping[str, str] = field(default_factory=dict)
+    attempts: Mapping[str, tuple[Attempt, ...]] = field(default_factory=dict)
+    """By step id: all attempts at it of which there are runs, the first one first."""
+    options: Mapping[str, Json] | None = None
+    """What else than the usual was asked for, as `options_text` gives it."""
 
     def step(self, step_id: str) -> RecordedStep | None:
         """Give a step by its id; None if it had no run."""

@@ -1,0 +1,89 @@
+"""The steps of a resumed run that had ended well before: they are not run again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from flowrun.engine.earlier import FINGERPRINT_TAG
+from flowrun.engine.events import Before
+from flowrun.engine.kept import VALUE_PREFIX, Kept, NotKeptError
+from flowrun.engine.live import PARENT_TAG
+from flowrun.engine.registry_steps import select_best
+from flowrun.plan.expressions import StepResult, evaluate
+from flowrun.plan.plan import CommandAction, PipelineEnd, PlannedStep, SelectAction
+from flowrun.spec.project import Promote, Register
+from flowrun.tracking.entities import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Reused:
+    """A finished run that stands for a step."""
+
+    result: StepResult
+    run_id: str
+    fingerprint: str
+    before: Before | None = None
+    """It is a run of the very pipeline that is resumed."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedSteps:
+    """What finished steps left, read back from their runs and looked at by digest."""
+
+    runs: Mapping[str, Run]
+    """By step id."""
+    parent_id: str | None
+    """The pipeline's run that is resumed."""
+    kept: Kept
+    visible_variables: Mapping[str, str]
+
+    def of(self, step: PlannedStep, results: Mapping[str, StepResult]) -> Reused | None:
+        """Give what stands for a step; None if it did not finish, or what it left is gone.
+
+        Args:
+            step: one whose needs have all ended.
+            results: of the steps that have.
+        """
+        run = self.runs.get(step.id)
+        if run is None:
+            return None
+        try:
+            result = self._result(step, run, results)
+        except NotKeptError:
+            return None
+        info, run_id = run.info, run.info.run_id
+        before = None
+        if self.parent_id is not None and run.tags.get(PARENT_TAG) == self.parent_id:
+            before = Before(info.start_time_ms, info.end_time_ms or info.start_time_ms)
+        return Reused(result, run_id, run.tags.get(FINGERPRINT_TAG, f"run {run_id}"), before)
+
+    def _result(self, step: PlannedStep, run: Run, results: Mapping[str, StepResult]) -> StepResult:
+        match step.action:
+            case CommandAction():
+                own = self.visible_variables
+                given = {k: evaluate(v, step, results, env=own) for k, v in step.arguments.items()}
+                return self.kept.result_of(step, run, given)
+            case SelectAction() as action:
+                return replace(select_best(action, results), id=step.id)
+            case Register() as action:
+                name, version = run.params.get("name"), run.tags.get(VALUE_PREFIX + "version")
+                if name is None or version is None:
+                    raise NotKeptError(f"run {run.info.run_id} does not say what it registered")
+                uri = f"models:/{name}/{version}"
+                return _engines(step, run, {"name": name, "version": version, "model": uri})
+            case Promote():
+                outputs = {key: run.params.get(key, "") for key in ("name", "version")}
+                stage = run.tags.get(VALUE_PREFIX + "stage", "None")
+                return _engines(step, run, {**outputs, "stage": stage})
+            case PipelineEnd():
+                raise AssertionError("the end of a nested pipeline has no run")
+            case _:
+                assert_never(step.action)
+
+
+def _engines(step: PlannedStep, run: Run, outputs: Mapping[str, object]) -> StepResult:
+    return StepResult(
+        step.id, "succeeded", outputs=outputs, params=run.params, run_id=run.info.run_id
+    )
