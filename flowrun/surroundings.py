@@ -23,6 +23,7 @@ from flowrun.engine.code import Codes
 from flowrun.engine.container import SESSION_LABEL
 from flowrun.engine.events import Event, Observer
 from flowrun.engine.foresight import foresee
+from flowrun.engine.in_use import use_home
 from flowrun.engine.live import Session, close_abandoned
 from flowrun.engine.planning import PlannedProject
 from flowrun.engine.request import RunOptions, RunRequest
@@ -34,6 +35,7 @@ from flowrun.errors import (
     AlreadyExistsError,
     EnvError,
     InvalidStateError,
+    StoreError,
     UnsupportedError,
     UsageError,
 )
@@ -327,9 +329,13 @@ def _experiment_of(
 
 
 def source_cache(settings: Settings) -> SourceCache:
-    """Give the cache of projects in flowrun's home."""
+    """Give the cache of projects in flowrun's home; nobody cleans it while this process lives."""
     home = Home(settings.home)
     home.make()
+    try:
+        use_home(home.root)
+    except OSError as error:
+        raise StoreError(f"flowrun's home {home.root} can't be used: {error.strerror}") from error
     return SourceCache(home.sources, settings.variables)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import threading
 import time
@@ -14,6 +13,7 @@ from typing import Annotated
 import typer
 
 from flowrun.api import processors
+from flowrun.cli.ages import before
 from flowrun.cli.tables import print_facts, print_rows, printable, time_text
 from flowrun.engine.build_all import project_envs
 from flowrun.engine.console import duration_text, size_text, steps_text
@@ -23,10 +23,11 @@ from flowrun.envs.base import Env
 from flowrun.envs.collecting import Garbage, collect
 from flowrun.envs.disk import DiskUse
 from flowrun.envs.kept import KeptEnv, KeptEnvs
-from flowrun.errors import EnvError, FlowrunError, UsageError
+from flowrun.errors import EnvError, FlowrunError
 from flowrun.proof.packages import Package, packages_of
 from flowrun.proof.recorded import RecordedEnv
 from flowrun.settings import Settings
+from flowrun.stores import now_ms
 from flowrun.surroundings import env_store, source_cache
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -40,9 +41,6 @@ app.add_typer(envs, name="envs")
 AsJson = Annotated[bool, typer.Option("--json", help="Everything, as JSON.")]
 
 SHOWN_DIGITS = 12
-DAY_S = 86_400
-UNITS_S = {"m": 60, "h": 3600, "d": DAY_S, "w": 7 * DAY_S}
-AGE = re.compile(r"(?P<count>\d{1,6})(?P<unit>[mhdw])")
 
 
 @envs.command("list")
@@ -163,7 +161,7 @@ def collect_envs(
     pulled stays. What is removed is built again when it is asked for.
     """
     settings: Settings = ctx.obj
-    before_ms = sys.maxsize if everything else int((time.time() - _age_s(older_than)) * 1000)
+    before_ms = sys.maxsize if everything else before(older_than, now_ms())
     kept = _kept(settings)
     garbage = collect(kept, Home(settings.home).envs, before_ms, is_dry_run=dry_run)
     if as_json:
@@ -266,13 +264,6 @@ def _row(env: KeptEnv) -> dict[str, object]:
 
 def _kept(settings: Settings) -> KeptEnvs:
     return KeptEnvs(Home(settings.home).envs, settings.variables)
-
-
-def _age_s(text: str) -> int:
-    match = AGE.fullmatch(text.strip())
-    if match is None:
-        raise UsageError(f"--older-than {text}: write it as 12h, 30d or 8w.")
-    return int(match["count"]) * UNITS_S[match["unit"]]
 
 
 def _count(number: int, thing: str) -> str:

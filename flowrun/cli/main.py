@@ -46,6 +46,7 @@ COMMANDS = {
     "experiments": ("tracking", "List experiments."),
     "models": ("registry", "List and show registered models."),
     "envs": ("envs", "List, show, build and remove environments."),
+    "gc": ("gc", "Remove what was left, caches not used for long, runs deleted long ago."),
     "export": ("export", "Write a run down for others: what it made, and from what."),
     "ci": ("ci", "Let a CI system prove a project."),
     "import": ("importing", "Take over what a store of MLflow's holds."),

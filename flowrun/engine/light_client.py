@@ -20,13 +20,25 @@ from flowrun.tracking.light import LIGHT_MODULES
 @lru_cache(maxsize=4)
 def python_path(cache: Path) -> Path:
     """Give the folder to put (last) on a step's PYTHONPATH, made if it is not there."""
-    site = Path(flowrun.__file__).parents[1]
-    texts = {name: (site / name).read_bytes() for name in LIGHT_MODULES}
-    digest = hashlib.sha256(b"\0".join([*texts.values()])).hexdigest()[:16]
-    folder = cache / digest
+    texts = _texts()
+    folder = cache / _name(texts)
     if not folder.is_dir():
         _publish(texts, folder)
     return folder
+
+
+def current_folder(cache: Path) -> Path:
+    """Give where this flowrun's copy is, or would be."""
+    return cache / _name(_texts())
+
+
+def _texts() -> dict[str, bytes]:
+    site = Path(flowrun.__file__).parents[1]
+    return {name: (site / name).read_bytes() for name in LIGHT_MODULES}
+
+
+def _name(texts: dict[str, bytes]) -> str:
+    return hashlib.sha256(b"\0".join([*texts.values()])).hexdigest()[:16]
 
 
 def _publish(texts: dict[str, bytes], folder: Path) -> None:

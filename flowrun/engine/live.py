@@ -153,6 +153,22 @@ def _parent(store: TrackingStore, run: Run) -> Run | None:
         return None
 
 
+def holder_is_gone(folder: Path, session_id: str) -> bool:
+    """Tell whether no process on this machine or another can be at work for a session."""
+    try:
+        file = (folder / f"{session_id}.json").open(encoding="utf-8")
+    except FileNotFoundError:
+        return True  # it has one for as long as it works
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return Session(**json.load(file)).host == this_host()
+        except BlockingIOError:
+            return False
+        except (ValueError, TypeError):
+            return True  # not ours
+
+
 def _without_holder(folder: Path) -> Iterator[tuple[Path, TextIO, Session]]:
     """Give the files whose holders are gone, each locked by us now."""
     if not folder.is_dir():

@@ -31,6 +31,8 @@ CREATE TABLE IF NOT EXISTS digests (
 """
 _READ = "SELECT facts, sha256, size_bytes FROM digests WHERE path = ?"
 _WRITE = "INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?)"
+_SIZES = "SELECT path, length(path) + length(facts) + length(sha256) + 8 FROM digests"
+_FORGET = "DELETE FROM digests WHERE path = ?"
 _BUSY_TIMEOUT_S = 10.0
 
 
@@ -69,6 +71,28 @@ class DigestMemo:
                     connection.execute("BEGIN IMMEDIATE")
                     connection.executemany(_WRITE, rows)
                     connection.execute("COMMIT")
+
+    def forget_missing(self, *, is_dry_run: bool) -> tuple[int, int]:
+        """Forget what is not there any more; give how many digests, and their bytes.
+
+        Args:
+            is_dry_run: tell only what would be forgotten.
+        """
+        with self._lock:
+            connection = self._open() if self._file.exists() else None
+            if connection is None:
+                return 0, 0
+            try:
+                rows = connection.execute(_SIZES).fetchall()
+                gone = [(path, size) for path, size in rows if not os.path.lexists(path)]
+                if gone and not is_dry_run:
+                    connection.execute("BEGIN IMMEDIATE")
+                    connection.executemany(_FORGET, [(path,) for path, _ in gone])
+                    connection.execute("COMMIT")
+                    connection.execute("VACUUM")
+            except sqlite3.Error:
+                return 0, 0  # damaged, or in use for long: the next time
+        return len(gone), sum(size for _, size in gone)
 
     def close(self) -> None:
         """Write down what was learnt, and close the file."""

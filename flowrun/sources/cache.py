@@ -26,7 +26,8 @@ class SourceCache:
     """Where the trees of projects are kept; safe for many threads and flowruns at once.
 
     Repositories are never changed by anything but git, shared copies never at all. A folder of
-    the cache may be removed whenever no flowrun runs; what it held is fetched or made again.
+    the cache may be removed whenever no flowrun runs; what it held is fetched or made again. The
+    time of a repository or shared copy is that of its last use.
     """
 
     def __init__(
@@ -88,7 +89,9 @@ class SourceCache:
             hash_name: `sha1` or `sha256`.
         """
         place = self._place(address, hash_name)
-        return Repository.ensure(place, self.git, about, hash_name, self.scratch)
+        repository = Repository.ensure(place, self.git, about, hash_name, self.scratch)
+        os.utime(place)  # tells when it was last used
+        return repository
 
     def has_repository(self, address: str) -> bool:
         """Whether something was once fetched from this address."""
@@ -138,6 +141,7 @@ class SourceCache:
         folder = self.folder("trees") / source.tree
         found = read_copy(folder)
         if found is not None:
+            os.utime(folder)  # tells when it was last used
             return found
         with locked(self.folder("locks") / f"{source.tree}.lock", lambda: None):
             found = read_copy(folder)

@@ -25,14 +25,22 @@ class Shown:
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.text)
 
 
-def on_terminal(space: Space, *words: str, **variables: str) -> Shown:
-    """Run flowrun with a terminal as its standard output."""
+def on_terminal(space: Space, *words: str, answer: str = "", **variables: str) -> Shown:
+    """Run flowrun with a terminal as its standard output.
+
+    Args:
+        space: where.
+        words: the command line.
+        answer: what is typed; '' leaves standard input empty.
+        variables: more of its environment.
+    """
     ours, theirs = os.openpty()
+    os.write(ours, answer.encode())
     process = subprocess.Popen(
         [sys.executable, "-m", "flowrun", *words],
         cwd=space.path,
         env={**space.environment(), "TERM": "xterm", **variables},
-        stdin=subprocess.DEVNULL,
+        stdin=theirs if answer else subprocess.DEVNULL,
         stdout=theirs,
         stderr=subprocess.STDOUT,
     )

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from flowrun.errors import InvalidValueError, StoreError
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration: what this flowrun reads and writes."""
 
 

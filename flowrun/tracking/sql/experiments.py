@@ -59,7 +59,12 @@ _SET_STAGE = """
     UPDATE experiments SET lifecycle_stage = :stage, last_update_time_ms = :now
     WHERE experiment_id = :id
 """
-_SET_STAGE_OF_RUNS = "UPDATE runs SET lifecycle_stage = :stage WHERE experiment_id = :id"
+_SET_STAGE_OF_RUNS = """
+    UPDATE runs SET lifecycle_stage = :stage,
+        deleted_time_ms = CASE WHEN :stage = 'active' THEN NULL
+                               ELSE COALESCE(deleted_time_ms, :now) END
+    WHERE experiment_id = :id
+"""
 _SET_TAG = """
     INSERT INTO experiment_tags (experiment_id, key, value) VALUES (:id, :key, :value)
     ON CONFLICT (experiment_id, key) DO UPDATE SET value = excluded.value
@@ -176,10 +181,9 @@ class SqlExperiments(SqlPart):
             row = find_experiment(connection, experiment_id)
             if row.lifecycle_stage != before:
                 raise _not_found(row.experiment_id)
-            connection.execute(
-                _SET_STAGE, {"id": row.experiment_id, "stage": after, "now": self._now()}
-            )
-            connection.execute(_SET_STAGE_OF_RUNS, {"id": row.experiment_id, "stage": after})
+            values = {"id": row.experiment_id, "stage": after, "now": self._now()}
+            connection.execute(_SET_STAGE, values)
+            connection.execute(_SET_STAGE_OF_RUNS, values)
 
 
 def find_experiment(connection: Connection, experiment_id: str) -> StoredExperiment:

@@ -66,7 +66,13 @@ _UPDATE = f"""
     WHERE run_pk = :run_pk RETURNING {_COLUMNS}
 """
 _RENAME = "UPDATE runs SET run_name = :run_name WHERE run_pk = :run_pk"
-_SET_STAGE = "UPDATE runs SET lifecycle_stage = :stage WHERE run_pk = :run_pk"
+_DELETE = """
+    UPDATE runs SET lifecycle_stage = 'deleted', deleted_time_ms = COALESCE(deleted_time_ms, :now)
+    WHERE run_pk = :run_pk
+"""
+_RESTORE = """
+    UPDATE runs SET lifecycle_stage = 'active', deleted_time_ms = NULL WHERE run_pk = :run_pk
+"""
 
 
 class SqlRuns(SqlPart):
@@ -147,11 +153,14 @@ class SqlRuns(SqlPart):
 
     def delete_run(self, run_id: str) -> None:
         """Mark a run as deleted."""
-        self._set_stage_of_run(run_id, LifecycleStage.DELETED)
+        with self._database.write(run_id) as connection:
+            run_pk = find_run(connection, run_id).run_pk
+            connection.execute(_DELETE, {"run_pk": run_pk, "now": self._now()})
 
     def restore_run(self, run_id: str) -> None:
         """Undo `delete_run`."""
-        self._set_stage_of_run(run_id, LifecycleStage.ACTIVE)
+        with self._database.write(run_id) as connection:
+            connection.execute(_RESTORE, {"run_pk": find_run(connection, run_id).run_pk})
 
     def search_runs(
         self,
@@ -172,11 +181,6 @@ class SqlRuns(SqlPart):
             run_pks = query.keys(connection, max_results + 1, offset)
             found = [run for part in chunks(run_pks) for run in _read(connection, part)]
         return page_of(found, offset, max_results)
-
-    def _set_stage_of_run(self, run_id: str, stage: LifecycleStage) -> None:
-        with self._database.write(run_id) as connection:
-            run_pk = find_run(connection, run_id).run_pk
-            connection.execute(_SET_STAGE, {"run_pk": run_pk, "stage": stage})
 
 
 def find_run(connection: Connection, run_id: str) -> StoredRun:

@@ -130,7 +130,7 @@ CREATE TABLE runs (
 	start_time_ms INTEGER NOT NULL, 
 	end_time_ms INTEGER, 
 	artifact_uri TEXT NOT NULL, 
-	lifecycle_stage TEXT NOT NULL, 
+	lifecycle_stage TEXT NOT NULL, deleted_time_ms INTEGER, 
 	PRIMARY KEY (run_pk), 
 	FOREIGN KEY(experiment_id) REFERENCES experiments (experiment_id), 
 	UNIQUE (run_id)
@@ -451,5 +451,5 @@ CREATE INDEX trace_metadata_by_value ON trace_metadata ("key", value) WHERE leng
 CREATE INDEX trace_prompts_by_name ON trace_prompts (name, version);
 CREATE INDEX trace_runs_by_run ON trace_runs (run_id);
 CREATE INDEX trace_tags_by_value ON trace_tags ("key", value) WHERE length(value) <= 100;
-INSERT INTO alembic_version VALUES ('0003');
+INSERT INTO alembic_version VALUES ('0004');
 PRAGMA application_id = 1718382455;

@@ -44,7 +44,10 @@ class ExperimentTagRow(SQLModel, table=True):
 
 
 class RunRow(SQLModel, table=True):
-    """Runs. The index gives the newest runs of an experiment without a sort of all."""
+    """Runs. The index gives the newest runs of an experiment without a sort of all.
+
+    A deleted run may have no `deleted_time_ms`: an import, or an older flowrun, deleted it.
+    """
 
     __tablename__ = "runs"
     __table_args__ = (
@@ -61,6 +64,7 @@ class RunRow(SQLModel, table=True):
     end_time_ms: int | None = Field(sa_type=BIG)
     artifact_uri: str = Field(sa_type=Text)
     lifecycle_stage: str = Field(sa_type=Text)
+    deleted_time_ms: int | None = Field(default=None, sa_type=BIG)
 
 
 class ParamRow(SQLModel, table=True):
