@@ -122,16 +122,14 @@ def test_nothing_goes_without_a_word_of_consent(used: Space) -> None:
 
 
 def test_what_a_running_flowrun_uses_is_left_alone(used: Space) -> None:
+    left = set(used.home.glob("work/*/*"))
     running = used.start("run", "gated", *LOCAL)
-    assert running.stdout is not None
-    while "gate | started" not in (line := running.stdout.readline()):
-        assert line
-    until(lambda: any(used.home.glob("work/*/*")), what="the step's folder")
-    work = set(used.home.glob("work/*/*"))
+    until(lambda: set(used.home.glob("work/*/*")) > left, what="the step's folder")
+    work = set(used.home.glob("work/*/*")) - left
     told = _gc(used, *NOW, "--yes")
     notes = {pile["what"]: pile["note"] for pile in told["piles"] if pile["note"]}
     assert notes == {"sources, clients and locks": "a flowrun is running"}
-    assert work <= set(used.home.glob("work/*/*"))
+    assert set(used.home.glob("work/*/*")) == work
     used.write({"go": ""})
     out, err = running.communicate(timeout=30)
     assert running.returncode == 0, out + err
