@@ -456,7 +456,7 @@ def default_endpoint() -> tuple[str, str | None, str | None, str | None]:
 def _check_docker(planned: PlannedProject, docker_args: Mapping[str, str]) -> None:
     docker_args_module = importlib.import_module("flowrun.executors.docker_args")
     docker_args_module.check_arguments(docker_args)
-    if not any(step.env and step.env.kind is EnvKind.DOCKER for step in planned.plan.steps):
+    if not any(step.env and step.env.kind is EnvKind.DOCKER for step in planned.plan.looks):
         raise UsageError(
             "--docker-args and --build-image are for docker_env, and no step here has one",
             "Leave them out, or give the project a docker_env.",

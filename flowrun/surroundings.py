@@ -91,7 +91,7 @@ class Surroundings:
         check_before_run(
             planned.plan, planned.projects, envs, options, settings.variables, settings.cwd
         )
-        Codes(source_cache(settings), planned.projects).check(planned.plan.steps)
+        Codes(source_cache(settings), planned.projects).check(planned.plan.looks)
         with ExitStack() as stack:
             stack.enter_context(closing(envs))
             stores = stack.enter_context(open_default_stores(settings))

@@ -244,7 +244,7 @@ def _managed(
     if env_manager is None:
         return locked
     chosen = GivenEnv(env_manager, None)
-    return {step.id: locked.get(step.id, chosen) for step in planned.plan.steps if step.env}
+    return {step.id: locked.get(step.id, chosen) for step in planned.plan.looks if step.env}
 
 
 def _as_recorded(run: RecordedRun, locked: Mapping[str, GivenEnv]) -> Mapping[str, GivenEnv]:

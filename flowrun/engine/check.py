@@ -31,7 +31,7 @@ def check_before_run(
     """
     problems = [
         problem
-        for step in plan.steps
+        for step in plan.looks
         for problem in (
             *_missing_secrets(step, variables),
             *_missing_paths(step, projects[step.project].directory, cwd),
@@ -40,8 +40,8 @@ def check_before_run(
     if problems:
         raise PlanError("\n".join(dict.fromkeys(problems)))
     checked: set[tuple[str, EnvSpec, str | None]] = set()
-    for step in plan.steps:
-        given = options.envs.get(step.id)
+    for step in plan.looks:
+        given = options.env_of(step)
         manager = given.manager if given else options.env_manager
         if step.env is not None and (step.project, step.env, manager) not in checked:
             checked.add((step.project, step.env, manager))

@@ -56,7 +56,8 @@ class CommandRunner:
     """Every secret's name in the plan: a step sees only those it asks for."""
     mask: Masker
     tell: Callable[[Event], None]
-    is_cancelled: Callable[[], bool]
+    is_stopped: Callable[[str], bool]
+    """Whether the run, or this step of it, is to end."""
     environments: Environments
     containers: ContainerMaker
     reuse: Reuse
@@ -84,9 +85,10 @@ class CommandRunner:
         def tell(text: str) -> None:
             self.tell(StepProgress(step.id, text))
 
-        with self.reuse.turn(
-            step, arguments, variables, results, digest, tell, self.is_cancelled
-        ) as turn:
+        def is_stopped() -> bool:
+            return self.is_stopped(step.id)
+
+        with self.reuse.turn(step, arguments, variables, results, digest, tell, is_stopped) as turn:
             yield turn
 
     def begin(
@@ -140,7 +142,7 @@ class CommandRunner:
             return CommandEnded(StepStatus.FAILED, changed)
         job = self._job(step, env, command, variables, inputs, work, record)
         digester = Digester(inputs)
-        ended = self._wait_for(job)
+        ended = self._wait_for(job, step)
         self.recorder.note_command(record, command, ended, logs)
         digests = digester.result()
         self.recorder.note_inputs(record, digests)
@@ -259,7 +261,7 @@ class CommandRunner:
                 texts[name] = as_text(value)
         return texts
 
-    def _wait_for(self, job: Job) -> JobEnded:
+    def _wait_for(self, job: Job, step: PlannedStep) -> JobEnded:
         over = threading.Event()
         ended: list[JobEnded] = []
 
@@ -267,10 +269,10 @@ class CommandRunner:
             ended.append(outcome)
             over.set()
 
-        if self.is_cancelled():
+        if self.is_stopped(step.id):
             raise CancelledError("cancelled before its command began")
         self.executor.start(job, report)
-        if self.is_cancelled():
+        if self.is_stopped(step.id):
             self.executor.cancel(job.id)  # asked to end between the look and the start
         over.wait()
         return ended[0]

@@ -11,6 +11,7 @@ from flowrun.engine.events import (
     EnvEnded,
     EnvProgress,
     Event,
+    PlanGrew,
     RunBegan,
     RunEnded,
     RunWatched,
@@ -71,7 +72,7 @@ class PlainConsole:
                 return f"{event.step_id} | {ended_text(event)}"
             case CancelBegan():
                 return cancel_line(event)
-            case RunWatched() | EnvEnded() | RunEnded():
+            case RunWatched() | EnvEnded() | PlanGrew() | RunEnded():
                 return None
             case _:
                 assert_never(event)

@@ -59,7 +59,7 @@ class Environments:
             EnvError: it can be seen that it can't be had.
         """
         # by identity, since specs are large and thousands of steps share a few
-        same = (step.project, id(step.env), self._request.options.envs.get(step.id))
+        same = (step.project, id(step.env), self._request.options.env_of(step))
         if same not in self._locks:
             envs, manager = self._services.envs, self._request.options.env_manager
             self._locks[same] = envs.known(self._env_request(step), manager)
@@ -91,7 +91,7 @@ class Environments:
         Raises:
             EnvError: it can't be had. CancelledError: the run was cancelled meanwhile.
         """
-        if failure := self._failures.get(step.id):
+        if failure := self._failures.get(step.id) or self._failures.get(step.template):
             raise failure
 
         def progress(text: str) -> None:
@@ -127,7 +127,7 @@ class Environments:
             image_name(self._request.plan, code) if self._request.options.build_image else None
         )
         asked = EnvRequest(step.env, code.directory, baked_as, asker=code.source.uri)
-        given = self._request.options.envs.get(step.id)
+        given = self._request.options.env_of(step)
         if given is None:
             return asked
         return replace(asked, lock=given.lock, manager=given.manager, wish=given.wish)
@@ -161,11 +161,11 @@ def _ahead(
     if not request.plan.is_pipeline:
         return
     asking: dict[tuple[str, EnvSpec, GivenEnv | None], list[PlannedStep]] = {}
-    for step in request.plan.steps:
+    for step in request.plan.looks:
         if step.env is not None and not _is_local(step, request):
             # without its mark: one environment may be named at several places of the file
             same = step.env if step.env.mark is None else replace(step.env, mark=None)
-            given = request.options.envs.get(step.id)
+            given = request.options.env_of(step)
             asking.setdefault((step.project, same, given), []).append(step)
     for steps in asking.values():
         if not all(step.conditions for step in steps):
@@ -175,7 +175,7 @@ def _ahead(
 def _is_local(step: PlannedStep, request: RunRequest) -> bool:
     """Tell whether there is nothing to build: the interpreter is the caller's own."""
     is_image = step.env is not None and step.env.kind is EnvKind.DOCKER
-    given = request.options.envs.get(step.id)
+    given = request.options.env_of(step)
     manager = given.manager if given else request.options.env_manager
     return manager == LOCAL and not is_image
 

@@ -142,6 +142,13 @@ class StepEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanGrew:
+    """A `foreach` was decided: these steps came."""
+
+    step_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CancelBegan:
     """Everything that runs has been asked to end (`is_forced`: is being killed)."""
 
@@ -170,6 +177,7 @@ Event = (
     | StepPrinted
     | StepPaused
     | StepEnded
+    | PlanGrew
     | CancelBegan
     | RunEnded
 )

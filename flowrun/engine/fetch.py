@@ -70,7 +70,7 @@ class Fetcher:
         """
         if scheme_of(uri) in WEB_SCHEMES:
             return self._download(uri, folder)
-        artifacts, path = self._locate(uri)
+        artifacts, path = self.locate(uri)
         target = folder / (path.rsplit("/", 1)[-1] or "artifacts")
         local = artifacts.local_path(path)
         if local is not None and local.exists():
@@ -79,7 +79,12 @@ class Fetcher:
             artifacts.get(path, target)
         return target
 
-    def _locate(self, uri: str) -> tuple[Artifacts, str]:
+    def locate(self, uri: str) -> tuple[Artifacts, str]:
+        """Find the artifacts that `uri` names, and its path in them.
+
+        Raises:
+            FlowrunError: there is no such run or model, or nobody answers.
+        """
         if scheme_of(uri) not in MODEL_SCHEMES:
             base, _, name = uri.rstrip("/").rpartition("/")
             return self.services.open_artifacts(base), name

@@ -12,7 +12,14 @@ from flowrun.engine.kept import VALUE_PREFIX, Kept, NotKeptError
 from flowrun.engine.live import PARENT_TAG
 from flowrun.engine.registry_steps import select_best
 from flowrun.plan.expressions import StepResult, evaluate
-from flowrun.plan.plan import CommandAction, PipelineEnd, PlannedStep, SelectAction
+from flowrun.plan.plan import (
+    CommandAction,
+    FanIn,
+    FanOut,
+    PipelineEnd,
+    PlannedStep,
+    SelectAction,
+)
 from flowrun.spec.project import Promote, Register
 from flowrun.tracking.entities import Run
 
@@ -77,8 +84,8 @@ class FinishedSteps:
                 outputs = {key: run.params.get(key, "") for key in ("name", "version")}
                 stage = run.tags.get(VALUE_PREFIX + "stage", "None")
                 return _engines(step, run, {**outputs, "stage": stage})
-            case PipelineEnd():
-                raise AssertionError("the end of a nested pipeline has no run")
+            case PipelineEnd() | FanOut() | FanIn():
+                raise AssertionError(f"step '{step.id}' has no run: it only stands for others")
             case _:
                 assert_never(step.action)
 

@@ -24,9 +24,9 @@ def foresee(request: RunRequest, services: Services) -> Mapping[str, Foreseen]:
     Raises:
         PlanError: `sources` that mean no file. FlowrunError: the store can't be read.
     """
-    Codes(services.sources, request.projects).check(request.plan.steps)
+    Codes(services.sources, request.projects).check(request.plan.looks)
     variables = services.variables
-    secrets = {name for step in request.plan.steps for name in step.secrets}
+    secrets = {name for step in request.plan.looks for name in step.secrets}
     mask = Masker.of(variables[name] for name in secrets if name in variables)
     visible = {name: value for name, value in variables.items() if name not in secrets}
     environments = Environments(services, request, lambda _: None, lambda: False)

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
-from flowrun.engine.events import Event, StepBegan, StepEnded, StepPaused, StepProgress
+from flowrun.engine.events import Event, PlanGrew, StepBegan, StepEnded, StepPaused, StepProgress
 from flowrun.engine.outcome import NOT_OVER, RUNNING, WAITING, StepRow
 from flowrun.errors import FlowrunError
-from flowrun.plan.plan import PipelineEnd, PlannedStep
+from flowrun.plan.plan import FanIn, PipelineEnd, PlannedStep
 
 EVERY_S = 1.0
 """Between two puts at least; a pipeline that is over sooner is written down once, at its end."""
@@ -42,7 +42,7 @@ class Journal:
             now: milliseconds since the epoch.
         """
         # The end of a nested pipeline is no step to its readers, unless it fails.
-        ids = [step.id for step in steps if not isinstance(step.action, PipelineEnd)]
+        ids = [step.id for step in steps if not isinstance(step.action, PipelineEnd | FanIn)]
         self._rows = dict.fromkeys(ids, _WAITS)
         self._put = put
         self._now = now
@@ -78,6 +78,9 @@ class Journal:
                 row = self._rows.get(step_id, _WAITS)
                 if row.status in NOT_OVER:
                     self._note(step_id, replace(row, detail=text))
+            case PlanGrew(step_ids):
+                for step_id in step_ids:
+                    self._note(step_id, _WAITS)
             case StepEnded():
                 self._note(event.step_id, self._ended(event))
             case _:

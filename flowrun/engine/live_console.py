@@ -32,6 +32,7 @@ from flowrun.engine.events import (
     EnvEnded,
     EnvProgress,
     Event,
+    PlanGrew,
     RunBegan,
     RunEnded,
     RunWatched,
@@ -107,6 +108,8 @@ class LiveConsole:
         match event:
             case RunBegan(plan=plan):
                 self._total = len(plan.steps)
+            case PlanGrew(step_ids):
+                self._total += len(step_ids)
             case RunWatched(step_count):
                 self._total = step_count
             case EnvProgress(step_ids, text):
@@ -134,7 +137,7 @@ class LiveConsole:
                 return Text(began_line(event), style="bold")
             case RunWatched() | EnvProgress() | EnvEnded() | StepBegan():
                 return None  # the table shows it
-            case StepProgress() | RunEnded():
+            case StepProgress() | PlanGrew() | RunEnded():
                 return None
             case StepPrinted(step_id, stream, line):
                 shown = Text.from_ansi(line)

@@ -127,7 +127,7 @@ def locked_envs(
     lookup = EnvLookup(sources, envs, env_manager)
     given: dict[str, GivenEnv] = {}
     seen: dict[tuple[str, EnvSpec], GivenEnv | None] = {}
-    for step in planned.plan.steps:
+    for step in planned.plan.looks:
         if step.env is None:
             continue
         same = step.project, replace(step.env, mark=None)

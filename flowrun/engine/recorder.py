@@ -34,7 +34,7 @@ from flowrun.envs.base import Env, ImageEnv
 from flowrun.envs.published import key_of
 from flowrun.executors.base import JobEnded
 from flowrun.plan.draw import plan_to_text
-from flowrun.plan.plan import PlannedStep
+from flowrun.plan.plan import Plan, PlannedStep
 from flowrun.sources.keeping import kept_pack
 from flowrun.tracking.artifacts import Artifacts
 from flowrun.tracking.entities import Metric, Run, RunStatus
@@ -46,6 +46,7 @@ from flowrun.tracking.limits import (
 )
 from flowrun.version import __version__
 
+PLAN_FILE = "flowrun/plan.json"
 LOCKS_FOLDER = "flowrun/environments"
 EXIT_CODE_TAG = "flowrun.exit_code"
 """Of a command; on a pipeline that did not go well what `flowrun run` gave."""
@@ -235,6 +236,11 @@ class Recorder:
                 self._parent.tags[EXIT_CODE_TAG] = str(exit_code)
             self.end(self._parent, status, error)
 
+    def put_plan(self, plan: Plan) -> None:
+        """Keep a plan that has grown, in place of what it was at first."""
+        if self._parent is not None:
+            self._put_text(self._parent.artifacts, PLAN_FILE, plan_to_text(plan))
+
     def put_outcome(self, rows: Mapping[str, StepRow]) -> None:
         """Keep how each step of a pipeline is, with the parent run."""
         if self._parent is not None:
@@ -330,7 +336,7 @@ class Recorder:
     def _put_request(self, artifacts: Artifacts) -> None:
         """Keep the plan, and what makes each project's tree again where nobody else has it."""
         request = self._request
-        self._put_text(artifacts, "flowrun/plan.json", plan_to_text(request.plan))
+        self._put_text(artifacts, PLAN_FILE, plan_to_text(request.plan))
         asked = options_text(request.options)
         if asked is not None:
             self._put_text(artifacts, OPTIONS_FILE, asked)

@@ -28,20 +28,25 @@ class StepError(FlowrunError):
 
 def select_best(action: SelectAction, results: Mapping[str, StepResult]) -> StepResult:
     """Give the candidate with the best metric; on a tie the first in matrix order."""
+    candidates = [each for step_id in action.candidates for each in _instances(results[step_id])]
     scored = [
-        (results[step_id].metrics[action.metric], step_id)
-        for step_id in action.candidates
-        if results[step_id].status == "succeeded" and action.metric in results[step_id].metrics
+        (each.metrics[action.metric], each)
+        for each in candidates
+        if each.status == "succeeded" and action.metric in each.metrics
     ]
     # nan compares false with everything and would win or lose by position
-    scored = [(value, step_id) for value, step_id in scored if not math.isnan(value)]
+    scored = [(value, each) for value, each in scored if not math.isnan(value)]
     if not scored:
-        names = sorted({name for step_id in action.candidates for name in results[step_id].metrics})
+        names = sorted({name for each in candidates for name in each.metrics})
         found = f"; logged are {', '.join(names)}" if names else "; no metric was logged"
         raise StepError(f"no candidate has a number for metric '{action.metric}'{found}")
     pick = min if action.mode == "min" else max
-    best = pick(scored, key=lambda item: item[0])[1]
-    return results[best]
+    return pick(scored, key=lambda item: item[0])[1]
+
+
+def _instances(result: StepResult) -> tuple[StepResult, ...]:
+    """Give a candidate, or all instances of a `foreach` that it stands for."""
+    return (result,) if result.instances is None else result.instances
 
 
 def register_model(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flowrun.engine.events import Attempt
 from flowrun.envs.base import NO_WISH, Wish
-from flowrun.plan.plan import Plan
+from flowrun.plan.plan import Plan, PlannedStep
 from flowrun.sources.source import Source
 
 
@@ -98,6 +98,18 @@ class RunOptions:
     """More tags of each run that is made."""
     resumed: Resumed | None = None
     """`run_id` is gone on with."""
+
+    def env_of(self, step: PlannedStep) -> GivenEnv | None:
+        """Give the environment that a step must have; None: none is said."""
+        return self.envs.get(step.id) or self.envs.get(step.template)
+
+    def must_run(self, step: PlannedStep) -> bool:
+        """Tell whether a step runs whatever there is."""
+        # One that the plan has grown by is named by the step that decided it.
+        name = step.template
+        while name and name not in self.rerun:
+            name = name.rpartition("/")[0]
+        return step.id in self.rerun or bool(name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -33,7 +33,7 @@ from flowrun.envs.base import EnvLock
 from flowrun.envs.exclusive import exclusive
 from flowrun.errors import FlowrunError, StoreError, UnreachableError
 from flowrun.plan.expressions import StepResult, condition_holds, evaluate
-from flowrun.plan.plan import CommandAction, PipelineEnd, PlannedStep, SelectAction
+from flowrun.plan.plan import CommandAction, FanIn, FanOut, PipelineEnd, PlannedStep, SelectAction
 from flowrun.spec.project import Promote, Register
 from flowrun.tracking.artifacts import Artifacts
 from flowrun.tracking.entities import Run
@@ -105,7 +105,11 @@ class Reuse:
         """Decide all that can be known before anything runs, in plan order."""
         steps = self.request.plan.steps
         if self._may_reuse_any():
-            commands = {step.id for step in steps if isinstance(step.action, CommandAction)}
+            commands = {
+                step.id
+                for step in self.request.plan.looks
+                if isinstance(step.action, CommandAction)
+            }
             self.earlier.fetch(pipeline_name(self.request), commands)
         results: dict[str, StepResult] = {}
         for step in steps:
@@ -114,6 +118,23 @@ class Reuse:
             if result is not None:
                 results[step.id] = result
         return self.foreseen
+
+    def foresee_added(
+        self, steps: Sequence[PlannedStep], results: Mapping[str, StepResult]
+    ) -> None:
+        """Decide what can be decided of steps that the plan has grown by, in plan order.
+
+        Args:
+            steps: those that came.
+            results: of all steps that have ended.
+        """
+        known = dict(results)
+        for step in steps:
+            with suppress(FlowrunError):  # then the store is asked again in its turn
+                foreseen, result = self._foresee(step, known)
+                self.foreseen[step.id] = foreseen
+                if result is not None:
+                    known[step.id] = result
 
     def reused(self, step_id: str) -> Reused | None:
         """Give the run that stands for a step, if that was foreseen."""
@@ -256,6 +277,10 @@ class Reuse:
                     }
                     result = StepResult(step.id, "succeeded", outputs=values)
                     return Foreseen(Verdict.REUSE, "all its steps are"), result
+                case FanOut():
+                    return Foreseen(Verdict.UNKNOWN, "decided in its turn"), None
+                case FanIn():
+                    return Foreseen(Verdict.UNKNOWN, "until its items are known"), None
                 case Register():
                     return Foreseen(Verdict.RUN, "a register always runs"), None
                 case Promote():
@@ -335,7 +360,7 @@ class Reuse:
         options = self.request.options
         if options.in_place:
             return IN_PLACE
-        if step.id in options.rerun:
+        if options.must_run(step):
             return RERUN
         if not step.cache.is_on:
             return NO_CACHE
@@ -344,7 +369,7 @@ class Reuse:
         return None if options.is_cache_on else CACHE_OFF
 
     def _may_reuse_any(self) -> bool:
-        return any(self._refusal(step) is None for step in self.request.plan.steps)
+        return any(self._refusal(step) is None for step in self.request.plan.looks)
 
     def _holds(self, step: PlannedStep, results: Mapping[str, StepResult]) -> bool:
         return condition_holds(step, results, env=self.visible_variables)

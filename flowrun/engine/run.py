@@ -25,6 +25,7 @@ from flowrun.engine.events import (
     CancelBegan,
     Event,
     Observer,
+    PlanGrew,
     RunBegan,
     RunEnded,
     StepBegan,
@@ -33,7 +34,10 @@ from flowrun.engine.events import (
     StepStatus,
 )
 from flowrun.engine.exit_codes import exit_code_of
+from flowrun.engine.fanning import Fans
+from flowrun.engine.fetch import Fetcher
 from flowrun.engine.finished import Reused
+from flowrun.engine.items import ItemFinder
 from flowrun.engine.journal import Journal
 from flowrun.engine.live import Session, SessionFile, close_left_running, this_host
 from flowrun.engine.masking import Masker
@@ -47,7 +51,8 @@ from flowrun.engine.step import StepOutcome, StepRunner, reused_outcome
 from flowrun.errors import FlowrunError
 from flowrun.executors.base import Executor, Stream
 from flowrun.plan.expressions import StepResult
-from flowrun.plan.plan import PipelineEnd, PlannedStep
+from flowrun.plan.fan import Growth, grown
+from flowrun.plan.plan import FanIn, FanOut, PipelineEnd, PlannedStep
 from flowrun.plan.schedule import (
     Action,
     Begin,
@@ -63,6 +68,7 @@ from flowrun.plan.schedule import (
     StepDeclined,
     StepFailed,
     StepKilled,
+    StepsAdded,
     StepsPrepared,
     StepSucceeded,
 )
@@ -111,12 +117,17 @@ class _PauseOver:
 
 
 @dataclass(frozen=True, slots=True)
+class _Grown:
+    growth: Growth
+
+
+@dataclass(frozen=True, slots=True)
 class _Cancel:
     is_forced: bool
     by: str = ""
 
 
-_Message = _Done | _Prepared | _Broken | _PauseOver | _Cancel
+_Message = _Done | _Prepared | _Broken | _PauseOver | _Grown | _Cancel
 
 
 class PlanRun:
@@ -145,13 +156,16 @@ class PlanRun:
         """Of the steps that run now."""
         self._step_ids: dict[str, str] = {}
         """Run id, which is a command's job id as well, to step id."""
+        self._growths: list[Growth] = []
+        self._stopped: set[str] = set()
+        """The steps that are to end, while the others go on."""
         self._cancels = 0
         self._cancelled_by: int | None = None
         self._has_failed_surroundings = False
         session_id = services.new_id()
         self._work = services.home.work / session_id
         has_containers = any(
-            step.env is not None and step.env.kind is EnvKind.DOCKER for step in request.plan.steps
+            step.env is not None and step.env.kind is EnvKind.DOCKER for step in request.plan.looks
         )
         self._session = Session(
             id=session_id,
@@ -161,7 +175,7 @@ class PlanRun:
             pid=os.getpid(),
             docker_host=services.variables.get("DOCKER_HOST", "") if has_containers else None,
         )
-        self._secrets = frozenset(name for step in request.plan.steps for name in step.secrets)
+        self._secrets = frozenset(name for step in request.plan.looks for name in step.secrets)
         secrets = [services.variables[name] for name in self._secrets]
         self._mask = Masker.of([*secrets, *services.endpoint.secrets])
         self._recorder = Recorder(services, request, self._session, self._mask)
@@ -267,6 +281,8 @@ class PlanRun:
                     status = self._act(self._take(step_id, outcome, schedule), schedule, runner)
                 case _Prepared(step_ids):
                     status = self._act(schedule.on(StepsPrepared(step_ids)), schedule, runner)
+                case _Grown(growth):
+                    status = self._act(self._grow(growth, schedule), schedule, runner)
                 case _PauseOver(step_id):
                     status = self._act(schedule.on(PauseEnded(step_id)), schedule, runner)
                 case _Cancel(is_forced, by):
@@ -300,10 +316,17 @@ class PlanRun:
             self._secrets,
             self._mask,
             self._tell,
-            lambda: self._cancels > 0,
+            lambda step_id: self._cancels > 0 or step_id in self._stopped,
             self._environments,
             ContainerMaker(self._services, self._session.id, self._request.options.docker_args),
             reuse,
+        )
+        fetcher = Fetcher(self._services, lambda _: None)
+        fans = Fans(
+            ItemFinder(fetcher, self._memo),
+            reuse,
+            lambda: dict(self._steps),
+            lambda growth: self._inbox.put(_Grown(growth)),
         )
         return StepRunner(
             self._services,
@@ -311,6 +334,7 @@ class PlanRun:
             commands,
             self._tell,
             self._mask,
+            fans,
             reuse.visible_variables,
             self._request.options.rehearsal,
         )
@@ -344,8 +368,10 @@ class PlanRun:
                     self._skip(step_id, reason)
                 case GiveUpStep(step_id):
                     self._end(self._attempts.give_up(step_id))
-                case PauseStep() | CancelStep():
-                    pass  # the pause has begun; all jobs were asked to end with the cancellation
+                case CancelStep(step_id):
+                    self._stop(step_id, runner)
+                case PauseStep():
+                    pass  # it has begun
                 case Finish(end):
                     status = RunStatus(end)
                 case action:
@@ -358,9 +384,25 @@ class PlanRun:
         is_anew = not self._anew.isdisjoint(step.needs)
         if reused is None and not is_anew:
             reused = reuse.finished_before(step, self._results)
-        if reused is None and (is_anew or not isinstance(step.action, PipelineEnd)):
+        if reused is None and (
+            is_anew or not isinstance(step.action, PipelineEnd | FanOut | FanIn)
+        ):
             self._anew.add(step.id)
         return reused
+
+    def _grow(self, growth: Growth, schedule: Schedule) -> list[Action]:
+        """Take in the steps that came."""
+        self._growths.append(growth)
+        self._steps.update((step.id, step) for step in (*growth.steps, growth.end))
+        shown = tuple(step.id for step in growth.steps if not _is_end(step))
+        self._tell(PlanGrew(shown))
+        return schedule.on(StepsAdded(growth))
+
+    def _stop(self, step_id: str, runner: StepRunner) -> None:
+        """Ask one running step to end; with a cancellation, all were asked already."""
+        self._stopped.add(step_id)
+        if self._cancels == 0 and step_id in self._threads and step_id in self._run_ids:
+            runner.commands.executor.cancel(self._run_ids[step_id])
 
     def _start(self, step: PlannedStep, attempt: int, runner: StepRunner) -> None:
         self._began_ms[step.id] = self._services.now()
@@ -390,7 +432,7 @@ class PlanRun:
         if outcome.status is StepStatus.SKIPPED:
             self._anew.discard(step_id)
         actions = schedule.on(_event_of(step_id, outcome))
-        if isinstance(step.action, PipelineEnd) and outcome.status is StepStatus.SUCCEEDED:
+        if _is_end(step) and outcome.status is StepStatus.SUCCEEDED:
             return actions
         ended = StepEnded(
             step_id,
@@ -428,6 +470,8 @@ class PlanRun:
             return next((e.run_id for e in self._ended.values() if e.run_id), "")
         if self._pulse.is_taken_over:
             return parent_id
+        if self._growths:
+            self._recorder.put_plan(grown(self._request.plan, self._growths))
         self._recorder.put_outcome(self._journal.rows())
         failed = [e for e in self._ended.values() if e.status is StepStatus.FAILED]
         error = "; ".join(f"step '{e.step_id}': {e.detail}" for e in failed if not e.is_tolerated)
@@ -484,3 +528,8 @@ def _event_of(
             return StepDeclined(step_id, outcome.detail)
         case _:
             assert_never(outcome.status)
+
+
+def _is_end(step: PlannedStep) -> bool:
+    """Tell whether a step only stands for the end of others, and is nothing to look at itself."""
+    return isinstance(step.action, PipelineEnd | FanIn)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import assert_never
 
 from flowrun.engine.command import CommandRunner
-from flowrun.engine.events import Before, Event, StepBegan, StepStatus
+from flowrun.engine.events import Before, Event, StepBegan, StepProgress, StepStatus
 from flowrun.engine.failure import CommandEnded
+from flowrun.engine.fanning import Fans, collected
 from flowrun.engine.finished import Reused
 from flowrun.engine.lineage import lineage_tags
 from flowrun.engine.masking import Masker
@@ -24,9 +26,17 @@ from flowrun.engine.registry_steps import (
 from flowrun.engine.request import Rehearsal
 from flowrun.engine.services import Services
 from flowrun.engine.values import as_text
+from flowrun.envs.exclusive import exclusive
 from flowrun.errors import CancelledError, EnvError, FlowrunError, StoreError, UnreachableError
 from flowrun.plan.expressions import StepResult, condition_holds, conditions_text, evaluate
-from flowrun.plan.plan import CommandAction, PipelineEnd, PlannedStep, SelectAction
+from flowrun.plan.plan import (
+    CommandAction,
+    FanIn,
+    FanOut,
+    PipelineEnd,
+    PlannedStep,
+    SelectAction,
+)
 from flowrun.sources.copies import remove
 from flowrun.spec.project import LOST, Promote, Register, Value
 from flowrun.tracking.entities import RunStatus
@@ -75,6 +85,7 @@ class StepRunner:
     commands: CommandRunner
     tell: Callable[[Event], None]
     mask: Masker
+    fans: Fans
     visible_variables: Mapping[str, str]
     """What `env.NAME` means in expressions: the caller's variables but for secrets."""
     rehearsal: Rehearsal | None = None
@@ -136,6 +147,11 @@ class _Turn:
         if not condition_holds(step, self.results, env=self._env(), champion=self._champion):
             return StepOutcome(StepResult(step.id, StepStatus.SKIPPED), self._unmet())
         self.params = {name: self._evaluate(value) for name, value in step.arguments.items()}
+        with self._alone():
+            return self._act()
+
+    def _act(self) -> StepOutcome:
+        step = self.step
         match step.action:
             case CommandAction():
                 return self._command()
@@ -148,8 +164,30 @@ class _Turn:
             case PipelineEnd() as action:
                 values = {name: self._evaluate(value) for name, value in action.results.items()}
                 return StepOutcome(StepResult(step.id, StepStatus.SUCCEEDED, outputs=values))
+            case FanOut() as action:
+                fans = self.runner.fans
+                return StepOutcome(*fans.begin(step, self._evaluate(action.items), self.results))
+            case FanIn() as action:
+                return StepOutcome(collected(step, action, self.results))
             case _:
                 assert_never(step.action)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep every other step of the same `concurrency` from running, in any flowrun."""
+        step, runner = self.step, self.runner
+        if step.concurrency is None:
+            yield
+            return
+        name = hashlib.sha256(step.concurrency.encode()).hexdigest()[:32]
+        text = f"waiting for another step of concurrency '{step.concurrency}'"
+        with exclusive(
+            runner.services.home.steps / f"concurrency-{name}",
+            lambda: runner.tell(StepProgress(step.id, text)),
+            lambda: runner.commands.is_stopped(step.id),
+            f"ran another step of concurrency '{step.concurrency}'",
+        ):
+            yield
 
     def end_early(
         self,

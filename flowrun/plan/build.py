@@ -8,10 +8,11 @@ from flowrun.errors import PlanError
 from flowrun.plan.expand import Expansion
 from flowrun.plan.loaded import Load, LoadedProject, find_entry_point
 from flowrun.plan.order import in_order
+from flowrun.plan.other_projects import OtherProjects
 from flowrun.plan.params import bind_params, extra_warnings
 from flowrun.plan.plan import Plan
 from flowrun.spec.check import SCRIPT_SUFFIXES
-from flowrun.spec.problems import did_you_mean, listed
+from flowrun.spec.problems import Problems, did_you_mean, listed
 from flowrun.spec.project import EntryPoint, Mark
 
 __all__ = ["LoadedProject", "build_plan"]
@@ -39,9 +40,10 @@ def build_plan(
     given = params or {}
     target = _entry_point_asked_for(project, entry_point)
     bound = bind_params(target, given, marks)
-    expansion = Expansion(load)
+    problems = Problems()
+    expansion = Expansion(OtherProjects(load, problems), problems=problems)
     expansion.expand(project, target, bound)
-    expansion.problems.raise_if_any()
+    problems.raise_if_any()
     return Plan(
         project.project.name,
         entry_point,

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import assert_never
 
-from flowrun.plan.matrix import is_open
+from flowrun.plan.early import is_open
 from flowrun.plan.plan import (
     Action,
     CommandAction,
+    FanIn,
+    FanOut,
     PipelineEnd,
     Plan,
     PlannedStep,
@@ -19,6 +21,7 @@ from flowrun.plan.plan import (
     SubProject,
 )
 from flowrun.spec.project import Backoff, EnvSpec, Promote, Register, Resources, Value
+from flowrun.spec.references import Use, names_of
 
 MAX_INDENT = 120
 """A chain of a thousand steps goes on below itself from here."""
@@ -157,6 +160,16 @@ def _action(action: Action) -> dict[str, Json]:
             }
         case PipelineEnd():
             return {"kind": "pipeline", "results": _values(action.results)}
+        case FanOut():
+            template: list[Json] = [_step(each) for each in action.template]
+            return {
+                "kind": "foreach",
+                "items": _raw(action.items),
+                "end": action.end,
+                "template": template,
+            }
+        case FanIn():
+            return {"kind": "collect", "begin": action.begin, "instances": list(action.instances)}
         case _:
             assert_never(action)
 
@@ -254,7 +267,9 @@ def _deed(step: PlannedStep) -> str:
         case CommandAction() as action:
             return _command(action, step.arguments)
         case SelectAction() as action:
-            return f"select the {action.mode} of {action.metric} among {len(action.candidates)}"
+            candidates = action.candidates
+            among = candidates[0] if len(candidates) == 1 else len(candidates)
+            return f"select the {action.mode} of {action.metric} among {among}"
         case Register() as action:
             return f"register {action.name.raw}"
         case Promote() as action:
@@ -262,8 +277,24 @@ def _deed(step: PlannedStep) -> str:
             return f"promote {action.name.raw} to {' and '.join(places)}"
         case PipelineEnd():
             return "end of the pipeline"
+        case FanOut() as action:
+            return _fan(action)
+        case FanIn() as action:
+            count = len(action.instances)
+            return f"all {count} instances" if count else f"all that {action.begin} becomes"
         case _:
             assert_never(step.action)
+
+
+def _fan(action: FanOut) -> str:
+    """Return what the items will be, and when they are known."""
+    paths = [path for names in names_of(action.items, Use.ITEMS) for path in names.paths]
+    before = dict.fromkeys(path[1] for path in paths if path[0] == "steps" and len(path) > 1)
+    when = f"when {' and '.join(before)} is done" if before else "in its turn"
+    last = action.template[-1]
+    is_pipeline = isinstance(last.action, PipelineEnd)
+    deed = f"pipeline of {len(action.template) - 1}" if is_pipeline else _deed(last)
+    return f"{deed}  foreach {_condition(action.items)}, decided {when}"
 
 
 def _command(action: CommandAction, arguments: Mapping[str, Value], width: int = 60) -> str:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import InitVar, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 from flowrun.errors import PlanError
-from flowrun.plan.loaded import Load, LoadedProject, find_entry_point
-from flowrun.plan.matrix import Instance, instances_of, known_value
+from flowrun.plan.early import known_value
+from flowrun.plan.fan import early_items, fan_steps
+from flowrun.plan.frames import Frame, Turn
+from flowrun.plan.loaded import LoadedProject, find_entry_point
+from flowrun.plan.matrix import Instance, instances_for, instances_of
 from flowrun.plan.other_projects import Called, OtherProjects
 from flowrun.plan.plan import (
     Action,
     CommandAction,
-    Gate,
+    FanIn,
+    FanOut,
     PipelineEnd,
     PlannedStep,
     Scope,
@@ -33,54 +37,12 @@ from flowrun.spec.project import (
     StepSpec,
     Value,
 )
-from flowrun.spec.references import looks_at_status, steps_before
+from flowrun.spec.references import steps_before
 
 MAX_STEPS = 100_000
 """Of a plan: nested pipelines multiply, so a short file could ask for any number."""
 MAX_DEPTH = 100
 """Of pipelines that call pipelines."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """One pipeline that is being expanded, with what its caller hands down."""
-
-    loaded: LoadedProject
-    pipeline: EntryPoint
-    scope: Scope
-    caller: str = ""
-    needs: tuple[str, ...] = ()
-    """The caller's needs, for the steps that have none of their own."""
-    gates: tuple[Gate, ...] = ()
-    chain: tuple[tuple[str, str], ...] = ()
-    """The calls that led here, as (project, entry point)."""
-    after: tuple[str, ...] = ()
-    """What the callers' `needs` name."""
-
-    def id_of(self, name: str) -> str:
-        return f"{self.caller}/{name}" if self.caller else name
-
-
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    """One instance of one step, about to be planned."""
-
-    frame: _Frame
-    step: StepSpec
-    instance: Instance
-    needs: tuple[str, ...]
-    after: tuple[str, ...] = ()
-
-    def gates(self) -> tuple[Gate, ...]:
-        step, frame = self.step, self.frame
-        gate = Gate(
-            step.condition,
-            frame.scope,
-            self.instance.matrix,
-            self.needs,
-            looks_at_status(step.condition),
-        )
-        return (*frame.gates, gate)
 
 
 @dataclass(slots=True)
@@ -90,16 +52,11 @@ class Expansion:
     Steps come in the order of the file, those of a nested pipeline before its end.
     """
 
-    load: InitVar[Load]
+    others: OtherProjects
     steps: list[PlannedStep] = field(default_factory=list)
     problems: Problems = field(default_factory=Problems)
-    others: OtherProjects = field(init=False)
     _before: dict[int, tuple[str, ...]] = field(default_factory=dict)
     """By the identity of a step's spec: a pipeline called a hundred times is read once."""
-
-    def __post_init__(self, load: Load) -> None:
-        """Begin with nothing planned."""
-        self.others = OtherProjects(load, self.problems)
 
     def expand(self, loaded: LoadedProject, target: EntryPoint, bound: Mapping[str, str]) -> None:
         """Plan one entry point.
@@ -112,28 +69,25 @@ class Expansion:
         chain = (("", target.name),)
         if target.steps:
             scope = Scope(target.parameters, params, {})
-            self._expand(_Frame(loaded, target, scope, chain=chain))
+            self._expand(Frame(loaded, target, scope, chain=chain))
             return
         # A lone command is a pipeline of one step.
         step = StepSpec(target.name, InlineCommand(""), mark, arguments=params)
-        frame = _Frame(loaded, target, Scope({}, {}, {target.name: target.name}), chain=chain)
-        turn = _Turn(frame, step, Instance(target.name, {}), ())
+        frame = Frame(loaded, target, Scope({}, {}, {target.name: target.name}), chain=chain)
+        turn = Turn(frame, step, Instance(target.name, {}), ())
         self._add_command(turn, loaded, target)
 
-    def _expand(self, frame: _Frame) -> tuple[Scope, tuple[str, ...]]:
+    def _expand(self, frame: Frame) -> tuple[Scope, tuple[str, ...]]:
         """Plan the steps of a pipeline; return its complete scope and the steps' ids."""
         called = self.others.called_by(frame.pipeline, frame.loaded)
         steps = frame.pipeline.steps.values()
-        instances = {
-            step.name: instances_of(step, frame.id_of(step.name), frame.scope, self.problems)
-            for step in steps
-        }
+        instances = {step.name: self._instances(step, frame) for step in steps}
         # The scope is complete before anything looks at it: a step may refer to a later one.
         ids = {
-            step.name: tuple(each.id for each in instances[step.name])
-            if step.matrix
-            else instances[step.name][0].id
-            for step in steps
+            name: frame.id_of(name)
+            if each is None or frame.pipeline.steps[name].fan is None
+            else tuple(instance.id for instance in each)
+            for name, each in instances.items()
         }
         scope = replace(frame.scope, steps=ids)
         frame = replace(frame, scope=scope)
@@ -142,10 +96,39 @@ class Expansion:
             needs = _ids(self._steps_before(step), ids) or frame.needs
             named = _ids((name.text for name in step.needs), ids)
             after = tuple(dict.fromkeys((*frame.after, *named)))
-            for instance in instances[step.name]:
-                self._plan_step(_Turn(frame, step, instance, needs, after), called)
+            turn = Turn(frame, step, Instance(frame.id_of(step.name), {}), needs, after)
+            made = instances[step.name]
+            if made is None:
+                inner += self._add_fan(turn, called)
+                continue
+            for instance in made:
+                self._plan_step(replace(turn, instance=instance), called)
                 inner.append(instance.id)
         return scope, tuple(inner)
+
+    def _instances(self, step: StepSpec, frame: Frame) -> tuple[Instance, ...] | None:
+        """Return the instances of a step; None if they are decided while the plan runs."""
+        step_id = frame.id_of(step.name)
+        if step.fan is None or step.fan.items is None:
+            return instances_of(step, step_id, frame.scope, self.problems)
+        # The scope is not complete yet, but its names are known: nothing has ended.
+        names = {name: frame.id_of(name) for name in frame.pipeline.steps}
+        items = early_items(step, replace(frame.scope, steps=names), self.problems)
+        return None if items is None else instances_for(step, step_id, items)
+
+    def _add_fan(self, turn: Turn, called: Called) -> tuple[str, str]:
+        """Plan a step whose items are not known yet; return the ids of its beginning and end."""
+        others, before = self.others, self._before
+
+        def write_out(turns: Iterable[Turn], problems: Problems) -> tuple[PlannedStep, ...]:
+            inner = Expansion(others, problems=problems, _before=before)
+            for each in turns:
+                inner._plan_step(each, called)
+            return tuple(inner.steps)
+
+        begin, end = fan_steps(turn, write_out, self._base, self.problems)
+        self.steps += (begin, end)
+        return begin.id, end.id
 
     def _steps_before(self, step: StepSpec) -> tuple[str, ...]:
         found = self._before.get(id(step))
@@ -153,7 +136,7 @@ class Expansion:
             found = self._before[id(step)] = steps_before(step)
         return found
 
-    def _plan_step(self, turn: _Turn, called: Called) -> None:
+    def _plan_step(self, turn: Turn, called: Called) -> None:
         step, frame = turn.step, turn.frame
         if len(self.steps) >= MAX_STEPS:
             raise PlanError(f"the plan has more than {MAX_STEPS:,} steps")
@@ -180,13 +163,13 @@ class Expansion:
             case Register() | Promote():
                 self.steps.append(self._base(turn, step.action))
 
-    def _add_call(self, turn: _Turn, loaded: LoadedProject, target: EntryPoint) -> None:
+    def _add_call(self, turn: Turn, loaded: LoadedProject, target: EntryPoint) -> None:
         if target.steps:
             self._add_pipeline(turn, loaded, target)
         else:
             self._add_command(turn, loaded, target)
 
-    def _add_pipeline(self, turn: _Turn, loaded: LoadedProject, target: EntryPoint) -> None:
+    def _add_pipeline(self, turn: Turn, loaded: LoadedProject, target: EntryPoint) -> None:
         chain = (*turn.frame.chain, (loaded.key, target.name))
         if chain[-1] in turn.frame.chain or len(chain) > MAX_DEPTH:
             shown = " -> ".join(name for _, name in chain[-10:])
@@ -202,7 +185,7 @@ class Expansion:
             turn.frame.scope,
             turn.instance.matrix,
         )
-        frame = _Frame(
+        frame = Frame(
             loaded,
             target,
             scope,
@@ -211,13 +194,14 @@ class Expansion:
             turn.gates(),
             chain,
             turn.after,
+            turn.members(),
         )
         complete, inner = self._expand(frame)
         end = self._base(turn, PipelineEnd(target.results))
         needs = tuple(dict.fromkeys((*inner, *turn.needs)))
         self.steps.append(replace(end, scope=complete, matrix={}, needs=needs, project=loaded.key))
 
-    def _pipeline_params(self, turn: _Turn, target: EntryPoint) -> dict[str, Value]:
+    def _pipeline_params(self, turn: Turn, target: EntryPoint) -> dict[str, Value]:
         given = self._arguments(turn, target.parameters)
         defaults = {
             name: Value(parameter.default, parameter.mark, is_literal=True)
@@ -226,11 +210,11 @@ class Expansion:
         }
         return {**given, **defaults}
 
-    def _add_command(self, turn: _Turn, loaded: LoadedProject, target: EntryPoint) -> None:
+    def _add_command(self, turn: Turn, loaded: LoadedProject, target: EntryPoint) -> None:
         action = CommandAction(target.command or "", target.name, target.parameters)
         self._add_run(turn, action, target, loaded, self._arguments(turn, target.parameters))
 
-    def _add_inline(self, turn: _Turn, command: str) -> None:
+    def _add_inline(self, turn: Turn, command: str) -> None:
         """Plan a `run`: the pipeline it stands in is the entry point it takes its defaults from."""
         frame = turn.frame
         defaults = replace(frame.pipeline, outputs={}, metrics=None, metric_tolerance=None)
@@ -239,7 +223,7 @@ class Expansion:
 
     def _add_run(
         self,
-        turn: _Turn,
+        turn: Turn,
         action: CommandAction,
         defaults: EntryPoint,
         loaded: LoadedProject,
@@ -265,16 +249,19 @@ class Expansion:
             )
         )
 
-    def _arguments(self, turn: _Turn, declared: Mapping[str, Parameter]) -> dict[str, Value]:
+    def _arguments(self, turn: Turn, declared: Mapping[str, Parameter]) -> dict[str, Value]:
         """Return the arguments, those that can be known now as literal values."""
         step, scope = turn.step, turn.frame.scope
         return {
-            name: known_value(value, step, declared.get(name), scope, turn.instance, self.problems)
+            name: known_value(
+                value, step, declared.get(name), scope, turn.instance.matrix, self.problems
+            )
             for name, value in step.arguments.items()
         }
 
-    def _base(self, turn: _Turn, action: Action) -> PlannedStep:
+    def _base(self, turn: Turn, action: Action) -> PlannedStep:
         step, frame = turn.step, turn.frame
+        concurrency = None if isinstance(action, PipelineEnd | FanOut | FanIn) else step.concurrency
         return PlannedStep(
             turn.instance.id,
             step.name,
@@ -288,6 +275,8 @@ class Expansion:
             caller=frame.caller,
             continue_on_error=step.continue_on_error,
             after=turn.after,
+            members=turn.members(),
+            concurrency=concurrency,
         )
 
 

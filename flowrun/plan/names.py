@@ -43,6 +43,8 @@ class StepResult:
     metrics: Mapping[str, float] = field(default_factory=dict)
     params: Mapping[str, object] = field(default_factory=dict)
     run_id: str | None = None
+    instances: tuple[StepResult, ...] | None = None
+    """Of all instances of a `foreach`, in the order of the items."""
 
 
 class ExpressionError(PlanError):
@@ -201,6 +203,8 @@ class ScopeNames:
                 return _Table("the matrix has no axis", self.matrix, self._axis)
             case "steps":
                 return _Table("there is no step", self.scope.steps, self._step)
+            case "item":
+                return self._item()
             case "champion":
                 return self.champion() if self.champion else None
             case _:
@@ -210,6 +214,11 @@ class ScopeNames:
 
     def _axis(self, name: str) -> object:
         return self.value(self.matrix[name])
+
+    def _item(self) -> object:
+        if (item := self.matrix.get("item")) is None:
+            raise NotEndedError("the items of its foreach are not known yet")
+        return item.raw
 
     def _param(self, name: str) -> object:
         scope = self.scope
@@ -222,9 +231,14 @@ class ScopeNames:
 
     def _step(self, name: str) -> object:
         step_ids = self.scope.steps[name]
-        if isinstance(step_ids, str):
-            return self._result_table(step_ids)
-        tables = [self._result_table(step_id) for step_id in step_ids]
+        if not isinstance(step_ids, str):
+            results = [self._result(step_id) for step_id in step_ids]
+        else:
+            result = self._result(step_ids)
+            if result.instances is None:
+                return _result_table(result)
+            results = list(result.instances)
+        tables = [_result_table(each) for each in results]
         return _Table(
             f"step '{name}' has no",
             ["outputs", "metrics", "params", "run_id", "status"],
@@ -237,26 +251,44 @@ class ScopeNames:
             raise NotEndedError(f"step '{step_id}' has not ended yet")
         return result
 
-    def _result_table(self, step_id: str) -> _Table:
-        result = self._result(step_id)
-        fields: dict[str, object] = {"run_id": result.run_id, "status": str(result.status)}
-        for kind, values in (
-            ("output", result.outputs),
-            ("metric", result.metrics),
-            ("param", result.params),
-        ):
-            how = "" if result.status == "succeeded" else f" {result.status} and"
-            fields[f"{kind}s"] = _Table(
-                f"step '{step_id}'{how} has no {kind}", values, values.__getitem__
-            )
-        return _Table(f"step '{step_id}' has no", fields, fields.__getitem__)
+
+class _Nothing(Mapping[str, object]):
+    """A field of no instances at all: any name is an empty list."""
+
+    def __getitem__(self, name: str) -> object:
+        return []
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def _result_table(result: StepResult) -> _Table:
+    fields: dict[str, object] = {"run_id": result.run_id, "status": str(result.status)}
+    for kind, values in (
+        ("output", result.outputs),
+        ("metric", result.metrics),
+        ("param", result.params),
+    ):
+        how = "" if result.status == "succeeded" else f" {result.status} and"
+        fields[f"{kind}s"] = _Table(
+            f"step '{result.id}'{how} has no {kind}", values, values.__getitem__
+        )
+    return _Table(f"step '{result.id}' has no", fields, fields.__getitem__)
 
 
 def _listed(step: str, key: str, each: list[object]) -> object:
     """Return a field of all instances of a matrix step: lists, in matrix order, without gaps."""
-    tables = [table for table in each if isinstance(table, _Table)]
-    if not tables:
+    if key in {"run_id", "status"}:
         return each
+    if not each:
+        return _Nothing()  # whatever its instances would have had: there is none
+    tables = [table for table in each if isinstance(table, _Table)]
     names = [*dict.fromkeys(name for table in tables for name in table)]
     return _Table(
         f"no instance of step '{step}' has the {key.removesuffix('s')}",

@@ -9,17 +9,24 @@ from dataclasses import replace
 from flowrun.plan.plan import Gate, PlannedStep
 
 
-def in_order(steps: Sequence[PlannedStep]) -> tuple[PlannedStep, ...]:
+def in_order(
+    steps: Sequence[PlannedStep], known: Mapping[str, PlannedStep] | None = None
+) -> tuple[PlannedStep, ...]:
     """Return the steps so that each comes after all it needs, else in the order they are in.
 
     Each step's needs come out in that order too, and its gates complete.
+
+    Args:
+        known: other steps, by id, that these may need as well; all of those come before them.
     """
     position = {step.id: place for place, step in enumerate(steps)}
-    waiting = [len(step.needs) for step in steps]
+    waiting = [0] * len(steps)
     dependents: list[list[int]] = [[] for _ in steps]
     for place, step in enumerate(steps):
         for need in step.needs:
-            dependents[position[need]].append(place)
+            if (before := position.get(need)) is not None:
+                waiting[place] += 1
+                dependents[before].append(place)
     free = [place for place, count in enumerate(waiting) if count == 0]
     ordered: list[PlannedStep] = []
     while free:
@@ -31,13 +38,15 @@ def in_order(steps: Sequence[PlannedStep]) -> tuple[PlannedStep, ...]:
                 heapq.heappush(free, dependent)
     # The checks of the project file have refused every circle.
     assert len(ordered) == len(steps)  # noqa: S101
-    return _complete(ordered)
+    return _complete(ordered, known or {})
 
 
-def _complete(steps: Sequence[PlannedStep]) -> tuple[PlannedStep, ...]:
+def _complete(
+    steps: Sequence[PlannedStep], known: Mapping[str, PlannedStep]
+) -> tuple[PlannedStep, ...]:
     position = {step.id: place for place, step in enumerate(steps)}
-    by_id = {step.id: step for step in steps}
-    tolerated = frozenset(step.id for step in steps if step.continue_on_error)
+    by_id = {**known, **{step.id: step for step in steps}}
+    tolerated = frozenset(step.id for step in by_id.values() if step.continue_on_error)
     return tuple(_completed(step, position, by_id, tolerated) for step in steps)
 
 
@@ -47,7 +56,7 @@ def _completed(
     by_id: Mapping[str, PlannedStep],
     tolerated: frozenset[str],
 ) -> PlannedStep:
-    needs = tuple(sorted(step.needs, key=position.__getitem__))
+    needs = tuple(sorted(step.needs, key=lambda need: position.get(need, -1)))
     gates = tuple(_with_outlook(gate, step, by_id, tolerated) for gate in step.gates)
     if needs == step.needs and gates == step.gates:
         return step

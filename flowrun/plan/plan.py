@@ -6,7 +6,7 @@ expression in a `Value` and is evaluated by `expressions.py` when its turn comes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flowrun.spec.project import (
@@ -19,6 +19,7 @@ from flowrun.spec.project import (
     Name,
     OutputSpec,
     Parameter,
+    Plain,
     Promote,
     Register,
     Resources,
@@ -63,14 +64,40 @@ class PipelineEnd:
     results: Mapping[str, Value]
 
 
-Action = CommandAction | SelectAction | Register | Promote | PipelineEnd
+@dataclass(frozen=True, slots=True)
+class FanOut:
+    """Find out the items of a step whose `foreach` is decided while the plan runs."""
+
+    items: Value
+    end: str
+    """The id of the FanIn that stands for all instances."""
+    template: tuple[PlannedStep, ...]
+    """What one instance looks like: `train[*]`, and what is in it."""
+    instances: Callable[[Sequence[Item]], tuple[tuple[str, ...], tuple[PlannedStep, ...]]] = field(
+        repr=False, compare=False
+    )
+    """Plans instances, and gives their ids and all their steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class FanIn:
+    """The end of all instances of a FanOut: their results become one result, of lists."""
+
+    begin: str
+    """The id of the FanOut."""
+    instances: tuple[str, ...] = ()
+    """Those that there are by now, in the order of the items."""
+
+
+Action = CommandAction | SelectAction | Register | Promote | PipelineEnd | FanOut | FanIn
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What the names in one pipeline's expressions mean.
 
-    `steps` maps a step's name, as written, to its id, or to all its ids for a step with a matrix.
+    `steps` maps a step's name, as written, to its id, or to all its ids for a step with a matrix;
+    a step with `foreach` has the id of its FanIn, if its items are not known yet.
     `params` are the pipeline's own parameters: values at the top, in a nested pipeline what its
     caller wrote, to be evaluated in `outer` with the caller's `matrix`.
     """
@@ -98,6 +125,29 @@ class Gate:
     watched: tuple[str, ...] = ()
     tolerated: frozenset[str] = frozenset()
     """Of `needs`: those with `continue_on_error`, whose failure counts as success."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One of the values that a `foreach` comes to: a single one, or a map of them."""
+
+    value: Plain
+    name: str | None = None
+    """What stands for it in ids, if not its text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A step's part in a group of which only so many members may be under way at once."""
+
+    group: str
+    member: str
+    """The step that is the member, or the nested pipeline that it is in: its end is the
+    member's."""
+    limit: int | None
+    """None: any number."""
+    fail_fast: bool = False
+    """Whether the failure of one member ends the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +184,12 @@ class PlannedStep:
     after: tuple[str, ...] = ()
     """Of `needs`: those that its `needs` names, or that of a caller, whatever they hand on."""
     cache: CacheSpec = field(default_factory=CacheSpec)
+    members: tuple[Membership, ...] = ()
+    """The groups that it counts in, outermost first."""
+    concurrency: str | None = None
+    """No other step with this name, of any flowrun of the user's, runs at the same time."""
+    template: str = ""
+    """Of a step that a plan has grown by: the id of the one in the plan that looked like it."""
     sources: tuple[Name, ...] | None = None
     """Patterns of its project's files that count as its code; None: all."""
     attempts: Attempts = ONE_ATTEMPT
@@ -170,3 +226,15 @@ class Plan:
     is_pipeline: bool = False
     """False: one command, recorded as one run; True: a parent run and a child run a step."""
     warnings: tuple[str, ...] = ()
+
+    @property
+    def looks(self) -> Iterator[PlannedStep]:
+        """Every step, and what the instances will look like that are not decided yet."""
+        return _looks(self.steps)
+
+
+def _looks(steps: Iterable[PlannedStep]) -> Iterator[PlannedStep]:
+    for step in steps:
+        yield step
+        if isinstance(step.action, FanOut):
+            yield from _looks(step.action.template)

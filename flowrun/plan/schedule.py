@@ -15,6 +15,8 @@ from enum import StrEnum
 from typing import assert_never
 
 from flowrun.plan.attempts import may_try_again
+from flowrun.plan.fan import Growth
+from flowrun.plan.groups import Groups
 from flowrun.plan.plan import CommandAction, Gate, PlannedStep
 from flowrun.plan.ready import ReadySteps
 from flowrun.spec.project import Resources
@@ -33,6 +35,8 @@ class StepState(StrEnum):
     KILLED = "killed"
     SKIPPED = "skipped"
 
+
+FINAL = frozenset({StepState.SUCCEEDED, StepState.FAILED, StepState.KILLED, StepState.SKIPPED})
 
 _MOVES = {
     StepState.WAITING: {StepState.READY, StepState.SKIPPED},
@@ -104,6 +108,13 @@ class StepDeclined:
 
 
 @dataclass(frozen=True, slots=True)
+class StepsAdded:
+    """A running step has decided which steps come; more may follow until it ends."""
+
+    growth: Growth
+
+
+@dataclass(frozen=True, slots=True)
 class CancelRequested:
     """Nothing more is to start, and what runs is to end. May come more than once."""
 
@@ -116,6 +127,7 @@ Event = (
     | StepKilled
     | StepDeclined
     | PauseEnded
+    | StepsAdded
     | CancelRequested
 )
 
@@ -201,7 +213,7 @@ class Schedule:
                 how those before them ended.
             unprepared: steps that don't start before a `StepsPrepared` names them.
         """
-        self._steps = steps
+        self._steps = list(steps)
         self._position = {step.id: place for place, step in enumerate(steps)}
         self._states = [StepState.WAITING] * len(steps)
         self._waiting_for = [len(step.needs) for step in steps]
@@ -213,6 +225,9 @@ class Schedule:
         self._stories: dict[int, list[StepState]] = {}
         self._counts = Counter({StepState.WAITING: len(steps)})
         self._ready = ReadySteps(slots, cpus, memory_bytes, gpus)
+        self._groups = Groups()
+        self._ended_groups: dict[str, str] = {}
+        """Of those with `fail_fast`: which member's failure ended the others."""
         self._attempts: dict[int, int] = {}
         """Of the steps that were started more than once: how often."""
         self._unprepared = set(unprepared)
@@ -250,13 +265,43 @@ class Schedule:
             case StepDeclined(step_id, reason):
                 self._why_skipped[self._place(step_id)] = reason
                 self._end(step_id, StepState.SKIPPED, actions)
+            case StepsAdded(growth):
+                self._decide(self._add(growth), actions)
             case CancelRequested():
                 self._cancel(actions)
             case _:
                 assert_never(event)
+        while (place := self._groups.next()) is not None:
+            self._decide([place], actions)
         self._start_ready(actions)
         self._finish_if_over(actions)
         return actions
+
+    def _add(self, growth: Growth) -> list[int]:
+        """Take in what the plan has grown by; return the steps that wait for nothing."""
+        if self.state_of(growth.fan_id) is not StepState.RUNNING:
+            raise InvalidMoveError(f"step '{growth.fan_id}' does not run, and adds steps")
+        first = len(self._steps)
+        for step in growth.steps:
+            self._position[step.id] = len(self._steps)
+            self._steps.append(step)
+        added = range(first, len(self._steps))
+        self._states += [StepState.WAITING] * len(added)
+        self._counts[StepState.WAITING] += len(added)
+        self._dependents += [[] for _ in added]
+        self._waiting_for += [self._wait_for(place, self._steps[place].needs) for place in added]
+        end = self._place(growth.end.id)
+        new = growth.end.needs[len(self._steps[end].needs) :]
+        self._steps[end] = growth.end
+        self._waiting_for[end] += self._wait_for(end, new)
+        return [place for place in added if self._waiting_for[place] == 0]
+
+    def _wait_for(self, place: int, needs: Iterable[str]) -> int:
+        """Let a step wait for others; return how many of them have not ended."""
+        open_needs = [need for need in needs if self.state_of(need) not in FINAL]
+        for need in open_needs:
+            self._dependents[self._position[need]].append(place)
+        return len(open_needs)
 
     def state_of(self, step_id: str) -> StepState:
         """Return how a step stands."""
@@ -300,13 +345,35 @@ class Schedule:
 
     def _ended(self, place: int, state: StepState, actions: list[Action]) -> None:
         step = self._steps[place]
+        self._groups.leave(step)
         if state in {StepState.FAILED, StepState.KILLED} and self._is_counted(step):
             self._has_failed = True
             if self._fail_fast and self._stopped_by is None:
                 self._stopped_by = step.id
                 self._skip_ready(actions)
                 self._give_up(actions)
+        if state in {StepState.FAILED, StepState.KILLED} and not step.continue_on_error:
+            self._end_groups(step, actions)
         self._decide(self._released([place]), actions)
+
+    def _end_groups(self, step: PlannedStep, actions: list[Action]) -> None:
+        """End the other members of the groups that a failed step is a member of."""
+        for each in step.members:
+            if each.fail_fast and each.member == step.id and each.group not in self._ended_groups:
+                self._ended_groups[each.group] = step.id
+                self._end_group(each.group, actions)
+
+    def _end_group(self, group: str, actions: list[Action]) -> None:
+        self._skip_ready(actions)
+        self._give_up(actions)
+        for place, step in enumerate(self._steps):
+            if not any(each.group == group for each in step.members):
+                continue
+            if self._states[place] is StepState.RUNNING:
+                actions.append(CancelStep(step.id))
+            elif self._states[place] is StepState.WAITING and self._is_stopped(step):
+                self._skip(place, self._stopped_words(step), actions)
+                self._decide(self._released([place]), actions)
 
     def _released(self, ended: Iterable[int]) -> list[int]:
         """Return the steps that wait for nothing any more, now that these have ended."""
@@ -332,7 +399,7 @@ class Schedule:
                 undecided.extend(self._released([place]))
             elif step.id in self._unprepared:
                 self._held.append(place)
-            else:
+            elif self._groups.enter(place, step):
                 self._move(place, StepState.READY)
                 self._ready.add(place, self._wanted(place))
 
@@ -341,8 +408,10 @@ class Schedule:
         self._decide(held, actions)
 
     def _reason_to_skip(self, step: PlannedStep) -> str | None:
+        if self._is_cancelled:
+            return "cancelled"
         if self._is_stopped(step):
-            return f"stopped, because step '{self._stopped_by}' failed"
+            return self._stopped_words(step)
         for gate in step.gates:
             if gate.looks_at_status:
                 continue  # decided by evaluating it
@@ -353,7 +422,15 @@ class Schedule:
 
     def _is_stopped(self, step: PlannedStep) -> bool:
         """Return whether the failure of another step forbids this one to start."""
-        return self._stopped_by is not None and not _asks_for_status(step)
+        return self._stopper(step) is not None and not _asks_for_status(step)
+
+    def _stopper(self, step: PlannedStep) -> str | None:
+        if self._stopped_by is not None or not self._ended_groups:
+            return self._stopped_by
+        return next(filter(None, (self._ended_groups.get(m.group) for m in step.members)), None)
+
+    def _stopped_words(self, step: PlannedStep) -> str:
+        return f"stopped, because step '{self._stopper(step)}' failed"
 
     def _is_fine(self, step_id: str, gate: Gate) -> bool:
         state = self._states[self._position[step_id]]
@@ -380,6 +457,7 @@ class Schedule:
     def _skip(self, place: int, reason: str, actions: list[Action]) -> None:
         self._move(place, StepState.SKIPPED)
         self._why_skipped[place] = reason
+        self._groups.leave(self._steps[place])
         actions.append(SkipStep(self._steps[place].id, reason))
 
     def _skip_ready(self, actions: list[Action]) -> None:

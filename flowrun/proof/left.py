@@ -10,6 +10,7 @@ from flowrun.engine.masking import MASK
 from flowrun.engine.pulse import is_lost, place_of
 from flowrun.engine.request import GivenEnv, Resumed
 from flowrun.errors import InvalidStateError, UsageError
+from flowrun.plan.fan import with_instances
 from flowrun.plan.plan import Plan, PlannedStep
 from flowrun.proof.reading import VERIFIES_TAG, planned_ids
 from flowrun.proof.recorded import RecordedRun, RecordedStep
@@ -78,8 +79,9 @@ def envs_of(plan: Plan, recorded: Mapping[str, GivenEnv]) -> dict[str, GivenEnv]
 
 
 def _shared(plan: Plan, recorded: Mapping[str, GivenEnv]) -> Iterator[tuple[str, GivenEnv]]:
-    known = {_kind(step): recorded[step.id] for step in plan.steps if step.id in recorded}
-    for step in plan.steps:
+    steps = list(with_instances(plan, recorded).looks)
+    known = {_kind(step): recorded[step.id] for step in steps if step.id in recorded}
+    for step in steps:
         given = known.get(_kind(step))
         if given is not None and step.env is not None:
             yield step.id, given

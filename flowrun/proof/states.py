@@ -21,7 +21,7 @@ from flowrun.tracking.entities import Run, RunStatus
 REUSED = "reused"
 NOT_RUN = "not run"
 """The state of a step that waited when its pipeline was killed."""
-END_OF_PIPELINE = "pipeline"
+ENDS = frozenset({"pipeline", "collect"})
 RUNS_AT_ONCE = 500
 _STATES = {
     RunStatus.RUNNING: RUNNING,
@@ -100,9 +100,7 @@ def written_rows(artifacts: Artifacts) -> Mapping[str, StepRow]:
     if rows is not None:
         return rows
     steps = planned_steps(read_plan(artifacts))
-    return {
-        str(step["id"]): StepRow(WAITING) for step in steps if step.get("kind") != END_OF_PIPELINE
-    }
+    return {str(step["id"]): StepRow(WAITING) for step in steps if step.get("kind") not in ENDS}
 
 
 def row_word(status: RunStatus) -> str:

@@ -149,6 +149,7 @@ def _check_pipeline_call(step: StepSpec, called: EntryPoint, problems: Problems)
         "env": step.variables,
         "secrets": step.secrets,
         "cache": step.cache,
+        "concurrency": step.concurrency,
         "sources": step.sources,
         "python_env, conda_env or docker_env": step.env,
     }
@@ -171,10 +172,11 @@ def _check_select(
             f"step '{step.name}' selects from '{select.step}', which is no step of "
             f"'{pipeline.name}'.{did_you_mean(select.step.text, pipeline.steps)}",
         )
-    elif not candidate.matrix:
+    elif not candidate.fan:
         problems.add(
             select.step.mark,
-            f"step '{step.name}' selects from '{select.step}', which has no matrix to select from",
+            f"step '{step.name}' selects from '{select.step}', which has no matrix and no foreach "
+            "to select from",
         )
     elif isinstance(candidate.action, EntryPointCall):
         called = project.entry_points.get(candidate.action.entry_point.text)

@@ -22,6 +22,7 @@ from flowrun.spec.project import (
 from flowrun.spec.references import Use, names_of
 
 STEP_FIELDS = ("outputs", "metrics", "params", "run_id", "status")
+_AXES = frozenset({Use.AXIS, Use.AXIS_LIST})
 REGISTER_OUTPUTS = ("name", "version", "model")
 """What a register step gives to others."""
 PROMOTE_OUTPUTS = ("name", "version", "stage")
@@ -152,21 +153,26 @@ def _path_problem(
             if may_promote and use in {Use.CONDITION, Use.PROMOTION}:
                 return None
             return "'champion' has a meaning only in a promote step"
-        case root if use is Use.AXIS and root != "params":
+        case root if use in _AXES and root != "params":
             return f"a matrix must be known before anything runs, so it can't use '{root}'"
+        case "item" | "matrix" as root if use is Use.ITEMS:
+            return f"a foreach can't use '{root}': it comes to the items of its step"
         case "params":
             return _single(path, names.pipeline.parameters, f"pipeline '{names.pipeline.name}'")
         case "matrix":
-            return _single(
-                path, step.matrix if step else {}, f"the matrix of {_whose(step, names)}"
-            )
+            known = step.fan.names if step and step.fan else ()
+            return _single(path, known, f"the matrix of {_whose(step, names)}")
+        case "item":
+            if step is None or step.fan is None or step.fan.items is None:
+                return "'item' has a meaning only in a step with 'foreach'"
+            return "write item.NAME, or item alone" if len(path) > 2 else None
         case "env":
             return None if len(path) == 2 else "write env.NAME"
         case _:
             return _steps_problem(path, step, names)
 
 
-def _single(path: tuple[str, ...], known: Mapping[str, object], whose: str) -> str | None:
+def _single(path: tuple[str, ...], known: Collection[str], whose: str) -> str | None:
     root = path[0]
     if len(path) == 1:
         return f"write {root}.NAME"
@@ -233,12 +239,14 @@ def _whole_problem(path: tuple[str, ...], use: Use, names: PipelineNames) -> str
     """Return why the value that the path alone makes is not a single one."""
     if path[0] != "steps" or use is Use.CONDITION:
         return None
+    fan = names.pipeline.steps[path[1]].fan
     shown = ".".join(path)
     if len(path) == 3 and path[2] in {"outputs", "metrics", "params"}:
         return f"{shown} is a map; name one of its values"
-    if names.pipeline.steps[path[1]].matrix:
+    if fan is not None and use is not Use.ITEMS:
+        kind = "matrix" if fan.items is None else "foreach"
         return (
-            f"step '{path[1]}' has a matrix, so {shown} is a list. Pick one instance with a "
+            f"step '{path[1]}' has a {kind}, so {shown} is a list. Pick one instance with a "
             f"'select' step, or make one value of it: ${{{{ {shown} | join(',') }}}}"
         )
     return None

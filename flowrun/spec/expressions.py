@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from flowrun.spec.problems import listed
 
-ROOTS = ("params", "steps", "matrix", "env", "champion")
+ROOTS = ("params", "steps", "matrix", "item", "env", "champion")
 """The names that an expression may begin with."""
 STATUS_FUNCTIONS = ("success", "failure", "always")
 """What may be called without arguments in an `if`."""

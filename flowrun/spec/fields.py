@@ -12,7 +12,6 @@ from flowrun.spec.yaml_nodes import Entry, ListNode, MapNode, Node, ScalarNode
 
 NOT_YET: Mapping[str, str] = {
     "evaluate": "check the model in a step of its own, with 'run'",
-    "foreach": "list the values in a 'matrix'",
 }
 """Keys of the grammar that are not built yet, each with what works instead."""
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from flowrun.spec.fields import NOT_YET, Fields, not_available
+from flowrun.spec.fields import NOT_YET, Fields
 from flowrun.spec.parse_attempts import ATTEMPT_KEYS, parse_attempts
 from flowrun.spec.parse_cache import parse_cache, parse_sources
 from flowrun.spec.parse_command import check_command
+from flowrun.spec.parse_fan import parse_fan
 from flowrun.spec.parse_surroundings import (
     ENV_KEYS,
     check_executor,
@@ -27,26 +27,22 @@ from flowrun.spec.project import (
     ProjectCall,
     Promote,
     Register,
-    Scalar,
     Select,
     StepAction,
     StepSpec,
-    Value,
 )
-from flowrun.spec.yaml_nodes import Entry, ListNode, MapNode, ScalarNode
-
-MAX_INSTANCES = 10_000
-"""Of one matrix."""
+from flowrun.spec.yaml_nodes import Entry, MapNode, ScalarNode
 
 UNREADABLE = InlineCommand("")
 """Stands for an action that is wrong, so that nothing else is said against its step."""
 
 _NAME = re.compile(r"\w[\w.-]*")
-_AXIS = re.compile(r"[^\W\d]\w*")
+_GROUP = re.compile(r"[\w.-]{1,100}")
 _ACTIONS = ("entry_point", "project", "run", "select", "register", "promote")
 _FOR_COMMANDS = (
     "with",
     "matrix",
+    "foreach",
     "env",
     "secrets",
     "resources",
@@ -92,7 +88,8 @@ def _step(name: str, entry: Entry, problems: Problems) -> StepSpec:
         arguments=fields.values("with"),
         needs=fields.names("needs"),
         condition=fields.value("if"),
-        matrix=_matrix(fields),
+        fan=parse_fan(fields),
+        concurrency=_concurrency(fields),
         resources=parse_resources(fields),
         env=parse_env(fields),
         variables=fields.variables("env"),
@@ -240,45 +237,10 @@ def _has_all(fields: Fields, required: dict[str, object]) -> bool:
     return not missing
 
 
-def _matrix(fields: Fields) -> dict[str, Value]:
-    axes: dict[str, Value] = {}
-    for name, entry in fields.map("matrix").items():
-        if name in {"include", "exclude"}:
-            text = not_available(
-                f"matrix: {name}", fields.what, "list every value in its axis, or use two steps"
-            )
-            fields.problems.add(entry.mark, text)
-        elif not _AXIS.fullmatch(name):
-            fields.problems.add(
-                entry.mark, f"'{name}' can't name an axis: letters, digits and _ only"
-            )
-        else:
-            axes[name] = _axis(name, entry, fields)
-    return axes if _is_small(axes, fields) else {}
-
-
-def _is_small(axes: dict[str, Value], fields: Fields) -> bool:
-    count = math.prod(len(axis.raw) for axis in axes.values() if isinstance(axis.raw, tuple))
-    if count <= MAX_INSTANCES:
-        return True
-    most = f"at most {MAX_INSTANCES:,} can be"
-    fields.refuse("matrix", f"the matrix of {fields.what} has {count:,} instances; {most}")
-    return False
-
-
-def _axis(name: str, entry: Entry, fields: Fields) -> Value:
-    what = f"axis '{name}' of {fields.what}"
-    values: list[Scalar] = []
-    if not isinstance(entry.node, ListNode) or not entry.node.items:
-        fields.problems.add(entry.node.mark, f"{what} must be a list of one value or more")
-        return Value(("",), entry.node.mark, entry.mark)
-    seen: set[str] = set()
-    for item in entry.node.items:
-        if not isinstance(item, ScalarNode) or item.value is None:
-            fields.problems.add(item.mark, f"{what} lists single values only")
-        elif str(item.value) in seen:
-            fields.problems.add(item.mark, f"{what} has {item.value} twice")
-        else:
-            seen.add(str(item.value))
-            values.append(item.value)
-    return Value(tuple(values) or ("",), entry.node.mark, entry.mark)
+def _concurrency(fields: Fields) -> str | None:
+    name = fields.name("concurrency")
+    if name is None or _GROUP.fullmatch(name.text):
+        return name.text if name else None
+    told = f"'concurrency' of {fields.what} must be a name of letters, digits and _ - . only"
+    fields.problems.add(name.mark, told)
+    return None

@@ -32,9 +32,12 @@ Plain = Scalar | list["Plain"] | dict[str, "Plain"]
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value as written: a scalar, or a list of them (matrix axes), not yet evaluated."""
+    """A value as written: a scalar, or several (an axis, a `foreach`), not yet evaluated.
 
-    raw: Scalar | tuple[Scalar, ...]
+    An item of a `foreach` may be a map as well.
+    """
+
+    raw: Plain | tuple[Plain, ...]
     mark: Mark
     key: Mark | None = None
     """Where its name stands, for a value of a map."""
@@ -352,6 +355,29 @@ StepAction = EntryPointCall | ProjectCall | InlineCommand | Select | Register | 
 
 
 @dataclass(frozen=True, slots=True)
+class FanSpec:
+    """How one step becomes many: an instance for each combination of a matrix, or for each item."""
+
+    matrix: Mapping[str, Value] = field(default_factory=dict)
+    """Axis name to a tuple of values, or one expression that comes to a list, as written."""
+    include: tuple[Mapping[str, Value], ...] = ()
+    """More combinations, or more about those that there are."""
+    exclude: tuple[Mapping[str, Value], ...] = ()
+    items: Value | None = None
+    """Written `foreach:`; a tuple, or an expression. Then there is no matrix."""
+    max_parallel: int | None = None
+    """How many instances may be under way at once; None: any number."""
+    fail_fast: bool = False
+    """Whether the others end when one instance fails."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What `matrix.NAME` may be, in this or that instance."""
+        more = (name for each in self.include for name in each)
+        return tuple(dict.fromkeys((*self.matrix, *more)))
+
+
+@dataclass(frozen=True, slots=True)
 class StepSpec:
     """One step of a pipeline, as written."""
 
@@ -363,8 +389,10 @@ class StepSpec:
     needs: tuple[Name, ...] = ()
     condition: Value | None = None
     """Written `if:`."""
-    matrix: Mapping[str, Value] = field(default_factory=dict)
-    """Axis name to a tuple of values, in the order written."""
+    fan: FanSpec | None = None
+    """Written `matrix:` or `foreach:`, `max_parallel:` and `fail_fast:`."""
+    concurrency: str | None = None
+    """Steps of one name never run at the same time."""
     resources: Resources | None = None
     env: EnvSpec | None = None
     variables: Mapping[str, Value] = field(default_factory=dict)

@@ -7,6 +7,7 @@ evaluated later that was not seen before anything ran.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from enum import Enum, auto
 
 from flowrun.spec.expressions import (
@@ -17,7 +18,7 @@ from flowrun.spec.expressions import (
     names_in,
     parts_of,
 )
-from flowrun.spec.project import Promote, Register, Select, StepSpec, Value
+from flowrun.spec.project import FanSpec, Promote, Register, Select, StepSpec, Value
 
 
 class Use(Enum):
@@ -26,6 +27,8 @@ class Use(Enum):
     ARGUMENT = auto()
     VARIABLE = auto()
     AXIS = auto()
+    AXIS_LIST = auto()
+    ITEMS = auto()
     CONDITION = auto()
     REGISTRATION = auto()
     PROMOTION = auto()
@@ -38,9 +41,8 @@ def values_of(step: StepSpec) -> Iterator[tuple[Value, Use]]:
         yield value, Use.ARGUMENT
     for value in step.variables.values():
         yield value, Use.VARIABLE
-    for axis in step.matrix.values():
-        for raw in axis.raw if isinstance(axis.raw, tuple) else (axis.raw,):
-            yield Value(raw, axis.mark, axis.key), Use.AXIS
+    if step.fan is not None:
+        yield from _values_of_fan(step.fan)
     if step.condition is not None:
         yield step.condition, Use.CONDITION
     match step.action:
@@ -56,6 +58,20 @@ def values_of(step: StepSpec) -> Iterator[tuple[Value, Use]]:
                     yield each, Use.PROMOTION
         case _:
             pass
+
+
+def _values_of_fan(fan: FanSpec) -> Iterator[tuple[Value, Use]]:
+    for axis in fan.matrix.values():
+        if isinstance(axis.raw, tuple):
+            for raw in axis.raw:
+                yield replace(axis, raw=raw), Use.AXIS
+        else:
+            yield axis, Use.AXIS_LIST
+    for combination in (*fan.include, *fan.exclude):
+        for value in combination.values():
+            yield value, Use.AXIS
+    if fan.items is not None:
+        yield fan.items, Use.ITEMS
 
 
 def codes_of(value: Value, use: Use) -> tuple[Code, ...]:

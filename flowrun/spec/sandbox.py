@@ -236,10 +236,6 @@ class _Walk:
         root = path[0]
         if root in STATUS_FUNCTIONS:
             raise ExpressionSyntaxError(f"'{root}' is a function: write {root}()")
-        if root == "item":
-            raise ExpressionSyntaxError(
-                "'item' belongs to 'foreach', which is not available in this version of flowrun"
-            )
         if root not in ROOTS:
             raise ExpressionSyntaxError(
                 f"'{root}' is no name here; an expression knows {', '.join(ROOTS)}."

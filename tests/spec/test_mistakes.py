@@ -345,7 +345,7 @@ STEPS = {
     ),
     "hyphen as minus": (
         "      a-b: {run: ls}\n      b: {run: 'ls {x}', with: {x: '${{ steps.a-b.outputs.x }}'}}",
-        "18:36: step 'b': 'b' is no name here; an expression knows params, steps, matrix, env, champion. Write steps['a-b']: in an expression '-' is a minus.",
+        "18:36: step 'b': 'b' is no name here; an expression knows params, steps, matrix, item, env, champion. Write steps['a-b']: in an expression '-' is a minus.",
     ),
     "unknown parameter": (
         "      a: {run: 'ls {x}', with: {x: '${{ params.rl }}'}}",
@@ -381,7 +381,7 @@ STEPS = {
     ),
     "foreach's item": (
         "      a: {run: ls, if: item.x == 1}",
-        "17:24: step 'a': 'item' belongs to 'foreach', which is not available in this version of flowrun",
+        "17:24: step 'a': 'item' has a meaning only in a step with 'foreach'",
     ),
     "list of a matrix": (
         "      a: {run: ls, matrix: {x: [1, 2]}, outputs: {m: m}}\n      b: {run: 'ls {x}', with: {x: '${{ steps.a.outputs.m }}'}}",
@@ -389,7 +389,7 @@ STEPS = {
     ),
     "select from no matrix": (
         PREPARE + "      b: {select: {from: prepare, metric: rmse, mode: min}}",
-        "18:26: step 'b' selects from 'prepare', which has no matrix to select from",
+        "18:26: step 'b' selects from 'prepare', which has no matrix and no foreach to select from",
     ),
     "select from nothing": (
         PREPARE + "      b: {select: {from: prepar, metric: rmse, mode: min}}",
@@ -441,8 +441,26 @@ STEPS = {
         "18:32: step 'a': a matrix must be known before anything runs, so it can't use 'steps'",
     ),
     "matrix include": (
-        "      a: {run: ls, matrix: {x: [1], include: [{x: 2}]}}",
-        "17:37: 'matrix: include' of step 'a' is not available in this version of flowrun; list every value in its axis, or use two steps",
+        "      a: {run: ls, matrix: {x: [1], include: {x: 2}, exclude: [1, {}]}}",
+        "17:46: 'include' in the matrix of step 'a' must be a list of maps\n"
+        "MLproject:17:64: 'exclude' in the matrix of step 'a' lists maps of names to single values\n"
+        "MLproject:17:67: 'exclude' in the matrix of step 'a' lists maps of names to single values",
+    ),
+    "matrix exclude of no axis": (
+        "      a: {run: ls, matrix: {lr: [1], include: [{x: [1]}, {lr: 2, n: 3}], exclude: [{rl: 1}]}, env: {N: '${{ matrix.m }}'}}",
+        "17:52: 'include' in the matrix of step 'a' lists maps of names to single values\n"
+        "MLproject:17:85: 'exclude' in the matrix of step 'a' has no axis 'rl'. It has: lr.\n"
+        "MLproject:17:104: step 'a': matrix.m: the matrix of step 'a' has no 'm'. It has: lr, n.",
+    ),
+    "limits of instances": (
+        "      a: {run: ls, matrix: {x: [1]}, max_parallel: 0}\n      b: {run: ls, max_parallel: 2, fail_fast: true}",
+        "17:52: 'max_parallel' of step 'a' must be a whole number, 1 or more\n"
+        "MLproject:18:20: 'max_parallel' of step 'b' goes with 'matrix' or 'foreach'\n"
+        "MLproject:18:37: 'fail_fast' of step 'b' goes with 'matrix' or 'foreach'",
+    ),
+    "concurrency": (
+        "      a: {run: ls, concurrency: a b}",
+        "17:33: 'concurrency' of step 'a' must be a name of letters, digits and _ - . only",
     ),
     "huge matrix": (
         f"      a: {{run: ls, matrix: {{x: {list(range(101))}, y: {list(range(100))}}}}}",
@@ -457,8 +475,20 @@ STEPS = {
         "17:7: step 'inner' calls pipeline 'inner', which runs no command itself; set resources on the steps of 'inner'",
     ),
     "foreach": (
-        "      a: {run: ls, foreach: [1]}",
-        "17:20: 'foreach' of step 'a' is not available in this version of flowrun; list the values in a 'matrix'",
+        "      a: {run: ls, foreach: x, matrix: {x: [1]}}\n      b: {run: ls, foreach: [1, [2], {a: {}}, '${{ item }}']}",
+        "17:20: step 'a' has both 'matrix' and 'foreach'; keep one of them\n"
+        "MLproject:17:29: 'foreach' of step 'a' must be a list, or an expression that comes to one\n"
+        "MLproject:18:33: 'foreach' of step 'b' lists single values, or maps of them\n"
+        "MLproject:18:42: 'foreach' of step 'b' lists single values, or maps of them\n"
+        "MLproject:18:47: 'foreach' of step 'b' is one expression, or a list without expressions",
+    ),
+    "foreach over what it can't": (
+        PREPARE + "      a: {run: 'ls {x}', foreach: '${{ item }}', with: {x: '${{ item.a.b }}'}}\n"
+        "      b: {run: 'ls {x}', foreach: '${{ steps.prepare.outputs }}', with: {x: '${{ steps.a.run_id }}'}}",
+        "18:35: step 'a': a foreach can't use 'item': it comes to the items of its step\n"
+        "MLproject:18:60: step 'a': write item.NAME, or item alone\n"
+        "MLproject:19:35: step 'b': steps.prepare.outputs is a map; name one of its values\n"
+        "MLproject:19:77: step 'b': step 'a' has a foreach, so steps.a.run_id is a list. Pick one instance with a 'select' step, or make one value of it: ${{ steps.a.run_id | join(',') }}",
     ),
     "evaluate": (
         "      a: {evaluate: {model: x}}",

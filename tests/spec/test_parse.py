@@ -242,7 +242,8 @@ def test_each_kind_of_step() -> None:
     assert actions[0].entry_point.text == "prepare"
     assert isinstance(actions[2], EntryPointCall)
     assert actions[3] == InlineCommand("fit {x}")
-    assert steps["train"].matrix["x"].raw == (1, 2.5, "a")
+    assert steps["train"].fan is not None
+    assert steps["train"].fan.matrix["x"].raw == (1, 2.5, "a")
     assert isinstance(actions[4], Select)
     assert (actions[4].step.text, actions[4].metric, actions[4].mode) == ("train", "rmse", "max")
     assert isinstance(actions[5], ProjectCall)

@@ -24,7 +24,7 @@ from flowrun.proof.recorded import RecordedEnv, RecordedRun
 from flowrun.proof.report.picture import draw
 from flowrun.proof.report.steps import SIGNS, ReportStep, counted, report_steps, style_of
 from flowrun.proof.report.timeline import timeline
-from flowrun.proof.states import END_OF_PIPELINE, StepState
+from flowrun.proof.states import ENDS, StepState
 
 TEMPLATE = "run.html.j2"
 STYLES = "run.css"
@@ -96,7 +96,7 @@ def needs_of(plan: Mapping[str, Json] | None) -> dict[str, list[str]]:
         named = step.get("needs")
         before = [str(need) for need in named] if isinstance(named, list) else []
         through = [each for need in before for each in ends.get(need, [need])]
-        target = ends if step.get("kind") == END_OF_PIPELINE else needs
+        target = ends if step.get("kind") in ENDS else needs
         target[str(step.get("id"))] = list(dict.fromkeys(through))
     return needs
 

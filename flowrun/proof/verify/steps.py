@@ -6,7 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flowrun.errors import NotFoundError
-from flowrun.plan.plan import CommandAction, PipelineEnd, Plan, PlannedStep, SelectAction
+from flowrun.plan.plan import (
+    CommandAction,
+    FanIn,
+    FanOut,
+    PipelineEnd,
+    Plan,
+    PlannedStep,
+    SelectAction,
+)
 from flowrun.proof.recorded import RecordedContent, RecordedRun, RecordedStep
 from flowrun.proof.verify.causes import chance_cause, code_cause, env_causes, host_cause
 from flowrun.proof.verify.difference import (
@@ -27,6 +35,7 @@ from flowrun.tracking.entities import RunStatus
 SYSTEM_METRICS = "system/*"
 """What MLflow samples of the machine: never the same twice."""
 
+_NO_RUN = (PipelineEnd, FanOut, FanIn)
 _WITHOUT_RUN = frozenset({"failed", "killed"})
 
 Spread = Mapping[tuple[str, str], tuple[float, float]]
@@ -51,7 +60,7 @@ def compare_runs(
             as it is wide.
     """
     comparison = _Comparison(recorded, found, outputs, spread or {})
-    steps = [step for step in plan.steps if not isinstance(step.action, PipelineEnd)]
+    steps = [step for step in plan.steps if not isinstance(step.action, _NO_RUN)]
     for step in steps:
         comparison.checks[step.id] = comparison.check(step)
     return tuple(comparison.checks.values())

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from flowrun.engine.request import GivenEnv, Rehearsal
 from flowrun.errors import NotRepeatableError
+from flowrun.plan.fan import with_instances
 from flowrun.plan.plan import Plan
 from flowrun.proof.again import Again
 from flowrun.proof.inputs import ChangedInput
@@ -112,7 +113,7 @@ def keep(report: Report, stores: Stores) -> None:
 
 def repeats_of(plan: Plan) -> int:
     """Give how often the steps of a plan ask to be executed."""
-    asked = (step.metric_tolerance for step in plan.steps)
+    asked = (step.metric_tolerance for step in plan.looks)
     return max((each.repeat for each in asked if each is not None), default=1)
 
 
@@ -133,7 +134,8 @@ def unlocked(envs: Mapping[str, GivenEnv]) -> dict[str, GivenEnv]:
 def _compared(
     again: Again, found: Sequence[RecordedRun], outputs: Outputs
 ) -> tuple[StepCheck, ...]:
-    plan = again.planned.plan
+    ids = [step.id for run in (again.run, *found) for step in run.steps]
+    plan = with_instances(again.planned.plan, ids)
     spread = spread_of(found)
     steps = compare_runs(again.run, found[0], plan, outputs, spread)
     if len(found) == 1:

@@ -1,0 +1,64 @@
+"""Carries out the beginning and the end of a step that becomes many while the plan runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from flowrun.engine.items import ItemFinder
+from flowrun.engine.reuse import Reuse
+from flowrun.errors import PlanError
+from flowrun.plan.expressions import StepResult
+from flowrun.plan.fan import Growth, grow
+from flowrun.plan.plan import FanIn, PlannedStep
+
+
+@dataclass(frozen=True, slots=True)
+class Fans:
+    """What the steps of one run grow by; called from their threads."""
+
+    finder: ItemFinder
+    reuse: Reuse
+    known: Callable[[], Mapping[str, PlannedStep]]
+    """Gives all steps that there are now, by id."""
+    add: Callable[[Growth], None]
+    """Takes what the plan grows by."""
+
+    def begin(
+        self, step: PlannedStep, found: object, results: Mapping[str, StepResult]
+    ) -> tuple[StepResult, str]:
+        """Let the plan grow by what a `foreach` came to.
+
+        Args:
+            step: its action is a FanOut.
+            found: the value of its `foreach`.
+            results: of all steps that have ended.
+
+        Raises:
+            FlowrunError, OSError: it is no list, or an item does not fit.
+        """
+        items = self.finder.find(found)
+        growth = grow(step, items, self.known())
+        self.reuse.foresee_added(growth.steps, results)
+        self.add(growth)
+        count = len(items)
+        told = "1 item" if count == 1 else f"{count:,} items"
+        return StepResult(step.id, "succeeded"), told
+
+
+def collected(step: PlannedStep, action: FanIn, results: Mapping[str, StepResult]) -> StepResult:
+    """Give the results of all instances as one.
+
+    Raises:
+        PlanError: one has failed, and may not.
+    """
+    instances = tuple(results[step_id] for step_id in action.instances)
+    fine = {"succeeded", "skipped", *({"failed"} if step.continue_on_error else ())}
+    wrong = next((each for each in instances if each.status not in fine), None)
+    if wrong is not None:
+        raise PlanError(f"its step '{wrong.id}' {_ended(wrong)}")
+    return StepResult(step.id, "succeeded", instances=instances)
+
+
+def _ended(result: StepResult) -> str:
+    return "was killed" if result.status == "killed" else str(result.status)
