@@ -207,9 +207,10 @@ def _column(name: object, column: Column, spec: ColSpec) -> object:
 
 
 def _is_upcast(column: Column, wanted: str) -> bool:
-    kind, size = column.dtype.kind, column.dtype.itemsize
-    if kind == "b" or wanted not in _SIZES:
+    kind = column.dtype.kind
+    if kind not in "iuf" or wanted not in _SIZES:
         return False
+    size = column.dtype.itemsize
     if kind == wanted[0]:
         return size <= _SIZES[wanted]
     if kind == "u" and wanted[0] == "i":

@@ -242,7 +242,14 @@ def _package_of(module: str) -> tuple[str, str] | None:
         version = installed_version(name)
         if version is not None:
             return name, version
-    return _packages_by_module().get(module)
+    return _packages_by_module().get(module) if _is_installed(module) else None
+
+
+def _is_installed(module: str) -> bool:
+    """Tell whether a module lies among packages, and not in a project; if in doubt, it does."""
+    spec = getattr(sys.modules.get(module), "__spec__", None)
+    places = [spec.origin or "", *(spec.submodule_search_locations or ())] if spec else []
+    return not places or any("-packages" in str(place) for place in places)
 
 
 @lru_cache(maxsize=1)

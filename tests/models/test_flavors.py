@@ -11,6 +11,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import numpy
 import pytest
 
@@ -23,6 +24,7 @@ from flowrun.errors import (
 from flowrun.models.flavors import lightgbm, pyfunc, sklearn, xgboost
 from flowrun.models.flavors.base import Flavor
 from flowrun.models.mlmodel import MLMODEL, MlModel, read_mlmodel
+from tests.models import own
 from tests.models.cases import CASES, Case, plain, table
 
 pytestmark = pytest.mark.filterwarnings("default")  # of the libraries
@@ -41,6 +43,15 @@ def save(case: Case, folder: Path, **more: object) -> Path:
 def test_either_tool_does_the_same_with_what_the_other_saved(tmp_path: Path) -> None:
     for name, case in CASES.items():
         save(case, tmp_path / "flowrun" / name, input_example=case.data())
+    code, number = tmp_path / "triple.py", tmp_path / "number.txt"
+    code.write_text(own.code_of("mlflow"))
+    number.write_text("10")
+    pyfunc.save_model(tmp_path / "own" / "a script", python_model=code)
+    artifacts = {"number": str(number)}
+    cloudpickle.register_pickle_by_value(own)  # as if it were the user's script
+    pyfunc.save_model(tmp_path / "own" / "a class", python_model=own.Adder(), artifacts=artifacts)
+    pyfunc.save_model(tmp_path / "own" / "a function", python_model=own.double)
+    cloudpickle.unregister_pickle_by_value(own)
     script = Path(__file__).parent / "scripts" / "both_ways.py"
     done = subprocess.run(
         [sys.executable, "-m", "tests.models.scripts.both_ways", str(tmp_path)],
@@ -52,6 +63,12 @@ def test_either_tool_does_the_same_with_what_the_other_saved(tmp_path: Path) -> 
     )
     assert done.returncode == 0, done.stderr
     said = json.loads((tmp_path / "predictions.json").read_text())
+    expected = table()["a"].tolist()
+    assert said["a function"] == [2 * value for value in expected]
+    assert said["a script"] == [3 * value for value in expected]
+    assert said["a class"] == [value + 10 for value in expected]
+    twice = pyfunc.load_model(str(tmp_path / "function")).predict(table())
+    assert plain(twice) == said["a function"]
     for name, case in CASES.items():
         for tool in ("flowrun", "mlflow"):
             model = pyfunc.load_model(str(tmp_path / tool / name))
