@@ -56,19 +56,27 @@ def local_copy(model_uri: str, dst_path: str | os.PathLike[str] | None = None) -
         NotFoundError: there is no such model. UnsupportedError: it lies where this can't read.
         TrackingError: the server can't be asked.
     """
-    uri = os.fspath(model_uri)
-    if is_model_uri(uri):
-        uri = find_place(fluent.current_session().http(), uri).uri
-    folder = _local_path(uri)
-    if folder is None:
-        folder = _downloaded(uri, _new_folder(dst_path))
-    elif dst_path is not None:
-        folder = Path(shutil.copytree(folder, _new_folder(dst_path), dirs_exist_ok=True))
+    folder = local_copy_of_folder(model_uri, dst_path)
     if not (folder / MLMODEL).is_file():
         raise NotFoundError(
             f"{model_uri} is no model: no MLmodel file is there",
             "A model is what log_model or save_model of a flavor wrote.",
         )
+    return folder
+
+
+def local_copy_of_folder(
+    uri: str | os.PathLike[str], dst_path: str | os.PathLike[str] | None = None
+) -> Path:
+    """Give a folder of this machine with what lies at any URI, not only models; see above."""
+    text = os.fspath(uri)
+    if is_model_uri(text):
+        text = find_place(fluent.current_session().http(), text).uri
+    folder = _local_path(text)
+    if folder is None:
+        return _downloaded(text, _new_folder(dst_path))
+    if dst_path is not None:
+        return Path(shutil.copytree(folder, _new_folder(dst_path), dirs_exist_ok=True))
     return folder
 
 

@@ -17,9 +17,11 @@ GROUP = "flowrun.flavors"
 _HERE = "flowrun.models.flavors"
 BACKENDS = {
     "catboost": f"{_HERE}.catboost:FLAVOR",
+    "keras": f"{_HERE}.keras:FLAVOR",
     "lightgbm": f"{_HERE}.lightgbm:FLAVOR",
     "onnx": f"{_HERE}.onnx:FLAVOR",
     "python_function": f"{_HERE}.pyfunc:FLAVOR",
+    "pytorch": f"{_HERE}.pytorch:FLAVOR",
     "sklearn": f"{_HERE}.sklearn:FLAVOR",
     "statsmodels": f"{_HERE}.statsmodels:FLAVOR",
     "xgboost": f"{_HERE}.xgboost:FLAVOR",
