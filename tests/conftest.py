@@ -14,6 +14,12 @@ from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.space import Space
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the crash test be run longer, and at other moments."""
+    parser.addoption("--kills", default="8", help="how often test_killed kills flowrun")
+    parser.addoption("--seed", default="1", help="which moments it takes")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Make any use of the home folder fail: `~` is a file. uv keeps its cache of downloads."""

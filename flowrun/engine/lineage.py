@@ -15,6 +15,9 @@ COPIED = {
 }
 """A run's tag to the version's tag that carries the same."""
 INPUT_PREFIX = "flowrun.input."
+PIPELINE_RUN_TAG = "flowrun.pipeline_run_id"
+REGISTERED_BY_TAG = "flowrun.registered_by"
+"""The step that made the version, by its id."""
 
 
 def lineage_tags(run: Run, pipeline_run_id: str | None) -> dict[str, str]:
@@ -27,5 +30,5 @@ def lineage_tags(run: Run, pipeline_run_id: str | None) -> dict[str, str]:
     tags = {new: run.tags[old] for old, new in COPIED.items() if old in run.tags}
     tags |= {key: value for key, value in run.tags.items() if key.startswith(INPUT_PREFIX)}
     if pipeline_run_id is not None:
-        tags["flowrun.pipeline_run_id"] = pipeline_run_id
+        tags[PIPELINE_RUN_TAG] = pipeline_run_id
     return tags

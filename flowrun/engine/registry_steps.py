@@ -16,7 +16,9 @@ from flowrun.plan.expressions import StepResult
 from flowrun.plan.plan import SelectAction
 from flowrun.registry.entities import ModelVersion, Stage
 from flowrun.registry.noted import note_version
+from flowrun.registry.store import RegistryStore
 from flowrun.spec.project import Promote, Register, Value
+from flowrun.stores import all_items
 from flowrun.tracking.entities import Run
 
 Evaluate = Callable[[Value], object]
@@ -55,8 +57,11 @@ def register_model(
     services: Services,
     record: StepRecord,
     lineage: Callable[[str], Mapping[str, str]],
+    maker: Mapping[str, str],
+    *,
+    is_again: bool,
 ) -> ModelVersion:
-    """Make a model version of a model output.
+    """Make a model version of a model output, unless an earlier attempt has made it.
 
     Args:
         action: the step's `register`.
@@ -64,6 +69,8 @@ def register_model(
         services: the registry and tracking store.
         record: the step's own run.
         lineage: run id to the tags that tie a version to code, inputs and environment.
+        maker: tags that no other version has but what this very step has made.
+        is_again: whether flowrun may have been killed after an earlier attempt had made it.
     """
     name = as_text(evaluate(action.name))
     source = evaluate(action.model)
@@ -74,20 +81,23 @@ def register_model(
     tags = {key: as_text(evaluate(value)) for key, value in action.tags.items()}
     if run_id is not None:
         tags = {**lineage(run_id), **tags}
+    tags |= maker
     if isinstance(source, OutputValue):
         tags["flowrun.model.sha256"] = source.digest.sha256
     with suppress(AlreadyExistsError):
         services.registry.create_registered_model(name)
     description = as_text(evaluate(action.description)) if action.description else ""
-    version = services.registry.create_model_version(
-        name,
-        uri,
-        run_id=run_id,
-        model_id=model_id,
-        description=description,
-        tags=tags,
-        user_id=services.user,
-    )
+    version = _made_before(services.registry, name, maker) if is_again else None
+    if version is None:
+        version = services.registry.create_model_version(
+            name,
+            uri,
+            run_id=run_id,
+            model_id=model_id,
+            description=description,
+            tags=tags,
+            user_id=services.user,
+        )
     if model_id is not None:
         note_version(services.tracking, model_id, version)
     if action.alias is not None:
@@ -100,6 +110,18 @@ def register_model(
             run_id=record.run_id,
         )
     return version
+
+
+def _made_before(
+    registry: RegistryStore, name: str, maker: Mapping[str, str]
+) -> ModelVersion | None:
+    quote = '"' if "'" in name else "'"
+    versions = all_items(
+        lambda token: registry.search_model_versions(
+            filter_text=f"name = {quote}{name}{quote}", page_token=token
+        )
+    )
+    return next((each for each in versions if maker.items() <= each.tags.items()), None)
 
 
 def promote_version(

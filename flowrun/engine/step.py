@@ -14,7 +14,7 @@ from flowrun.engine.events import Before, Event, StepBegan, StepProgress, StepSt
 from flowrun.engine.failure import CommandEnded
 from flowrun.engine.fanning import Fans, collected
 from flowrun.engine.finished import Reused
-from flowrun.engine.lineage import lineage_tags
+from flowrun.engine.lineage import PIPELINE_RUN_TAG, REGISTERED_BY_TAG, lineage_tags
 from flowrun.engine.masking import Masker
 from flowrun.engine.recorder import Recorder, StepRecord
 from flowrun.engine.registry_steps import (
@@ -232,8 +232,15 @@ class _Turn:
     def _register(self, action: Register) -> StepOutcome:
         self.params = {"name": self._text(action.name), "model": self._text(action.model)}
         record = self._begin("register")
+        parent = self.runner.recorder.parent_run_id or record.run_id
         version = register_model(
-            action, self._evaluate, self.runner.services, record, self._lineage
+            action,
+            self._evaluate,
+            self.runner.services,
+            record,
+            self._lineage,
+            {PIPELINE_RUN_TAG: parent, REGISTERED_BY_TAG: self.step.id},
+            is_again=self.attempt > 1,
         )
         outputs = {
             "name": version.name,
