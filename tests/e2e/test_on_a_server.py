@@ -282,3 +282,26 @@ def _server(space: Space, port: str = "0") -> tuple[subprocess.Popen[str], str]:
     server = space.start("server", "--port", port, FLOWRUN_HOME=str(space.path / "server-home"))
     assert server.stdout is not None
     return server, server.stdout.readline().split()[3]
+
+
+GATED = """\
+entry_points:
+  main:
+    steps:
+      make: {run: "date +%s%N > o", outputs: {o: o}, cache: false}
+      gate: {run: "cat {o}; [ -e OPEN ]", with: {o: "${{ steps.make.outputs.o }}"}}
+"""
+
+
+def test_a_run_is_gone_on_with_from_another_machine(either: Space, tmp_path: Path) -> None:
+    _project(either, {"MLproject": GATED.replace("OPEN", str(tmp_path / "open"))})
+    either.flowrun("run", "p", *LOCAL, code=1)
+    made = either.run_of("make")["run_id"]
+    (tmp_path / "open").touch()
+    (tmp_path / "p" / "MLproject").unlink()
+    elsewhere = Space(tmp_path / "elsewhere", either.variables)
+    elsewhere.path.mkdir()
+    done = elsewhere.flowrun("resume", "latest")
+    assert "make | done before it was resumed" in done.out
+    assert either.run_of("make")["run_id"] == made
+    assert [run["status"] for run in either.runs()].count("FINISHED") == 3
