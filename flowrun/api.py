@@ -23,9 +23,9 @@ from flowrun.engine.locked import Asked, plan_as_locked
 from flowrun.engine.params_file import given_params
 from flowrun.engine.planning import PlannedProject
 from flowrun.engine.request import GivenEnv, RunOptions
-from flowrun.engine.reuse import Foreseen
 from flowrun.engine.run import RunOutcome
 from flowrun.engine.values import as_text
+from flowrun.engine.verdicts import Foreseen
 from flowrun.errors import StoreError, UnreachableError, UnsupportedError, UsageError
 from flowrun.executors.local import SupervisorProcess
 from flowrun.plan.selection import Selection, select_steps

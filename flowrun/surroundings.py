@@ -27,9 +27,9 @@ from flowrun.engine.in_use import use_home
 from flowrun.engine.live import Session, close_abandoned
 from flowrun.engine.planning import PlannedProject
 from flowrun.engine.request import RunOptions, RunRequest
-from flowrun.engine.reuse import Foreseen
 from flowrun.engine.run import PlanRun, RunOutcome
 from flowrun.engine.services import Endpoint, Home, ServerEndpoint, Services
+from flowrun.engine.verdicts import Foreseen
 from flowrun.envs.store import EnvStore
 from flowrun.errors import (
     AlreadyExistsError,

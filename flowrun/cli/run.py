@@ -21,7 +21,7 @@ from flowrun.engine.console import PlainConsole
 from flowrun.engine.events import Observer
 from flowrun.engine.exit_codes import exit_code_of
 from flowrun.engine.foresight import foreseen_text
-from flowrun.engine.reuse import Foreseen
+from flowrun.engine.verdicts import Foreseen
 from flowrun.errors import UsageError
 from flowrun.plan.draw import plan_to_dot, plan_to_json, plan_to_lines, plan_to_mermaid
 from flowrun.plan.selection import Selection

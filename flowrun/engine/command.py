@@ -23,10 +23,11 @@ from flowrun.engine.outcome import CACHE_TAG
 from flowrun.engine.outputs import OutputError, OutputTaker, read_metrics, read_values
 from flowrun.engine.recorder import Recorder, StepRecord
 from flowrun.engine.request import RunRequest
-from flowrun.engine.reuse import Reuse, Turn
+from flowrun.engine.reuse import Reuse
 from flowrun.engine.services import Services
 from flowrun.engine.values import OutputValue, as_text, with_defaults
 from flowrun.engine.variables import container_variables, process_variables
+from flowrun.engine.verdicts import Turn
 from flowrun.envs.base import Env, EnvLock, ImageEnv, PrefixEnv
 from flowrun.errors import CancelledError
 from flowrun.executors.base import Executor, Job, JobEnded
@@ -97,12 +98,13 @@ class CommandRunner:
         arguments: Mapping[str, object],
         began: Callable[[StepRecord], None],
         attempt: int,
+        doing: str | None = None,
     ) -> StepRecord:
-        """Make the run of an attempt at the step."""
+        """Make the run of an attempt at the step, which does what has the fingerprint `doing`."""
         action = step.action
         assert isinstance(action, CommandAction)  # noqa: S101 - the caller's match
         values = with_defaults(action, arguments)
-        record = self.recorder.begin_step(step, values, "command", attempt)
+        record = self.recorder.begin_step(step, values, "command", attempt, doing)
         began(record)
         return record
 

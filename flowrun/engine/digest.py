@@ -16,6 +16,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from flowrun.errors import CancelledError
+
+_CHUNK_BYTES = 1 << 20
 _FILES_PER_THREAD = 2
 """With fewer files for each, starting the threads takes as long as they save."""
 
@@ -52,14 +55,29 @@ def digest_of(path: Path, of_file: Callable[[Path], Digest] | None = None) -> Di
     return _digest_directory(path, of_file or file_digest) if path.is_dir() else file_digest(path)
 
 
-def file_digest(path: Path) -> Digest:
-    """Digest a file. Raises OSError."""
+def file_digest(path: Path, is_cancelled: Callable[[], bool] | None = None) -> Digest:
+    """Digest a file.
+
+    Args:
+        path: what is meant.
+        is_cancelled: asked while a large file is read.
+
+    Raises:
+        OSError: it can't be read. CancelledError: `is_cancelled` said yes.
+    """
     # Looked at before it is opened: to open a pipe is to wait for whoever writes to it.
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "is neither a file nor a directory", str(path))
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return Digest(digest, os.fstat(file.fileno()).st_size, is_directory=False)
+    digest, size_bytes = hashlib.sha256(), 0
+    with path.open("rb", buffering=0) as file:
+        chunk = bytearray(min(_CHUNK_BYTES, os.fstat(file.fileno()).st_size + 1))
+        view = memoryview(chunk)
+        while read := file.readinto(chunk):
+            digest.update(view[:read])
+            size_bytes += read
+            if is_cancelled is not None and is_cancelled():
+                raise CancelledError(f"cancelled while {path} was read")
+    return Digest(digest.hexdigest(), size_bytes, is_directory=False)
 
 
 def files_below(root: Path) -> Iterator[Below]:
@@ -107,7 +125,7 @@ def _digest_lines(lines: Sequence[tuple[str, str]]) -> str:
 def _digests(paths: Sequence[Path], of_file: Callable[[Path], Digest]) -> dict[Path, Digest]:
     """Digest files side by side: hashing and reading both let other threads go on."""
     digests: dict[Path, Digest] = {}
-    errors: list[OSError] = []
+    errors: list[OSError | CancelledError] = []
     left = iter(paths)
     next_one = threading.Lock()
 
@@ -119,7 +137,7 @@ def _digests(paths: Sequence[Path], of_file: Callable[[Path], Digest]) -> dict[P
                 return
             try:
                 digests[path] = of_file(path)
-            except OSError as error:
+            except (OSError, CancelledError) as error:
                 errors.append(error)
 
     helpers = min(os.cpu_count() or 1, len(paths) // _FILES_PER_THREAD)

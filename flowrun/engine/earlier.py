@@ -121,10 +121,11 @@ class EarlierRuns:
             yield from self._search(condition, _MOST_CANDIDATES)
 
     def _search(self, condition: str, most: int, experiment_id: str | None = None) -> Sequence[Run]:
-        ids = [experiment_id] if experiment_id else self._experiments()
+        ids = [experiment_id] if experiment_id else self.experiment_ids()
         return self.store.search_runs(ids, filter_text=condition, max_results=most).items
 
-    def _experiments(self) -> list[str]:
+    def experiment_ids(self) -> list[str]:
+        """Give those of the whole store."""
         if not self._experiment_ids:
             store = self.store
             self._experiment_ids = [

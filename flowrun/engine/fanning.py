@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from flowrun.engine.foresight import foresee_added
 from flowrun.engine.items import ItemFinder
 from flowrun.engine.reuse import Reuse
 from flowrun.errors import PlanError
@@ -39,7 +40,7 @@ class Fans:
         """
         items = self.finder.find(found)
         growth = grow(step, items, self.known())
-        self.reuse.foresee_added(growth.steps, results)
+        foresee_added(self.reuse, growth.steps, results)
         self.add(growth)
         count = len(items)
         told = "1 item" if count == 1 else f"{count:,} items"

@@ -11,6 +11,7 @@ from flowrun.engine.events import Before
 from flowrun.engine.kept import VALUE_PREFIX, Kept, NotKeptError
 from flowrun.engine.live import PARENT_TAG
 from flowrun.engine.registry_steps import select_best
+from flowrun.engine.verdicts import Reused
 from flowrun.plan.expressions import StepResult, evaluate
 from flowrun.plan.plan import (
     CommandAction,
@@ -22,17 +23,6 @@ from flowrun.plan.plan import (
 )
 from flowrun.spec.project import Promote, Register
 from flowrun.tracking.entities import Run
-
-
-@dataclass(frozen=True, slots=True)
-class Reused:
-    """A finished run that stands for a step."""
-
-    result: StepResult
-    run_id: str
-    fingerprint: str
-    before: Before | None = None
-    """It is a run of the very pipeline that is resumed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,34 @@
-"""What would become of a plan's steps if it ran now; nothing is executed, nothing is recorded."""
+"""What will become of a plan's steps, as far as that is known before anything runs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
+from typing import assert_never
 
 from flowrun.engine.code import Codes
+from flowrun.engine.digest import Digest
+from flowrun.engine.earlier import pipeline_name
 from flowrun.engine.environments import Environments
+from flowrun.engine.identity import code_of, find_local
 from flowrun.engine.masking import Masker
 from flowrun.engine.memo import DigestMemo
+from flowrun.engine.registry_steps import select_best
 from flowrun.engine.request import RunRequest
-from flowrun.engine.reuse import Foreseen, Verdict, open_reuse
+from flowrun.engine.reuse import Reuse, open_reuse
 from flowrun.engine.services import Services
+from flowrun.engine.verdicts import Foreseen, Verdict
+from flowrun.errors import FlowrunError
+from flowrun.plan.expressions import StepResult, condition_holds, evaluate
+from flowrun.plan.plan import CommandAction, FanIn, FanOut, PipelineEnd, PlannedStep, SelectAction
+from flowrun.spec.project import Promote, Register, Value
 
 
 def foresee(request: RunRequest, services: Services) -> Mapping[str, Foreseen]:
     """Give for each step whether it would run or be reused, and why, by its id.
+
+    Nothing is executed, nothing is recorded.
 
     Args:
         request: of its options those count that decide about reuse.
@@ -31,7 +44,37 @@ def foresee(request: RunRequest, services: Services) -> Mapping[str, Foreseen]:
     visible = {name: value for name, value in variables.items() if name not in secrets}
     environments = Environments(services, request, lambda _: None, lambda: False)
     with closing(DigestMemo(services.home.digests)) as memo:
-        return open_reuse(services, request, environments, mask, memo, visible).foresee()
+        reuse = open_reuse(services, request, environments, mask, memo, visible)
+        return foresee_steps(reuse)
+
+
+def foresee_steps(reuse: Reuse) -> Mapping[str, Foreseen]:
+    """Decide for all steps of a run, in plan order; `reuse` remembers it.
+
+    Raises:
+        FlowrunError: the store can't be read.
+    """
+    plan = reuse.request.plan
+    if any(reuse.refusal(step) is None for step in plan.looks):
+        commands = {step.id for step in plan.looks if isinstance(step.action, CommandAction)}
+        reuse.earlier.fetch(pipeline_name(reuse.request), commands)
+    foresee_added(reuse, plan.steps, {})
+    return reuse.foreseen
+
+
+def foresee_added(
+    reuse: Reuse, steps: Sequence[PlannedStep], results: Mapping[str, StepResult]
+) -> None:
+    """Decide for steps that the plan has grown by, in plan order; `reuse` remembers it.
+
+    Args:
+        reuse: of the run.
+        steps: those that came.
+        results: of all steps that have ended.
+    """
+    foresight = _Foresight(reuse, dict(results))
+    for step in steps:
+        reuse.foreseen[step.id] = foresight.of(step)
 
 
 def foreseen_text(foreseen: Foreseen) -> str:
@@ -44,3 +87,103 @@ def foreseen_text(foreseen: Foreseen) -> str:
         case Verdict.UNKNOWN:
             colon = "" if foreseen.why.startswith("until ") else ":"
             return f"unknown{colon} {foreseen.why}"
+
+
+class _NotYetError(Exception):
+    """Something that decides a step is not known yet; the message says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Foresight:
+    """Decides one step after the other."""
+
+    reuse: Reuse
+    results: dict[str, StepResult]
+    """Of the steps whose results are known."""
+
+    def of(self, step: PlannedStep) -> Foreseen:
+        """Decide a step when those that it needs are decided."""
+        unsure = next((need for need in step.needs if need not in self.results), None)
+        if unsure is not None:
+            return Foreseen(Verdict.UNKNOWN, f"until {self._first_to_run(unsure)} has run")
+        try:
+            before = self.reuse.finished_before(step, self.results)
+            if before is not None:
+                self.results[step.id] = before.result
+                return Foreseen(
+                    Verdict.REUSE, f"run {before.run_id}, before it was resumed", before
+                )
+            return self._decide(step)
+        except _NotYetError as error:
+            return Foreseen(Verdict.UNKNOWN, str(error))
+        except (FlowrunError, OSError) as error:
+            return Foreseen(Verdict.UNKNOWN, f"until its turn: {error}")
+
+    def _decide(self, step: PlannedStep) -> Foreseen:
+        match step.action:
+            case CommandAction():
+                return self._decide_command(step)
+            case SelectAction() as selecting:
+                self.results[step.id] = select_best(selecting, self.results)
+                return Foreseen(Verdict.RUN, "a select always runs")
+            case PipelineEnd() as end:
+                if not self._holds(step):
+                    return Foreseen(Verdict.UNKNOWN, "its condition is not met")
+                values = {name: self._value(step, value) for name, value in end.results.items()}
+                self.results[step.id] = StepResult(step.id, "succeeded", outputs=values)
+                return Foreseen(Verdict.REUSE, "all its steps are")
+            case FanOut():
+                return Foreseen(Verdict.UNKNOWN, "decided in its turn")
+            case FanIn():
+                return Foreseen(Verdict.UNKNOWN, "until its items are known")
+            case Register():
+                return Foreseen(Verdict.RUN, "a register always runs")
+            case Promote():
+                return Foreseen(Verdict.RUN, "a promote always runs")
+            case _:
+                assert_never(step.action)
+
+    def _decide_command(self, step: PlannedStep) -> Foreseen:
+        reuse = self.reuse
+        refusal = reuse.refusal(step)
+        if refusal is not None:
+            return Foreseen(Verdict.RUN, refusal)
+        if not self._holds(step):
+            return Foreseen(Verdict.UNKNOWN, "its condition is not met")
+        env = reuse.environments.known(step)
+        if env is None:
+            raise _NotYetError("until its environment is resolved")
+        given = {name: self._value(step, value) for name, value in step.arguments.items()}
+        variables = {name: self._value(step, value) for name, value in step.variables.items()}
+        identity = reuse.identify(
+            step, given, variables, env, lambda name, uri: self._digest_local(step, name, uri)
+        )
+        experiment_id = reuse.experiment_of(step)
+        runs = reuse.earlier.fetched(identity.fingerprint, experiment_id)
+        if not runs:
+            runs = reuse.earlier.find(identity.fingerprint, experiment_id)
+        reused, why = reuse.first_kept(step, runs, given, identity)
+        if reused is None:
+            return Foreseen(Verdict.RUN, why or reuse.why(step, identity, self.results))
+        self.results[step.id] = reused.result
+        return Foreseen(Verdict.REUSE, f"run {reused.run_id}", reused)
+
+    def _digest_local(self, step: PlannedStep, name: str, uri: str) -> Digest:
+        path = find_local(uri, code_of(self.reuse.request, step).directory, self.reuse.cwd)
+        if path is None:
+            raise _NotYetError(f"until its input {name} is fetched")
+        return self.reuse.memo.digest_of(path)
+
+    def _holds(self, step: PlannedStep) -> bool:
+        return condition_holds(step, self.results, env=self.reuse.visible_variables)
+
+    def _value(self, step: PlannedStep, value: Value) -> object:
+        return evaluate(value, step, self.results, env=self.reuse.visible_variables)
+
+    def _first_to_run(self, step_id: str) -> str:
+        """Give the first step on whose run another depends."""
+        foreseen = self.reuse.foreseen[step_id]
+        prefix, suffix = "until ", " has run"
+        if foreseen.verdict is Verdict.UNKNOWN and foreseen.why.endswith(suffix):
+            return foreseen.why.removeprefix(prefix).removesuffix(suffix)
+        return step_id

@@ -15,6 +15,7 @@ import sqlite3
 import stat
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from flowrun.engine.digest import Digest, digest_of, file_digest, files_below
@@ -42,15 +43,22 @@ class DigestMemo:
     What can't be remembered (the disk is full, the file is damaged) is digested again each time.
     """
 
-    def __init__(self, file: Path, racy_ns: int = RACY_NS) -> None:
+    def __init__(
+        self,
+        file: Path,
+        racy_ns: int = RACY_NS,
+        is_cancelled: Callable[[], bool] | None = None,
+    ) -> None:
         """Open it.
 
         Args:
             file: an SQLite database in a folder of flowrun's own; made when first needed.
             racy_ns: a change is remembered when it is older than this.
+            is_cancelled: asked while large files are read; a yes is a CancelledError.
         """
         self._file = file
         self._racy_ns = racy_ns
+        self._is_cancelled = is_cancelled
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._new: dict[bytes, tuple[str, str, int]] = {}
@@ -110,7 +118,7 @@ class DigestMemo:
         key, facts = os.fsencode(path.absolute()), _facts(seen)
         if known := self._known(key, facts):
             return Digest(*known, is_directory=False)
-        digest = file_digest(path)
+        digest = file_digest(path, self._is_cancelled)
         if self._is_settled(seen, began_ns) and _facts(path.stat()) == facts:
             self._learn(key, facts, digest)
         return digest

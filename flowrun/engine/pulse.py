@@ -21,7 +21,7 @@ from flowrun.tracking.store import TrackingStore
 CANCEL_TAG = "flowrun.cancel"
 """`end`, or `kill`, and by whom."""
 ALIVE_TAG = "flowrun.alive_ms"
-PID_TAG = "flowrun.pid"
+HOST_TAG, PID_TAG = "flowrun.host", "flowrun.pid"
 END, KILL = "end", "kill"
 EVERY_S = 1.0
 """Between two looks, at least."""
@@ -109,6 +109,6 @@ def is_lost(run: Run, now_ms: int) -> bool:
 
 def place_of(run: Run) -> str:
     """Say where the flowrun of a run is."""
-    host = run.tags.get("flowrun.host", "a machine that is not named")
+    host = run.tags.get(HOST_TAG, "a machine that is not named")
     pid = run.tags.get(PID_TAG)
     return f"{host} (process {pid})" if pid else host

@@ -21,12 +21,13 @@ from flowrun.engine.earlier import (
     PIPELINE_TAG,
     pipeline_name,
 )
+from flowrun.engine.elsewhere import DOING_TAG
 from flowrun.engine.identity import Identity
 from flowrun.engine.live import ERROR_TAG, PARENT_TAG, SESSION_TAG, Session
 from flowrun.engine.masking import Masker
 from flowrun.engine.options_file import OPTIONS_FILE, options_text
 from flowrun.engine.outcome import OUTCOME_FILE, StepRow, outcome_text
-from flowrun.engine.pulse import ALIVE_TAG, CANCEL_TAG, PID_TAG
+from flowrun.engine.pulse import ALIVE_TAG, CANCEL_TAG, HOST_TAG, PID_TAG
 from flowrun.engine.reasons import LOCK_FILE, LOCK_TAG
 from flowrun.engine.request import ProjectCode, RunRequest
 from flowrun.engine.services import Services
@@ -119,12 +120,27 @@ class Recorder:
         return run
 
     def begin_step(
-        self, step: PlannedStep, params: Mapping[str, object], kind: str, attempt: int
+        self,
+        step: PlannedStep,
+        params: Mapping[str, object],
+        kind: str,
+        attempt: int,
+        doing: str | None = None,
     ) -> StepRecord:
-        """Make the run of an attempt at a step whose parameters are known now."""
+        """Make the run of an attempt at a step whose parameters are known now.
+
+        Args:
+            step: the step.
+            params: their values.
+            kind: what it is: `command`, `select`, `register` or `promote`.
+            attempt: counted from 1.
+            doing: its fingerprint, for others who would do the same; None if it has none.
+        """
         code = self._request.projects[step.project]
         is_alone = self._parent is None and not self._request.plan.is_pipeline
         tags = {"flowrun.step": step.id, "flowrun.step.kind": kind}
+        if doing is not None:
+            tags[DOING_TAG] = doing
         if attempt > 1 or step.attempts.retries:
             tags[ATTEMPT_TAG] = str(attempt)
         if self._parent is not None:
@@ -316,7 +332,7 @@ class Recorder:
             "mlflow.source.name": source.uri,
             "mlflow.project.backend": "local",
             "flowrun.version": __version__,
-            "flowrun.host": self._session.host,
+            HOST_TAG: self._session.host,
             "flowrun.source.tree": source.tree,
         }
         optional = {

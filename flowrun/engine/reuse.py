@@ -1,6 +1,6 @@
 """Decides which steps need not run, because a finished run did the same.
 
-What can be known before anything runs is decided first, for all steps together (`foresee`): an
+What can be known before anything runs is decided first, for all steps together (`foresight`): an
 unchanged pipeline of thousands of steps then costs a few calls of the store. The others are decided
 one by one when their turn comes (`turn`), their environment is there and what they read is known.
 """
@@ -9,74 +9,43 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
-from typing import assert_never
 
 from flowrun.engine.code import Codes
 from flowrun.engine.digest import Digest
-from flowrun.engine.earlier import EarlierRuns, pipeline_name
+from flowrun.engine.earlier import EarlierRuns
+from flowrun.engine.elsewhere import Elsewhere
 from flowrun.engine.environments import Environments
-from flowrun.engine.finished import FinishedSteps, Reused
-from flowrun.engine.identity import Identifier, Identity, code_of, find_local
+from flowrun.engine.finished import FinishedSteps
+from flowrun.engine.identity import Identifier, Identity
 from flowrun.engine.kept import Kept, NotKeptError
 from flowrun.engine.masking import Masker
 from flowrun.engine.memo import DigestMemo
 from flowrun.engine.reasons import Reasons
-from flowrun.engine.registry_steps import select_best
 from flowrun.engine.request import RunRequest
 from flowrun.engine.services import Services
 from flowrun.engine.values import OutputValue
+from flowrun.engine.verdicts import (
+    ALONE,
+    CACHE_OFF,
+    IN_PLACE,
+    NO_CACHE,
+    RERUN,
+    Foreseen,
+    Reused,
+    Turn,
+)
 from flowrun.envs.base import EnvLock
 from flowrun.envs.exclusive import exclusive
 from flowrun.errors import FlowrunError, StoreError, UnreachableError
-from flowrun.plan.expressions import StepResult, condition_holds, evaluate
-from flowrun.plan.plan import CommandAction, FanIn, FanOut, PipelineEnd, PlannedStep, SelectAction
-from flowrun.spec.project import Promote, Register
+from flowrun.plan.expressions import StepResult
+from flowrun.plan.plan import PlannedStep
 from flowrun.tracking.artifacts import Artifacts
 from flowrun.tracking.entities import Run
 
 DigestInput = Callable[[str, str], Digest]
-CACHE_OFF = "the cache is off"
-"""By --no-cache, or because a recorded run is run again."""
-ALONE = "a command by itself always runs"
-NO_CACHE = "cache: false"
-IN_PLACE = "it runs in the project's own directory (--in-place)"
-RERUN = "asked for (--rerun, --from)"
-
-
-class Verdict(StrEnum):
-    """What will become of a step, as far as that is known."""
-
-    REUSE = "reuse"
-    RUN = "run"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Foreseen:
-    """What will become of one step, and why."""
-
-    verdict: Verdict
-    why: str
-    reused: Reused | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What was decided when a step's turn came."""
-
-    reused: Reused | None = None
-    identity: Identity | None = None
-    """Of a step that runs; None if it can't be known yet."""
-    why: str = ""
-    """Why it runs."""
-
-
-class _NotYetError(Exception):
-    """Something that decides a step is not known yet; the message says what."""
 
 
 @dataclass(slots=True)
@@ -97,44 +66,11 @@ class Reuse:
     """Where those are that say who runs what."""
     store_uri: str
     finished: FinishedSteps
+    elsewhere: Elsewhere | None
+    """Of a store that others share; None: whoever works on it is seen by the locks."""
     foreseen: dict[str, Foreseen] = field(default_factory=dict)
     fingerprints: dict[str, str] = field(default_factory=dict)
     """By step id, of those that ended."""
-
-    def foresee(self) -> Mapping[str, Foreseen]:
-        """Decide all that can be known before anything runs, in plan order."""
-        steps = self.request.plan.steps
-        if self._may_reuse_any():
-            commands = {
-                step.id
-                for step in self.request.plan.looks
-                if isinstance(step.action, CommandAction)
-            }
-            self.earlier.fetch(pipeline_name(self.request), commands)
-        results: dict[str, StepResult] = {}
-        for step in steps:
-            foreseen, result = self._foresee(step, results)
-            self.foreseen[step.id] = foreseen
-            if result is not None:
-                results[step.id] = result
-        return self.foreseen
-
-    def foresee_added(
-        self, steps: Sequence[PlannedStep], results: Mapping[str, StepResult]
-    ) -> None:
-        """Decide what can be decided of steps that the plan has grown by, in plan order.
-
-        Args:
-            steps: those that came.
-            results: of all steps that have ended.
-        """
-        known = dict(results)
-        for step in steps:
-            with suppress(FlowrunError):  # then the store is asked again in its turn
-                foreseen, result = self._foresee(step, known)
-                self.foreseen[step.id] = foreseen
-                if result is not None:
-                    known[step.id] = result
 
     def reused(self, step_id: str) -> Reused | None:
         """Give the run that stands for a step, if that was foreseen."""
@@ -180,17 +116,25 @@ class Reuse:
         Raises:
             FlowrunError, OSError: the environment or an input can't be had.
         """
-        refusal = self._refusal(step)
+        refusal = self.refusal(step)
         if refusal is not None:
             yield Turn(why=refusal)
             return
         env = self.environments.of(step)
         lock = EnvLock(env.backend, env.lock)
-        identity = self._identify(step, arguments, variables, lock, digest_input)
+        identity = self.identify(step, arguments, variables, lock, digest_input)
         waiting = "waiting for another flowrun, or step, that runs the same"
         file = self._lock_file(identity)
         with exclusive(file, lambda: tell(waiting), is_cancelled, "ran the same step"):
-            yield self._look(step, arguments, identity, results)
+            turn = self._look(step, arguments, identity, results)
+            others = self.elsewhere if turn.reused is None else None
+            if others is not None and others.wait(identity.fingerprint, tell, is_cancelled):
+                turn = self._look(step, arguments, identity, results)
+            yield turn
+
+    def told(self, turn: Turn) -> str | None:
+        """Give what others of the store are told that a step does; None: there are no others."""
+        return turn.identity.fingerprint if turn.identity and self.elsewhere else None
 
     def ended(self, step_id: str, identity: Identity | None, run_id: str | None) -> None:
         """Take note of what a step was that ran."""
@@ -208,7 +152,7 @@ class Reuse:
         if self.request.options.in_place:
             return None
         try:
-            return self._identify(step, arguments, variables, env, lambda name, _: digests[name])
+            return self.identify(step, arguments, variables, env, lambda name, _: digests[name])
         except FlowrunError:
             return None  # its code can't be listed: nobody can use what it did
 
@@ -219,17 +163,17 @@ class Reuse:
         identity: Identity,
         results: Mapping[str, StepResult],
     ) -> Turn:
-        experiment_id = self._experiment(step)
+        experiment_id = self.experiment_of(step)
         try:
             runs = self.earlier.find(identity.fingerprint, experiment_id)
         except (StoreError, UnreachableError) as error:
             return Turn(identity=identity, why=f"the store can't be asked: {error.message}")
-        reused, why = self._first_kept(step, runs, arguments, identity)
+        reused, why = self.first_kept(step, runs, arguments, identity)
         if reused is not None:
             return Turn(reused=reused, identity=identity)
-        return Turn(identity=identity, why=why or self._why(step, identity, results))
+        return Turn(identity=identity, why=why or self.why(step, identity, results))
 
-    def _first_kept(
+    def first_kept(
         self,
         step: PlannedStep,
         runs: Sequence[Run],
@@ -251,75 +195,7 @@ class Reuse:
             return Reused(result, run.info.run_id, identity.fingerprint), ""
         return None, why
 
-    def _foresee(
-        self, step: PlannedStep, results: dict[str, StepResult]
-    ) -> tuple[Foreseen, StepResult | None]:
-        unsure = next((need for need in step.needs if need not in results), None)
-        if unsure is not None:
-            return Foreseen(Verdict.UNKNOWN, f"until {self._first_to_run(unsure)} has run"), None
-        try:
-            before = self.finished_before(step, results)
-            if before is not None:
-                why = f"run {before.run_id}, before it was resumed"
-                return Foreseen(Verdict.REUSE, why, before), before.result
-            match step.action:
-                case CommandAction():
-                    return self._foresee_command(step, results)
-                case SelectAction() as selecting:
-                    best = select_best(selecting, results)
-                    return Foreseen(Verdict.RUN, "a select always runs"), best
-                case PipelineEnd() as end:
-                    if not self._holds(step, results):
-                        return Foreseen(Verdict.UNKNOWN, "its condition is not met"), None
-                    values = {
-                        name: evaluate(value, step, results, env=self.visible_variables)
-                        for name, value in end.results.items()
-                    }
-                    result = StepResult(step.id, "succeeded", outputs=values)
-                    return Foreseen(Verdict.REUSE, "all its steps are"), result
-                case FanOut():
-                    return Foreseen(Verdict.UNKNOWN, "decided in its turn"), None
-                case FanIn():
-                    return Foreseen(Verdict.UNKNOWN, "until its items are known"), None
-                case Register():
-                    return Foreseen(Verdict.RUN, "a register always runs"), None
-                case Promote():
-                    return Foreseen(Verdict.RUN, "a promote always runs"), None
-                case _:
-                    assert_never(step.action)
-        except _NotYetError as error:
-            return Foreseen(Verdict.UNKNOWN, str(error)), None
-        except (FlowrunError, OSError) as error:
-            return Foreseen(Verdict.UNKNOWN, f"until its turn: {error}"), None
-
-    def _foresee_command(
-        self, step: PlannedStep, results: Mapping[str, StepResult]
-    ) -> tuple[Foreseen, StepResult | None]:
-        refusal = self._refusal(step)
-        if refusal is not None:
-            return Foreseen(Verdict.RUN, refusal), None
-        if not self._holds(step, results):
-            return Foreseen(Verdict.UNKNOWN, "its condition is not met"), None
-        env = self.environments.known(step)
-        if env is None:
-            raise _NotYetError("until its environment is resolved")
-        own = self.visible_variables
-        given = {k: evaluate(v, step, results, env=own) for k, v in step.arguments.items()}
-        variables = {k: evaluate(v, step, results, env=own) for k, v in step.variables.items()}
-        identity = self._identify(
-            step, given, variables, env, lambda name, uri: self._digest_local(step, name, uri)
-        )
-        experiment_id = self._experiment(step)
-        runs = self.earlier.fetched(identity.fingerprint, experiment_id)
-        if not runs:
-            runs = self.earlier.find(identity.fingerprint, experiment_id)
-        reused, why = self._first_kept(step, runs, given, identity)
-        if reused is None:
-            why = why or self._why(step, identity, results)
-            return Foreseen(Verdict.RUN, why), None
-        return Foreseen(Verdict.REUSE, f"run {reused.run_id}", reused), reused.result
-
-    def _identify(
+    def identify(
         self,
         step: PlannedStep,
         arguments: Mapping[str, object],
@@ -327,22 +203,18 @@ class Reuse:
         env: EnvLock,
         digest_input: DigestInput,
     ) -> Identity:
+        """Give what decides a step, as `Identifier.identify`."""
         known = self.fingerprints
         after = {step_id: known[step_id] for step_id in step.after if step_id in known}
         return self.identifier.identify(step, arguments, variables, env, digest_input, after)
 
-    def _digest_local(self, step: PlannedStep, name: str, uri: str) -> Digest:
-        path = find_local(uri, code_of(self.request, step).directory, self.cwd)
-        if path is None:
-            raise _NotYetError(f"until its input {name} is fetched")
-        return self.memo.digest_of(path)
-
-    def _why(
+    def why(
         self,
         step: PlannedStep,
         identity: Identity,
         results: Mapping[str, StepResult],
     ) -> str:
+        """Say what is different from the nearest earlier run of a step."""
         makers = {
             str(output): step_id
             for step_id in step.needs
@@ -355,7 +227,7 @@ class Reuse:
         except FlowrunError as error:
             return f"the store can't say why: {error.message}"
 
-    def _refusal(self, step: PlannedStep) -> str | None:
+    def refusal(self, step: PlannedStep) -> str | None:
         """Say why no run may stand for a step; None if one may."""
         options = self.request.options
         if options.in_place:
@@ -368,29 +240,16 @@ class Reuse:
             return ALONE
         return None if options.is_cache_on else CACHE_OFF
 
-    def _may_reuse_any(self) -> bool:
-        return any(self._refusal(step) is None for step in self.request.plan.looks)
-
-    def _holds(self, step: PlannedStep, results: Mapping[str, StepResult]) -> bool:
-        return condition_holds(step, results, env=self.visible_variables)
-
     def _is_expired(self, step: PlannedStep, run: Run) -> bool:
         expires_s, ended_ms = step.cache.expires_s, run.info.end_time_ms
         if expires_s is None:
             return False
         return ended_ms is None or ended_ms + expires_s * 1000 <= self.now()
 
-    def _experiment(self, step: PlannedStep) -> str | None:
+    def experiment_of(self, step: PlannedStep) -> str | None:
+        """Give the only experiment whose runs may stand for a step; None: any may."""
         is_own = step.cache.scope.value == "experiment"
         return self.request.options.experiment_id if is_own else None
-
-    def _first_to_run(self, step_id: str) -> str:
-        """Give the first step on whose run another depends."""
-        foreseen = self.foreseen[step_id]
-        prefix, suffix = "until ", " has run"
-        if foreseen.verdict is Verdict.UNKNOWN and foreseen.why.endswith(suffix):
-            return foreseen.why.removeprefix(prefix).removesuffix(suffix)
-        return step_id
 
     def _lock_file(self, identity: Identity) -> Path:
         text = f"{self.store_uri}\n{identity.fingerprint}"
@@ -404,8 +263,13 @@ def open_reuse(
     mask: Masker,
     memo: DigestMemo,
     visible_variables: Mapping[str, str],
+    session_id: str = "",
 ) -> Reuse:
-    """Put together what decides for one run."""
+    """Put together what decides for one run.
+
+    Args:
+        session_id: of the flowrun that carries it out; '' if nothing will be.
+    """
     codes = Codes(services.sources, request.projects)
     earlier = EarlierRuns(services.tracking, services.open_artifacts)
     kept = Kept(services.tracking, services.open_artifacts, memo)
@@ -429,4 +293,7 @@ def open_reuse(
         services.home.steps,
         services.tracking_uri,
         FinishedSteps(finished, request.options.run_id, kept, visible_variables),
+        None
+        if services.tracking_uri.startswith("sqlite:")
+        else Elsewhere(services.tracking, session_id, earlier.experiment_ids, services.now),
     )

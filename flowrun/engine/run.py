@@ -36,7 +36,7 @@ from flowrun.engine.events import (
 from flowrun.engine.exit_codes import exit_code_of
 from flowrun.engine.fanning import Fans
 from flowrun.engine.fetch import Fetcher
-from flowrun.engine.finished import Reused
+from flowrun.engine.foresight import foresee_steps
 from flowrun.engine.items import ItemFinder
 from flowrun.engine.journal import Journal
 from flowrun.engine.live import Session, SessionFile, close_left_running, this_host
@@ -48,6 +48,7 @@ from flowrun.engine.request import RunRequest
 from flowrun.engine.reuse import Reuse, open_reuse
 from flowrun.engine.services import Services
 from flowrun.engine.step import StepOutcome, StepRunner, reused_outcome
+from flowrun.engine.verdicts import Reused
 from flowrun.errors import FlowrunError
 from flowrun.executors.base import Executor, Stream
 from flowrun.plan.expressions import StepResult
@@ -181,7 +182,7 @@ class PlanRun:
         self._recorder = Recorder(services, request, self._session, self._mask)
         self._journal = Journal(request.plan.steps, self._recorder.put_outcome, services.now)
         self._pulse = Pulse(services.tracking, session_id, self._cancel_from_afar, services.now)
-        self._memo = DigestMemo(services.home.digests)
+        self._memo = DigestMemo(services.home.digests, is_cancelled=lambda: self._cancels > 0)
         self._environments = Environments(services, request, self._tell, lambda: self._cancels > 0)
 
     def cancel(self, signal_number: int | None = None) -> None:
@@ -258,7 +259,7 @@ class PlanRun:
         options = self._request.options
         reuse = self._reuse()
         with suppress(FlowrunError):  # then the store is asked again in each step's turn
-            reuse.foresee()
+            foresee_steps(reuse)
         self._environments.leave_out(
             {id_ for id_, foreseen in reuse.foreseen.items() if foreseen.reused}
         )
@@ -343,7 +344,13 @@ class PlanRun:
         services, variables = self._services, self._services.variables
         visible = {key: value for key, value in variables.items() if key not in self._secrets}
         return open_reuse(
-            services, self._request, self._environments, self._mask, self._memo, visible
+            services,
+            self._request,
+            self._environments,
+            self._mask,
+            self._memo,
+            visible,
+            self._session.id,
         )
 
     def _act(

@@ -13,7 +13,6 @@ from flowrun.engine.command import CommandRunner
 from flowrun.engine.events import Before, Event, StepBegan, StepProgress, StepStatus
 from flowrun.engine.failure import CommandEnded
 from flowrun.engine.fanning import Fans, collected
-from flowrun.engine.finished import Reused
 from flowrun.engine.lineage import PIPELINE_RUN_TAG, REGISTERED_BY_TAG, lineage_tags
 from flowrun.engine.masking import Masker
 from flowrun.engine.recorder import Recorder, StepRecord
@@ -26,6 +25,7 @@ from flowrun.engine.registry_steps import (
 from flowrun.engine.request import Rehearsal
 from flowrun.engine.services import Services
 from flowrun.engine.values import as_text
+from flowrun.engine.verdicts import Reused
 from flowrun.envs.exclusive import exclusive
 from flowrun.errors import CancelledError, EnvError, FlowrunError, StoreError, UnreachableError
 from flowrun.plan.expressions import StepResult, condition_holds, conditions_text, evaluate
@@ -215,7 +215,8 @@ class _Turn:
                 raise
             if turn.reused is not None:
                 return reused_outcome(turn.reused)
-            record = commands.begin(step, params, self._began, self.attempt)
+            doing = commands.reuse.told(turn)
+            record = commands.begin(step, params, self._began, self.attempt, doing)
             ended = commands.run(step, params, variables, inputs, turn, self.work, record)
             # Whoever waits for the same step finds it FINISHED.
             outcome = self._end(ended)

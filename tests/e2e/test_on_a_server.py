@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -305,3 +306,43 @@ def test_a_run_is_gone_on_with_from_another_machine(either: Space, tmp_path: Pat
     assert "make | done before it was resumed" in done.out
     assert either.run_of("make")["run_id"] == made
     assert [run["status"] for run in either.runs()].count("FINISHED") == 3
+
+
+def _two_at_one_step(team: Space, tmp_path: Path) -> tuple[Space, subprocess.Popen[str]]:
+    """Start a step on one machine; give another machine's space with the same project."""
+    busy = f"echo >> {tmp_path}/begun; until [ -e {tmp_path}/go ]; do sleep 0.05; done; echo > out"
+    text = f"entry_points: {{main: {{steps: {{long: {{run: '{busy}', outputs: {{o: out}}}}}}}}}}"
+    other = Space(tmp_path / "other", team.variables)
+    for space in (team, other):
+        space.write({"p/MLproject": text})
+    first = team.start("run", "p", *LOCAL)
+    until((tmp_path / "begun").exists)
+    return other, first
+
+
+def test_a_step_that_another_machine_runs_is_waited_for(team: Space, tmp_path: Path) -> None:
+    other, first = _two_at_one_step(team, tmp_path)
+    second = other.start("run", "p", *LOCAL)
+    assert second.stdout is not None
+    told = next(line for line in second.stdout if "waiting" in line)
+    run_id = team.run_of("long")["run_id"]
+    assert re.fullmatch(
+        rf"long +\| waiting for run {run_id} on \S+ \(process {first.pid}\), which does the same\n",
+        told,
+    )
+    (tmp_path / "go").touch()
+    out, err = second.communicate(timeout=60)
+    first.communicate(timeout=60)
+    assert (second.returncode, first.returncode) == (0, 0), err
+    assert f"reused from run {run_id}" in out
+    assert (tmp_path / "begun").read_text() == "\n"
+
+
+def test_a_step_whose_machine_is_gone_is_not_waited_for(team: Space, tmp_path: Path) -> None:
+    other, first = _two_at_one_step(team, tmp_path)
+    first.kill()
+    first.communicate()
+    (tmp_path / "go").touch()
+    done = other.flowrun("run", "p", *LOCAL)
+    assert "waiting" not in done.out
+    assert (tmp_path / "begun").read_text() == "\n\n"
