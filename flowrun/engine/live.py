@@ -106,7 +106,8 @@ def close_left_running(
     for run in _running(store):
         if _belongs(store, run, session.id, belongs):
             store.log_batch(run.info.run_id, tags={ERROR_TAG: reason})
-            store.update_run(run.info.run_id, status=RunStatus.KILLED, end_time_ms=end_time_ms)
+            end_ms = max(end_time_ms, run.info.start_time_ms)  # the clock may have been set back
+            store.update_run(run.info.run_id, status=RunStatus.KILLED, end_time_ms=end_ms)
             closed.append(run.info.run_id)
     return closed
 

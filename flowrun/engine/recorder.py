@@ -242,7 +242,9 @@ class Recorder:
         """Give a run its final status and the reason for a bad one; return it as it is then."""
         run_id = record.run_id
         self._log(run_id, tags=record.tags | ({ERROR_TAG: error} if error else {}))
-        self._store.update_run(run_id, status=status, end_time_ms=self._services.now())
+        # The clock may have been set back meanwhile.
+        end_ms = max(self._services.now(), record.run.info.start_time_ms)
+        self._store.update_run(run_id, status=status, end_time_ms=end_ms)
         return self._store.get_run(run_id)
 
     def end_pipeline(self, status: RunStatus, error: str, exit_code: int) -> None:

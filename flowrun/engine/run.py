@@ -235,7 +235,7 @@ class PlanRun:
             self._journal.close()
         run_id = self._finish_pipeline(status)
         counts = Counter(ended.status for ended in self._ended.values())
-        duration_ms = self._services.now() - began_ms
+        duration_ms = self._since(began_ms)
         self._tell(RunEnded(run_id, status, duration_ms, counts))
         return RunOutcome(
             run_id,
@@ -447,7 +447,7 @@ class PlanRun:
             outcome.reused_from or self._run_ids.get(step_id),
             before.end_time_ms - before.start_time_ms
             if before
-            else self._services.now() - self._began_ms[step_id],
+            else self._since(self._began_ms[step_id]),
             outcome.detail,
             result.metrics,
             is_tolerated=step.continue_on_error and outcome.status is StepStatus.FAILED,
@@ -469,6 +469,10 @@ class PlanRun:
     def _end(self, ended: StepEnded) -> None:
         self._ended[ended.step_id] = ended
         self._tell(ended)
+
+    def _since(self, began_ms: int) -> int:
+        """Give the milliseconds since then; none if the clock was set back meanwhile."""
+        return max(self._services.now() - began_ms, 0)
 
     def _finish_pipeline(self, status: RunStatus) -> str:
         """Make the parent run final; give the id of the run that stands for the whole."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import selectors
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-MAX_LOG_BYTES = 1 << 30
-"""A stream is kept up to here; a runaway job must not fill the disk."""
+FIRST_BYTES = 64 << 20
+LAST_BYTES = 4 << 20
+"""Of each stream the beginning and the end are kept; a runaway job must not fill the disk."""
 MAX_LINE_BYTES = 1 << 16
 """A longer line is shown in pieces."""
 CHUNK_BYTES = 1 << 16
@@ -28,6 +30,10 @@ class Captured:
         self._show = show
         self._pending = b""
         self._kept_bytes = 0
+        self._last: deque[bytes] = deque()
+        """What came after the first bytes, until newer ones push it out."""
+        self._last_bytes = 0
+        self._left_out_bytes = 0
         self.error: str | None = None
         """Why not all of it could be kept."""
 
@@ -49,6 +55,14 @@ class Captured:
         if self._pending:
             self._take(self._pending)
             self._pending = b""
+        if self._left_out_bytes:
+            self._write(
+                f"\n[flowrun: {self._left_out_bytes} bytes are left out here: of what a command "
+                f"prints the first {FIRST_BYTES >> 20} MiB and the last {LAST_BYTES >> 20} are "
+                "kept]\n".encode()
+            )
+        for data in self._last:
+            self._write(data)
         if self._file is not None:
             try:
                 self._file.close()
@@ -69,19 +83,28 @@ class Captured:
         return data
 
     def _keep(self, data: bytes) -> None:
-        if self.error is not None or self._kept_bytes >= MAX_LOG_BYTES:
+        room = FIRST_BYTES - self._kept_bytes
+        if room > 0:
+            self._write(data[:room])
+            self._kept_bytes += len(data[:room])
+            data = data[room:]
+        if data:
+            self._last.append(data)
+            self._last_bytes += len(data)
+        while self._last and self._last_bytes - len(self._last[0]) >= LAST_BYTES:
+            left_out = len(self._last.popleft())
+            self._last_bytes -= left_out
+            self._left_out_bytes += left_out
+
+    def _write(self, data: bytes) -> None:
+        if self.error is not None:
             return
-        if self._kept_bytes + len(data) > MAX_LOG_BYTES:
-            data = (
-                data[: MAX_LOG_BYTES - self._kept_bytes] + b"\n[flowrun: the rest was not kept]\n"
-            )
         try:
             if self._file is None:
                 self._file = self._path.open("ab", buffering=0)
             self._file.write(data)
         except OSError as error:
             self.error = error.strerror or str(error)
-        self._kept_bytes += len(data)
 
 
 class Capture:

@@ -66,6 +66,7 @@ class Engine:
         make_executor: Callable[[OnLine], Executor] = LocalExecutor,
         jobs: int = 2,
         variables: Mapping[str, str] = VARIABLES,
+        now: Callable[[], int] = now_ms,
     ) -> PlanRun:
         """Plan `main` of the project file with this text."""
         project = self.path / "project"
@@ -86,7 +87,7 @@ class Engine:
             variables=variables,
             cwd=self.path,
             user="me",
-            now=now_ms,
+            now=now,
             new_id=new_id,
         )
         options = RunOptions("0", "Default", env_manager="local", jobs=jobs, cpus=jobs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,8 @@ from flowrun.engine.events import (
 from flowrun.engine.run import PlanRun
 from flowrun.executors.base import Job, JobEnded, OnLine
 from flowrun.executors.local import LocalExecutor
+from flowrun.proof.states import step_states
+from flowrun.stores import now_ms
 from flowrun.tracking.entities import RunStatus
 from tests.engine.running import Engine, Heard, engine
 
@@ -128,3 +131,34 @@ def test_two_jobs_at_a_time_are_two_and_no_more(made: Engine) -> None:
 
     made.plan_run(f"entry_points:\n  main:\n    steps:\n{steps}", Heard(react)).carry_out()
     assert max(most) == 2
+
+
+def test_a_clock_that_is_set_back_makes_no_time_negative(made: Engine) -> None:
+    hours_ms = (3_600_000 * (1_000 - calls) for calls in itertools.count())
+    heard = Heard()
+    steps = "entry_points: {main: {steps: {a: {run: 'echo 1'}, b: {run: 'echo 2', needs: a}}}}"
+    outcome = made.plan_run(steps, heard, now=lambda: next(hours_ms)).carry_out()
+    assert outcome.status is RunStatus.FINISHED
+    assert outcome.duration_ms >= 0
+    assert all(step.duration_ms >= 0 for step in outcome.steps.values())
+    runs = made.stores.tracking.search_runs(["0"]).items
+    assert len(runs) == 3
+    for run in runs:
+        assert run.info.end_time_ms is not None
+        assert run.info.end_time_ms >= run.info.start_time_ms
+    [pipeline] = [run for run in runs if run.info.run_id == outcome.run_id]
+    states = step_states(made.stores, pipeline)
+    assert [(state.id, state.word, state.row.duration_ms) for state in states] == [
+        ("a", "succeeded", 0),
+        ("b", "succeeded", 0),
+    ]
+
+
+def test_what_a_clock_in_the_future_recorded_is_reused_and_does_not_hide_the_rest(
+    made: Engine,
+) -> None:
+    step = "entry_points: {main: {steps: {a: {run: 'echo 1'}}}}"
+    ahead_ms = now_ms() + 10**10
+    first = made.plan_run(step, Heard(), now=lambda: ahead_ms).carry_out()
+    second = made.plan_run(step, Heard()).carry_out()
+    assert second.steps["a"].reused_from == first.steps["a"].run_id
