@@ -60,11 +60,11 @@ def test_runs_of_a_dead_flowrun_and_those_below_them_are_closed(
     finished = _run(store, flowrun_session="dead")
     store.update_run(finished, status=RunStatus.FINISHED, end_time_ms=1)
     stranger = _run(store)
-    closed = close_abandoned(live, URI, store, lambda: 77, lambda _: None)
+    closed = close_abandoned(live, URI, store, lambda: 77_000, lambda _: None)
     assert sorted(closed) == sorted([parent, below, deeper])
     for run_id in (parent, below, deeper):
         run = store.get_run(run_id)
-        assert (run.info.status, run.info.end_time_ms) == (RunStatus.KILLED, 77)
+        assert (run.info.status, run.info.end_time_ms) == (RunStatus.KILLED, 77_000)
         assert run.tags["flowrun.error"] == ABANDONED
     assert store.get_run(finished).info.status is RunStatus.FINISHED
     assert store.get_run(stranger).info.status is RunStatus.RUNNING
@@ -80,7 +80,7 @@ def test_a_living_flowrun_one_elsewhere_and_one_of_another_store_are_left_alone(
     elsewhere = _dead(live, _session(tmp_path, "elsewhere", host="another-machine"))
     other_store = _dead(live, _session(tmp_path, "other", uri="sqlite:///there"))
     runs = [_run(store, flowrun_session=name) for name in ("alive", "elsewhere", "other")]
-    assert close_abandoned(live, URI, store, lambda: 77, lambda _: None) == []
+    assert close_abandoned(live, URI, store, lambda: 77_000, lambda _: None) == []
     assert {store.get_run(run_id).info.status for run_id in runs} == {RunStatus.RUNNING}
     assert elsewhere.exists()
     assert other_store.exists()
@@ -93,7 +93,7 @@ def test_files_that_are_no_sessions_go(tmp_path: Path, store: TrackingStore) -> 
     live.mkdir()
     for name, text in {"empty": "", "list": "[]", "other": json.dumps({"id": "x"})}.items():
         (live / f"{name}.json").write_text(text)
-    assert close_abandoned(live, URI, store, lambda: 77, lambda _: None) == []
+    assert close_abandoned(live, URI, store, lambda: 77_000, lambda _: None) == []
     assert list(live.iterdir()) == []
 
 
@@ -108,5 +108,5 @@ def test_runs_that_are_each_others_parents_belong_to_nobody(
     gone = _run(store, mlflow_parentRunId="0" * 32)
     mine = _run(store, flowrun_session="dead")
     assert store.get_run(mine).tags[SESSION_TAG] == "dead"
-    assert close_abandoned(live, URI, store, lambda: 77, lambda _: None) == [mine]
+    assert close_abandoned(live, URI, store, lambda: 77_000, lambda _: None) == [mine]
     assert store.get_run(gone).info.status is RunStatus.RUNNING
