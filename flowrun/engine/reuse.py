@@ -41,7 +41,7 @@ from flowrun.envs.base import EnvLock
 from flowrun.envs.exclusive import exclusive
 from flowrun.errors import FlowrunError, StoreError, UnreachableError
 from flowrun.plan.expressions import StepResult
-from flowrun.plan.plan import PlannedStep
+from flowrun.plan.plan import CommandAction, PlannedStep
 from flowrun.tracking.artifacts import Artifacts
 from flowrun.tracking.entities import Run
 
@@ -87,7 +87,8 @@ class Reuse:
             results: of all that it needs.
         """
         found = self.finished.of(step, results)
-        if found is not None:
+        # As when it ran: of steps that the engine carries out, nobody's identity says anything.
+        if found is not None and isinstance(step.action, CommandAction):
             self.fingerprints[step.id] = found.fingerprint
         return found
 

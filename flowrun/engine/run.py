@@ -8,7 +8,6 @@ cancellation there as well.
 from __future__ import annotations
 
 import os
-import queue
 import threading
 import time
 from collections import Counter, deque
@@ -37,6 +36,7 @@ from flowrun.engine.exit_codes import exit_code_of
 from flowrun.engine.fanning import Fans
 from flowrun.engine.fetch import Fetcher
 from flowrun.engine.foresight import foresee_steps
+from flowrun.engine.inbox import Broken, Cancel, Done, Grown, Inbox, PauseOver, Prepared
 from flowrun.engine.items import ItemFinder
 from flowrun.engine.journal import Journal
 from flowrun.engine.live import Session, SessionFile, close_left_running, this_host
@@ -47,13 +47,13 @@ from flowrun.engine.recorder import Recorder
 from flowrun.engine.request import RunRequest
 from flowrun.engine.reuse import Reuse, open_reuse
 from flowrun.engine.services import Services
+from flowrun.engine.standing import Standing
 from flowrun.engine.step import StepOutcome, StepRunner, reused_outcome
-from flowrun.engine.verdicts import Reused
 from flowrun.errors import FlowrunError
 from flowrun.executors.base import Executor, Stream
 from flowrun.plan.expressions import StepResult
 from flowrun.plan.fan import Growth, grown
-from flowrun.plan.plan import FanIn, FanOut, PipelineEnd, PlannedStep
+from flowrun.plan.plan import FanIn, PipelineEnd, PlannedStep
 from flowrun.plan.schedule import (
     Action,
     Begin,
@@ -94,43 +94,6 @@ class RunOutcome:
     """The signal that cancelled it."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Done:
-    step_id: str
-    outcome: StepOutcome
-
-
-@dataclass(frozen=True, slots=True)
-class _Broken:
-    """A step's thread ended by a bug of flowrun's own."""
-
-    error: BaseException
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    step_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _PauseOver:
-    step_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Grown:
-    growth: Growth
-
-
-@dataclass(frozen=True, slots=True)
-class _Cancel:
-    is_forced: bool
-    by: str = ""
-
-
-_Message = _Done | _Prepared | _Broken | _PauseOver | _Grown | _Cancel
-
-
 class PlanRun:
     """One run of one plan."""
 
@@ -139,7 +102,7 @@ class PlanRun:
         self._services = services
         self._observer = observer
         self._tell_lock = threading.Lock()
-        self._inbox: queue.SimpleQueue[_Message] = queue.SimpleQueue()
+        self._inbox = Inbox()
         self._steps = {step.id: step for step in request.plan.steps}
         self._results: dict[str, StepResult] = {}
         self._ended: dict[str, StepEnded] = {}
@@ -150,8 +113,7 @@ class PlanRun:
             lambda: int(services.new_id()[:8], 16) / 2**32,
         )
         self._starts = 0
-        self._anew: set[str] = set()
-        """The steps that run, or that end a nested pipeline in which one does."""
+        self._standing = Standing()
         self._run_ids: dict[str, str] = {}
         self._threads: dict[str, threading.Thread] = {}
         """Of the steps that run now."""
@@ -192,11 +154,11 @@ class PlanRun:
         """
         self._cancels += 1
         self._cancelled_by = self._cancelled_by or signal_number
-        self._inbox.put(_Cancel(is_forced=self._cancels > 1))
+        self._inbox.put(Cancel(is_forced=self._cancels > 1))
 
     def _cancel_from_afar(self, is_forced: bool, by: str) -> None:  # noqa: FBT001 - a callback
         self._cancels += 2 if is_forced else 1
-        self._inbox.put(_Cancel(is_forced=self._cancels > 1, by=by))
+        self._inbox.put(Cancel(is_forced=self._cancels > 1, by=by))
 
     def carry_out(self) -> RunOutcome:
         """Carry the plan out to its end; every run is final when this returns."""
@@ -273,40 +235,30 @@ class PlanRun:
             unprepared=self._environments.awaited_by,
         )
         runner = self._runner(executor, reuse)
-        self._environments.begin(lambda step_ids: self._inbox.put(_Prepared(step_ids)))
+        self._environments.begin(lambda step_ids: self._inbox.put(Prepared(step_ids)))
         status = self._act(schedule.on(Begin()), schedule, runner)
         while status is None:
-            match self._next():
-                case _Done(step_id, outcome):
+            match self._inbox.next(self._attempts):
+                case Done(step_id, outcome):
                     del self._threads[step_id]
                     status = self._act(self._take(step_id, outcome, schedule), schedule, runner)
-                case _Prepared(step_ids):
+                case Prepared(step_ids):
                     status = self._act(schedule.on(StepsPrepared(step_ids)), schedule, runner)
-                case _Grown(growth):
+                case Grown(growth):
                     status = self._act(self._grow(growth, schedule), schedule, runner)
-                case _PauseOver(step_id):
+                case PauseOver(step_id):
                     status = self._act(schedule.on(PauseEnded(step_id)), schedule, runner)
-                case _Cancel(is_forced, by):
+                case Cancel(is_forced, by):
                     self._tell(CancelBegan(is_forced, by))
                     for step_id in self._threads:
                         if step_id in self._run_ids:  # else it looks whether it is cancelled
                             executor.cancel(self._run_ids[step_id], force=is_forced)
                     status = self._act(schedule.on(CancelRequested()), schedule, runner)
-                case _Broken(error):
+                case Broken(error):
                     raise error
                 case other:
                     assert_never(other)
         return status
-
-    def _next(self) -> _Message:
-        """Wait for whatever happens next."""
-        left_s = self._attempts.left_s()
-        if left_s is None or left_s > 0:
-            try:
-                return self._inbox.get(timeout=left_s)
-            except queue.Empty:
-                pass
-        return _PauseOver(self._attempts.take())
 
     def _runner(self, executor: Executor, reuse: Reuse) -> StepRunner:
         commands = CommandRunner(
@@ -327,7 +279,7 @@ class PlanRun:
             ItemFinder(fetcher, self._memo),
             reuse,
             lambda: dict(self._steps),
-            lambda growth: self._inbox.put(_Grown(growth)),
+            lambda growth: self._inbox.put(Grown(growth)),
         )
         return StepRunner(
             self._services,
@@ -365,7 +317,9 @@ class PlanRun:
         while undone:
             match undone.popleft():
                 case StartStep(step_id, attempt):
-                    reused = self._reused(self._steps[step_id], runner.commands.reuse)
+                    reused = self._standing.of(
+                        self._steps[step_id], runner.commands.reuse, self._results
+                    )
                     if reused is None:
                         self._start(self._steps[step_id], attempt, runner)
                     else:
@@ -384,18 +338,6 @@ class PlanRun:
                 case action:
                     assert_never(action)
         return status
-
-    def _reused(self, step: PlannedStep, reuse: Reuse) -> Reused | None:
-        """Give the finished run that stands for a step whose turn has come."""
-        reused = reuse.reused(step.id)
-        is_anew = not self._anew.isdisjoint(step.needs)
-        if reused is None and not is_anew:
-            reused = reuse.finished_before(step, self._results)
-        if reused is None and (
-            is_anew or not isinstance(step.action, PipelineEnd | FanOut | FanIn)
-        ):
-            self._anew.add(step.id)
-        return reused
 
     def _grow(self, growth: Growth, schedule: Schedule) -> list[Action]:
         """Take in the steps that came."""
@@ -422,9 +364,9 @@ class PlanRun:
 
         def carry_out() -> None:
             try:
-                self._inbox.put(_Done(step.id, runner.run(sized, results, work, number)))
+                self._inbox.put(Done(step.id, runner.run(sized, results, work, number)))
             except BaseException as error:  # noqa: BLE001 - a bug must reach the main thread
-                self._inbox.put(_Broken(error))
+                self._inbox.put(Broken(error))
 
         thread = threading.Thread(target=carry_out, name=f"flowrun-{step.id}", daemon=True)
         self._threads[step.id] = thread
@@ -437,7 +379,7 @@ class PlanRun:
         self._has_failed_surroundings |= outcome.is_surroundings
         step = self._steps[step_id]
         if outcome.status is StepStatus.SKIPPED:
-            self._anew.discard(step_id)
+            self._standing.declined(step_id)
         actions = schedule.on(_event_of(step_id, outcome))
         if _is_end(step) and outcome.status is StepStatus.SUCCEEDED:
             return actions

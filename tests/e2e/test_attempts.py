@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
+from tests.support.small_memory import small_memory
 from tests.support.space import Space, interrupt
 from tests.support.waiting import until
 
@@ -100,3 +103,33 @@ def test_a_cancelled_run_starts_no_further_attempt(space: Space) -> None:
     assert process.returncode == 130, out + err
     statuses = {run["tags"].get("flowrun.step", ""): run["status"] for run in space.runs()}
     assert statuses == {"": "KILLED", "a": "FAILED", "b": "KILLED"}
+
+
+HUNGRY = """\
+entry_points:
+  main:
+    steps:
+      eat:
+        run: "[ -e {space}/fed ] || {{ touch {space}/fed; python3 -c 'bytearray(1 << 30)'; }}"
+        retries: 1
+        retry_on: out-of-memory
+        backoff: 0s
+"""
+
+
+def test_a_step_that_the_kernel_kills_for_want_of_memory_says_so(space: Space) -> None:
+    _write(space, HUNGRY)
+    with small_memory(300 << 20) as processes:
+        into = f'echo $$ > {processes} && exec "$@"'
+        process = subprocess.run(
+            ["sh", "-c", into, "sh", sys.executable, "-m", "flowrun", "run", "p", *LOCAL],
+            cwd=space.path,
+            env=space.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert (
+        "its command was killed: the machine, or its part of it, ran out of memory; it had used "
+    ) in process.stdout

@@ -1,0 +1,79 @@
+"""What reaches the thread that carries a plan out: from the steps' threads, signals and clocks."""
+
+from __future__ import annotations
+
+import queue
+from dataclasses import dataclass
+
+from flowrun.engine.attempts import Attempts
+from flowrun.engine.step import StepOutcome
+from flowrun.plan.fan import Growth
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An attempt at a step is over."""
+
+    step_id: str
+    outcome: StepOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A step's thread ended by a bug of flowrun's own."""
+
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """These steps wait for their environment no more."""
+
+    step_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PauseOver:
+    """A step that waits to be tried again has waited long enough."""
+
+    step_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """The plan has more steps."""
+
+    growth: Growth
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """The run is to end, or to be killed."""
+
+    is_forced: bool
+    by: str = ""
+    """Who asked for it from elsewhere."""
+
+
+Message = Done | Broken | Prepared | PauseOver | Grown | Cancel
+
+
+class Inbox:
+    """Messages in the order in which they came. `put` may be called from a signal handler."""
+
+    def __init__(self) -> None:
+        self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
+
+    def put(self, message: Message) -> None:
+        """Leave a message."""
+        self._messages.put(message)
+
+    def next(self, attempts: Attempts) -> Message:
+        """Wait for a message, or for the end of a pause, whichever comes first."""
+        left_s = attempts.left_s()
+        if left_s is None or left_s > 0:
+            try:
+                return self._messages.get(timeout=left_s)
+            except queue.Empty:
+                pass
+        return PauseOver(attempts.take())
