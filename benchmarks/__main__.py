@@ -14,7 +14,9 @@ from benchmarks.lab import CHECKOUT, PEERS
 from benchmarks.report import print_machine
 
 PREFIX = "bench_"
-WITH_PEERS = frozenset({"startup", "one_step", "dag", "tracking_client", "envs", "server", "cache"})
+WITH_PEERS = frozenset(
+    {"startup", "one_step", "dag", "tracking_client", "envs", "server", "cache", "thousands"}
+)
 """The comparisons with tools that are installed for it."""
 
 
