@@ -50,7 +50,7 @@ entry_points:
         run: >-
           sleep 0.0{i}; mkdir o; seq {i} > o/a; seq {i} 9 > o/b; printf '{{"m": %s}}' {i} > m.json
         with: {i: "${{ matrix.i }}"}
-        matrix: {i: [1, 2, 3, 4, 5, 6, 7, 8]}
+        matrix: {i: [1, 2, 3, 4, 5, 6]}
         outputs: {o: o}
         metrics: m.json
         cache: false
@@ -65,16 +65,24 @@ entry_points:
         retries: 3
         backoff: 0.02s
         retry_on: SIGKILL
+      list: {run: "echo 'xs=[1, 2, 3]' >> $FLOWRUN_OUTPUT", needs: base, cache: false}
+      each:
+        foreach: "${{ steps.list.outputs.xs }}"
+        run: "sleep 0.0{i}; seq {i} > o"
+        with: {i: "${{ item }}"}
+        outputs: {o: o}
+        cache: false
       best: {select: {from: make, metric: m, mode: max}}
       call: {entry_point: inner, needs: base}
       daemon: {run: "setsid sleep 300 & sleep 0.1; echo x > o", needs: best, outputs: {o: o}}
       join:
-        run: "cat {a} {b} {c} {d}/a {d}/b > o; sleep 0.05"
+        run: "cat {a} {b} {c} {d}/a {d}/b {e} > o; sleep 0.05"
         with:
           a: "${{ steps.flaky.outputs.o[0] }}"
           b: "${{ steps.flaky.outputs.o[5] }}"
           c: "${{ steps.call.outputs.o }}"
           d: "${{ steps.best.outputs.o }}"
+          e: "${{ steps.each.outputs.o[2] }}"
         needs: [flaky, daemon]
         outputs: {o: o}
       model:
@@ -185,7 +193,7 @@ def _outputs_of(store: TrackingStore, pipeline: Run) -> Mapping[str, str]:
         for run in _all(store)
         if run.tags.get(PARENT_TAG) == pipeline.info.run_id
         and run.info.status is RunStatus.FINISHED
-        and run.tags["flowrun.step"].startswith(("make", "flaky", "last"))
+        and run.tags["flowrun.step"].startswith(("make", "flaky", "each", "last"))
         for name, output in _recorded(run).items()
     }
 

@@ -232,3 +232,24 @@ def test_a_run_whose_machine_is_gone_goes_on_here(space: Space) -> None:
         database.commit()
     space.flowrun("resume", run_id)
     assert set(_pipeline(space).values()) == {"succeeded", "skipped"}
+
+
+EACH = """\
+entry_points:
+  main:
+    steps:
+      list: {run: "echo 'xs=[1, 2, 3]' >> $FLOWRUN_OUTPUT", cache: false}
+      each:
+        foreach: "${{ steps.list.outputs.xs }}"
+        run: "echo {i} >> {space}/log; [ {i} != 2 -o -e {space}/open ]"
+        with: {i: "${{ item }}"}
+        cache: false
+"""
+
+
+def test_of_a_foreach_only_what_has_not_finished_runs_again(space: Space) -> None:
+    _write(space, "", EACH)
+    space.flowrun("run", "p", *LOCAL, code=1)
+    (space.path / "open").touch()
+    space.flowrun("resume", "latest")
+    assert sorted(space.read("log").split()) == ["1", "2", "2", "3"]
