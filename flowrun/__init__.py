@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         xgboost,
     )
     from flowrun.models.registering import register_model
+    from flowrun.resuming import resume
     from flowrun.tracking.fluent import (
         ActiveRun,
         active_run,
@@ -85,6 +86,7 @@ __all__ = [
     "pyfunc",
     "pytorch",
     "register_model",
+    "resume",
     "run",
     "search_runs",
     "set_experiment",
@@ -104,6 +106,7 @@ _HOMES = {
     "TrackingError": "flowrun.tracking.light_http",
     "__version__": "flowrun.version",
     "register_model": "flowrun.models.registering",
+    "resume": "flowrun.resuming",
     "run": "flowrun.api",
     "verify": "flowrun.verification",
 }
