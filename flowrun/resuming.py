@@ -12,6 +12,7 @@ from flowrun.engine.live import ABANDONED, SESSION_TAG, Session, close_left_runn
 from flowrun.engine.options_file import parse_options
 from flowrun.engine.request import RunOptions
 from flowrun.engine.run import RunOutcome
+from flowrun.engine.services import Home
 from flowrun.errors import NotRepeatableError
 from flowrun.executors.local import SupervisorProcess
 from flowrun.proof.again import Again
@@ -99,7 +100,7 @@ def _again(
     close_killed(settings, stores)
     reader = RunReader(stores)
     found = reader.find(run_id)
-    check_resumable(found, now_ms())
+    check_resumable(found, now_ms(), Home(settings.home).live)
     _close_lost(found, stores)
     run = reader.read(found.info.run_id)
     check_params(run, params)

@@ -18,7 +18,8 @@ from flowrun.engine.live import (
     close_left_running,
     this_host,
 )
-from flowrun.engine.pulse import CANCEL_TAG, END, KILL, heard_ms, is_lost, place_of
+from flowrun.engine.pulse import CANCEL_TAG, END, KILL, heard_ms, is_gone, place_of
+from flowrun.engine.services import Home
 from flowrun.errors import InvalidStateError, UsageError
 from flowrun.proof.reading import RunReader
 from flowrun.stores import Stores, now_ms
@@ -51,7 +52,7 @@ def cancel_command(
             return
         if status.is_final:
             raise InvalidStateError(f"run {id_} is {status.value}: there is nothing to cancel")
-        if is_lost(run, now_ms()):
+        if is_gone(run, now_ms(), Home(settings.home).live):
             _close_lost(stores, run, is_forced=is_forced)
             return
         word = KILL if is_forced else END

@@ -67,6 +67,18 @@ class SessionFile:
         self._file.close()
 
 
+def is_held(folder: Path, session_id: str) -> bool:
+    """Tell whether a session of this home is alive: its flowrun runs, be it stopped or asleep."""
+    try:
+        with (folder / f"{session_id}.json").open(encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False  # there is no such file, so it is a session of another home, or over
+    return False
+
+
 def this_host() -> str:
     """Give the name by which other machines know that they can't see this one's processes."""
     return socket.gethostname()

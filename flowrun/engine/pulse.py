@@ -12,8 +12,9 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
-from flowrun.engine.live import SESSION_TAG
+from flowrun.engine.live import SESSION_TAG, is_held
 from flowrun.errors import FlowrunError
 from flowrun.tracking.entities import Run
 from flowrun.tracking.store import TrackingStore
@@ -105,6 +106,17 @@ def heard_ms(run: Run) -> int:
 def is_lost(run: Run, now_ms: int) -> bool:
     """Tell whether nothing was heard of the flowrun of a run for so long that it must be gone."""
     return now_ms - heard_ms(run) > LOST_AFTER_MS
+
+
+def is_gone(run: Run, now_ms: int, live: Path) -> bool:
+    """Tell the same of a run that may be one of this home, whose sessions' locks say more.
+
+    Args:
+        run: one that is RUNNING.
+        now_ms: the time.
+        live: the folder of this home's sessions.
+    """
+    return is_lost(run, now_ms) and not is_held(live, run.tags.get(SESSION_TAG, ""))
 
 
 def place_of(run: Run) -> str:

@@ -378,8 +378,8 @@ class PlanRun:
         self._results[step_id] = result
         self._has_failed_surroundings |= outcome.is_surroundings
         step = self._steps[step_id]
-        if outcome.status is StepStatus.SKIPPED:
-            self._standing.declined(step_id)
+        if outcome.status is StepStatus.SKIPPED or outcome.reused_from is not None:
+            self._standing.did_not_run(step_id)
         actions = schedule.on(_event_of(step_id, outcome))
         if _is_end(step) and outcome.status is StepStatus.SUCCEEDED:
             return actions

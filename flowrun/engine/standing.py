@@ -35,6 +35,6 @@ class Standing:
             self._anew.add(step.id)
         return reused
 
-    def declined(self, step_id: str) -> None:
-        """Take note that a step did not run after all: its `if` was false."""
+    def did_not_run(self, step_id: str) -> None:
+        """Take note that a step did not run after all: its `if` was false, or it was reused."""
         self._anew.discard(step_id)

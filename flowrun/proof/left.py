@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from flowrun.engine.live import SESSION_TAG
 from flowrun.engine.masking import MASK
-from flowrun.engine.pulse import is_lost, place_of
+from flowrun.engine.pulse import is_gone, place_of
 from flowrun.engine.request import GivenEnv, Resumed
 from flowrun.errors import InvalidStateError, UsageError
 from flowrun.plan.fan import with_instances
@@ -18,12 +19,13 @@ from flowrun.spec.project import EnvSpec
 from flowrun.tracking.entities import Run, RunStatus
 
 
-def check_resumable(run: Run, now_ms: int) -> None:
+def check_resumable(run: Run, now_ms: int, live: Path) -> None:
     """Refuse a run that is over and done with, or that somebody carries out at this moment.
 
     Args:
         run: as it is in the store, after what killed flowruns of this machine left was closed.
         now_ms: the time.
+        live: the folder of this home's sessions.
 
     Raises:
         InvalidStateError: it is. UsageError: it is a run of a verification.
@@ -36,7 +38,7 @@ def check_resumable(run: Run, now_ms: int) -> None:
             f"run {run_id} is FINISHED: there is nothing left to do",
             f"To run all of it again: flowrun run runs:/{run_id}",
         )
-    if status is RunStatus.RUNNING and SESSION_TAG in run.tags and not is_lost(run, now_ms):
+    if status is RunStatus.RUNNING and SESSION_TAG in run.tags and not is_gone(run, now_ms, live):
         raise InvalidStateError(
             f"run {run_id} is still running, on {place_of(run)}",
             f"To see it: flowrun runs show {run_id} --watch; to end it: flowrun runs cancel "

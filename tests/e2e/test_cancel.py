@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from flowrun.engine.live import SESSION_TAG
@@ -50,6 +54,36 @@ def test_a_command_that_does_not_listen_is_killed_by_force(space: Space) -> None
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, out + err
     assert [run["status"] for run in space.runs()] == ["KILLED"]
+
+
+def test_a_flowrun_whose_run_another_one_has_taken_over_ends_and_leaves_it_alone(
+    space: Space,
+) -> None:
+    _write(space, PIPELINE)
+    process = space.start("run", "p", *LOCAL)
+    until(lambda: (space.path / "started").exists(), 60)
+    with tracking_store(space.home / "flowrun.db", now=now_ms) as store:
+        run_id = space.flowrun("runs", "show", "latest", "--json").json()["run_id"]
+        store.log_batch(run_id, tags={SESSION_TAG: "another"})
+        out, err = process.communicate(timeout=60)
+        assert "killing all steps, as another flowrun, which resumed the run asks" in out, err
+        assert store.get_run(run_id).info.status is RunStatus.RUNNING
+    assert space.run_of("nap")["status"] == "KILLED"
+
+
+def test_a_flowrun_that_is_stopped_is_not_taken_for_gone(space: Space) -> None:
+    _write(space, PIPELINE)
+    process = space.start("run", "p", *LOCAL)
+    until(lambda: (space.path / "started").exists(), 60)
+    process.send_signal(signal.SIGSTOP)
+    with closing(sqlite3.connect(space.home / "flowrun.db")) as database:
+        database.execute("UPDATE runs SET start_time_ms = start_time_ms - ?", [LOST_AFTER_MS])
+        database.commit()
+    assert "is still running" in space.flowrun("resume", "latest", code=2).err
+    space.flowrun("runs", "cancel", "latest")
+    process.send_signal(signal.SIGCONT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
 
 
 def test_what_does_not_run_is_not_cancelled(space: Space) -> None:
