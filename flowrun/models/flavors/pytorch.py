@@ -8,9 +8,8 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import pickle
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -41,8 +40,13 @@ NAME = "pytorch"
 _DATA = "data"
 _PICKLED = "model.pth"
 _TRACED = "model.pt2"
+_WORDS = frozenset(
+    {"version", "archive_format", "archive_version", "byteorder", "serialization_id"}
+)
+"""Records of a traced graph that are a word each."""
 _STATE = "state_dict.safetensors"
-_PICKLERS = frozenset({"pickle", "cloudpickle", "mlflow.pytorch.pickle_module"})
+_PICKLER = "mlflow.pytorch.pickle_module"
+"""What MLflow loads by: cloudpickle with the loader of pickle. Here pickle's loader is enough."""
 
 
 class Module(Protocol):
@@ -144,9 +148,8 @@ class PytorchFlavor:
         path = inside(folder, f"{data.relative_to(folder.resolve())}/{_PICKLED}")
         refuse_pickle(f"the pickle {path}", "Save the model with serialization_format='pt2'.")
         try:
-            model: Module = torch.load(
-                str(path), map_location=_device(torch), weights_only=False, **_pickler(data)
-            )
+            place = _device(torch)
+            model: Module = torch.load(str(path), map_location=place, weights_only=False)
         except ModuleNotFoundError as error:
             library(error.name or "?")
             raise
@@ -180,13 +183,13 @@ def _content(model: Module, form: str | None, example: object) -> Content:
             cloudpickle = library("cloudpickle")
             path = folder / _DATA / _PICKLED
             torch.save(model, str(path), pickle_module=cloudpickle)
-            (folder / _DATA / "pickle_module_info.txt").write_text("cloudpickle")
+            (folder / _DATA / "pickle_module_info.txt").write_text(_PICKLER)
             modules |= {"cloudpickle", *_modules_of(path)}
         settings = {"model_data": _DATA, "pytorch_version": str(torch.__version__)}
         pyfunc = {
             "loader_module": "mlflow.pytorch",
             "data": _DATA,
-            "pickle_module_name": "cloudpickle",
+            "pickle_module_name": _PICKLER,
             "config": {"device": None},
         }
         return Written(NAME, settings, pyfunc, frozenset(modules))
@@ -203,7 +206,9 @@ def _write_traced(torch: ModuleType, model: Module, example: object, path: Path)
         )
     inputs = tuple(torch.from_numpy(array) for array in arrays)
     shapes = [{0: torch.export.Dim.AUTO} for _ in inputs]
-    torch.export.save(torch.export.export(model, inputs, dynamic_shapes=shapes), str(path))
+    program: Any = torch.export.export(model, inputs, dynamic_shapes=shapes)
+    program.example_inputs = None  # would be kept as a pickle
+    torch.export.save(program, str(path))
 
 
 def _load_traced(torch: ModuleType, path: Path, version: object) -> object:
@@ -217,32 +222,41 @@ def _load_traced(torch: ModuleType, path: Path, version: object) -> object:
 
 
 def _check_no_pickle(path: Path) -> None:
-    """Refuse an archive in which anything but its inputs' example would be unpickled."""
+    """Refuse an archive with anything that torch might unpickle: the example it was traced on too.
+
+    What is known to be no pickle is let through: JSON, the plain bytes of tensors, a few words.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
-            configs = [name for name in archive.namelist() if name.endswith("_config.json")]
-            entries: list[Any] = [
-                entry
-                for name in configs
-                for entry in json.loads(archive.read(name)).get("config", {}).values()
+            plain = set(_plain_tensors(archive))
+            others = [
+                item.filename
+                for item in archive.infolist()
+                if item.file_size > 0
+                and item.filename not in plain
+                and not item.filename.endswith(".json")
+                and not (item.filename.rpartition("/")[2] in _WORDS and item.file_size <= 64)
             ]
-            pickled = [entry for entry in entries if entry.get("use_pickle") is not False]
-            others = [name for name in archive.namelist() if "/data/sample_inputs/" in name]
     except (zipfile.BadZipFile, ValueError, AttributeError) as error:
         raise damaged(path, error, "torch", None) from error
-    if pickled or others:
+    if others:
         raise PermissionDeniedError(
-            f"{path} holds pickles, which FLOWRUN_ALLOW_PICKLE forbids",
-            "Keep the weights by save_state_dict, and the model's class in your code.",
+            f"{path} may hold pickles ({', '.join(others[:3])}), which FLOWRUN_ALLOW_PICKLE "
+            "forbids",
+            "Save the model with flowrun, or keep its weights by save_state_dict.",
         )
 
 
-def _pickler(data: Path) -> dict[str, ModuleType]:
-    info = data / "pickle_module_info.txt"
-    name = info.read_text(encoding="utf-8").strip() if info.exists() else "pickle"
-    if name not in _PICKLERS:
-        raise InvalidValueError(f"{info} names no pickler that is known: '{name}'")
-    return {"pickle_module": pickle if name == "pickle" else library(name)}
+def _plain_tensors(archive: zipfile.ZipFile) -> Iterator[str]:
+    """Give the records that hold nothing but the bytes of tensors, as the archive's lists say."""
+    for name in archive.namelist():
+        if not name.endswith("_config.json"):
+            continue
+        entries: Mapping[str, Any] = json.loads(archive.read(name)).get("config", {})
+        for entry in entries.values():
+            record = str(entry.get("path_name"))
+            if entry.get("use_pickle") is False and record.startswith(("weight_", "tensor_")):
+                yield f"{name.rpartition('/')[0]}/{record}"
 
 
 def _modules_of(path: Path) -> set[str]:
