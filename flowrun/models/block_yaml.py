@@ -15,7 +15,7 @@ _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./+=<> -]*(?<! )")
 _WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 _KEY = re.compile(r"(.+?)\s*:(?:\s+(.*))?$")
 _QUOTED = {
-    "'": re.compile(r"'((?:[^']|'')*)'", re.DOTALL),
+    "'": re.compile(r"'((?:[^']|'')*)'(?!')", re.DOTALL),
     '"': re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL),
 }
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")

@@ -242,24 +242,37 @@ def _package_of(module: str) -> tuple[str, str] | None:
         version = installed_version(name)
         if version is not None:
             return name, version
-    return _packages_by_module().get(module) if _is_installed(module) else None
-
-
-def _is_installed(module: str) -> bool:
-    """Tell whether a module lies among packages, and not in a project; if in doubt, it does."""
     spec = getattr(sys.modules.get(module), "__spec__", None)
     places = [spec.origin or "", *(spec.submodule_search_locations or ())] if spec else []
-    return not places or any("-packages" in str(place) for place in places)
+    if places and not any("-packages" in str(place) for place in places):
+        return None  # of a project
+    return _package_called_alike(module) or _packages_by_module().get(module)
+
+
+def _package_called_alike(module: str) -> tuple[str, str] | None:
+    """Look at packages whose names begin with the module's: `xgboost-cpu` brings `xgboost`."""
+    for entry in sys.path:
+        for info in sorted(Path(entry).glob(f"{module}*.dist-info")):
+            package = metadata.PathDistribution(info)
+            if module in _modules_of_package(package):
+                return package.metadata["Name"], package.version
+    return None
 
 
 @lru_cache(maxsize=1)
 def _packages_by_module() -> dict[str, tuple[str, str]]:
-    """Read what all packages bring: takes a while, for modules with a name of their own only."""
+    """Read what all packages bring: takes long, for modules called otherwise than their package."""
     found: dict[str, tuple[str, str]] = {}
     for package in metadata.distributions():
-        tops = (package.read_text("top_level.txt") or "").split()
-        tops = tops or [str(file).split("/")[0] for file in package.files or ()]
-        for top in tops:
-            name = top[:-3] if top.endswith(".py") else top
-            found.setdefault(name, (package.metadata["Name"], package.version))
+        for module in _modules_of_package(package):
+            found.setdefault(module, (package.metadata["Name"], package.version))
     return found
+
+
+def _modules_of_package(package: metadata.Distribution) -> set[str]:
+    tops = (package.read_text("top_level.txt") or "").split()
+    if not tops:
+        # The first word of each line is a file; `package.files` would read all of the rest too.
+        record = (package.read_text("RECORD") or "").splitlines()
+        tops = list({line.partition(",")[0].partition("/")[0] for line in record})
+    return {top[:-3] if top.endswith(".py") else top for top in tops}

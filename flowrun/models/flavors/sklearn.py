@@ -273,9 +273,13 @@ def _read_skops(path: Path, said: object, saved_with: tuple[str, object]) -> obj
     skops = library("skops.io", "skops")
     listed = {str(name) for name in said} if isinstance(said, (list, tuple)) else set()
     # Where pickles are forbidden, what a model says of itself is worth nothing.
-    types = SAFE_TYPES | listed if is_pickle_allowed() else SAFE_TYPES
+    types = listed if is_pickle_allowed() else listed & SAFE_TYPES
     try:
-        model: object = skops.load(path, trusted=sorted(types))
+        try:
+            model: object = skops.load(path, trusted=sorted(types))
+        except skops.exceptions.UntrustedTypesFoundException:
+            # Not at once: each type that skops is told of makes it slower.
+            model = skops.load(path, trusted=sorted(types | SAFE_TYPES))
     except skops.exceptions.UntrustedTypesFoundException as error:
         raise PermissionDeniedError(
             f"{path}: {error}",
