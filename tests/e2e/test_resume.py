@@ -253,3 +253,23 @@ def test_of_a_foreach_only_what_has_not_finished_runs_again(space: Space) -> Non
     (space.path / "open").touch()
     space.flowrun("resume", "latest")
     assert sorted(space.read("log").split()) == ["1", "2", "2", "3"]
+
+
+SECRET = """\
+entry_points:
+  main:
+    parameters: {token: string, lr: {type: float, default: 1}}
+    steps:
+      use: {run: "[ {t} = s3cret ] && [ -e {space}/open ]", with: {t: "${{ params.token }}"}, secrets: [KEY]}
+"""  # noqa: E501
+
+
+def test_a_parameter_that_held_a_secret_is_given_once_more_and_no_other(space: Space) -> None:
+    _write(space, "", SECRET)
+    space.flowrun("run", "p", *LOCAL, "-P", "token=s3cret", KEY="s3cret", code=1)
+    (space.path / "open").touch()
+    asked = space.flowrun("resume", "latest", KEY="s3cret", code=3)
+    assert "parameter 'token' held a secret, which is not recorded" in asked.err
+    refused = space.flowrun("resume", "latest", "-P", "lr=2", KEY="s3cret", code=2)
+    assert "-P lr: run" in refused.err
+    space.flowrun("resume", "latest", "-P", "token=s3cret", KEY="s3cret")
