@@ -10,7 +10,6 @@ from __future__ import annotations
 import atexit
 import importlib
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowrun.engine.events import Observer
+from flowrun.engine.gpus import gpus_of
 from flowrun.engine.locked import Asked, plan_as_locked
 from flowrun.engine.params_file import given_params
 from flowrun.engine.planning import PlannedProject
@@ -69,7 +69,6 @@ if TYPE_CHECKING:
     from flowrun.stores import Stores
 
 RUNS = "runs:/"
-_GPU = re.compile(r"nvidia\d+")
 AGAIN_TAG = "flowrun.again"
 """On a run that is a recorded run, run again: that one's id."""
 
@@ -144,7 +143,7 @@ def run(
         builds=processors(),
         cpus=float(max(processors(), jobs or 1)),
         memory_bytes=memory_bytes(),
-        gpus=gpus(),
+        gpus=gpus_of(settings.variables),
         fail_fast=fail_fast,
         in_place=in_place,
         storage_dir=storage_dir,
@@ -471,9 +470,3 @@ def processors() -> int:
 def memory_bytes() -> int:
     """Give the machine's memory."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def gpus() -> int:
-    """Give the number of the machine's NVIDIA GPUs: their drivers make a device for each."""
-    with os.scandir("/dev") as devices:
-        return sum(1 for each in devices if _GPU.fullmatch(each.name))

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import replace
 
-from flowrun.api import gpus, memory_bytes, open_default_stores, plan_recorded, processors, texts_of
+from flowrun.api import memory_bytes, open_default_stores, plan_recorded, processors, texts_of
 from flowrun.engine.events import Observer
+from flowrun.engine.gpus import gpus_of
 from flowrun.engine.live import ABANDONED, SESSION_TAG, Session, close_left_running
 from flowrun.engine.options_file import parse_options
 from flowrun.engine.request import RunOptions
@@ -75,7 +76,7 @@ def resume(
             builds=processors(),
             cpus=float(max(processors(), jobs or 1)),
             memory_bytes=memory_bytes(),
-            gpus=gpus(),
+            gpus=gpus_of(settings.variables),
             fail_fast=fail_fast or asked.fail_fast,
             docker_args=docker_args or {},
             build_image=again.builds_image,

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flowrun.api import (
-    gpus,
     load_again,
     memory_bytes,
     open_default_stores,
@@ -19,6 +18,7 @@ from flowrun.api import (
     texts_of,
 )
 from flowrun.engine.events import Observer
+from flowrun.engine.gpus import gpus_of
 from flowrun.engine.live import PARENT_TAG
 from flowrun.engine.locked import Asked
 from flowrun.engine.planning import PlannedProject
@@ -222,7 +222,7 @@ class _Desk:
             builds=count,
             cpus=float(max(count, self.jobs or 1)),
             memory_bytes=memory_bytes(),
-            gpus=gpus(),
+            gpus=gpus_of(self.settings.variables),
             envs=envs,
             is_cache_on=False,
             rehearsal=Rehearsal(),

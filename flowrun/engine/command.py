@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from flowrun.engine.environments import Environments
 from flowrun.engine.events import Event, StepProgress, StepStatus
 from flowrun.engine.failure import CommandEnded, failure_of
 from flowrun.engine.fetch import Fetcher
+from flowrun.engine.gpus import Gpus, visible
 from flowrun.engine.identity import Identity, is_input
 from flowrun.engine.inputs import Digester, Inputs
 from flowrun.engine.local_paths import local_path_of
@@ -62,6 +63,7 @@ class CommandRunner:
     environments: Environments
     containers: ContainerMaker
     reuse: Reuse
+    gpus: Gpus
 
     def inputs(self, step: PlannedStep, work: Path) -> Inputs:
         """Give the inputs of a step before anything of them is there."""
@@ -142,9 +144,10 @@ class CommandRunner:
         changed = _changed(inputs, self.request.options.inputs)
         if changed is not None:
             return CommandEnded(StepStatus.FAILED, changed)
-        job = self._job(step, env, command, variables, inputs, work, record)
-        digester = Digester(inputs)
-        ended = self._wait_for(job, step)
+        with self.gpus.taken(step.resources.gpus) as devices:
+            job = self._job(step, env, command, variables, inputs, work, record, devices)
+            digester = Digester(inputs)
+            ended = self._wait_for(job, step)
         self.recorder.note_command(record, command, ended, logs)
         digests = digester.result()
         self.recorder.note_inputs(record, digests)
@@ -169,6 +172,7 @@ class CommandRunner:
         inputs: Inputs,
         work: Path,
         record: StepRecord,
+        devices: Sequence[str],
     ) -> Job:
         logs = work / "logs"
         job = Job(
@@ -188,10 +192,10 @@ class CommandRunner:
                 variables = process_variables(
                     services, step, env, own, self.secrets, time_s, record, work
                 )
-                return replace(job, variables=variables)
+                return replace(job, variables={**variables, **visible(devices, own)})
             case ImageEnv():
                 home = self.containers.home(env.docker.user, work)
-                container, address = self.containers.make(step, env, inputs, work)
+                container, address = self.containers.make(step, env, inputs, work, devices)
                 variables = container_variables(
                     services, step, env, own, address, time_s, record, work
                 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -37,7 +37,12 @@ class ContainerMaker:
     """What the caller says of all of them, in the words of `docker run`."""
 
     def make(
-        self, step: PlannedStep, env: ImageEnv, inputs: Inputs, work: Path
+        self,
+        step: PlannedStep,
+        env: ImageEnv,
+        inputs: Inputs,
+        work: Path,
+        gpus: Sequence[str],
     ) -> tuple[Container, str | None]:
         """Give the container of a step, and the address of this machine in it.
 
@@ -46,12 +51,15 @@ class ContainerMaker:
             env: the image.
             inputs: what was placed for the step, and its directory.
             work: the step's folder, which is there.
+            gpus: those that it gets of this machine's, unless its `docker_env` says something.
 
         Raises:
             EnvError: a path can't be had at its own place.
         """
         docker = env.docker
         arguments = {**arguments_of(docker, step.resources), **self.arguments}
+        if gpus:
+            arguments.setdefault("gpus", f"device={','.join(gpus)}")
         caller = f"{os.getuid()}:{os.getgid()}"
         if self.services.envs.engine().is_rootless:
             caller = "0:0"  # which is the caller, on the outside

@@ -72,7 +72,8 @@ class RunOptions:
     """Environments that are built at the same time, at most."""
     cpus: float = 1.0
     memory_bytes: int = 0
-    gpus: int = 0
+    gpus: tuple[str, ...] = ()
+    """Those that steps may use, as `CUDA_VISIBLE_DEVICES` names them."""
     fail_fast: bool = False
     in_place: bool = False
     """Run in the user's own directory, for development: not reproducible."""

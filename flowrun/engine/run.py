@@ -36,6 +36,7 @@ from flowrun.engine.exit_codes import exit_code_of
 from flowrun.engine.fanning import Fans
 from flowrun.engine.fetch import Fetcher
 from flowrun.engine.foresight import foresee_steps
+from flowrun.engine.gpus import Gpus
 from flowrun.engine.inbox import Broken, Cancel, Done, Grown, Inbox, PauseOver, Prepared
 from flowrun.engine.items import ItemFinder
 from flowrun.engine.journal import Journal
@@ -230,7 +231,7 @@ class PlanRun:
             slots=options.jobs,
             cpus=options.cpus,
             memory_bytes=options.memory_bytes,
-            gpus=options.gpus,
+            gpus=len(options.gpus),
             fail_fast=options.fail_fast,
             unprepared=self._environments.awaited_by,
         )
@@ -273,6 +274,7 @@ class PlanRun:
             self._environments,
             ContainerMaker(self._services, self._session.id, self._request.options.docker_args),
             reuse,
+            Gpus(self._request.options.gpus),
         )
         fetcher = Fetcher(self._services, lambda _: None)
         fans = Fans(

@@ -67,6 +67,7 @@ class Engine:
         jobs: int = 2,
         variables: Mapping[str, str] = VARIABLES,
         now: Callable[[], int] = now_ms,
+        gpus: tuple[str, ...] = (),
     ) -> PlanRun:
         """Plan `main` of the project file with this text."""
         project = self.path / "project"
@@ -90,7 +91,7 @@ class Engine:
             now=now,
             new_id=new_id,
         )
-        options = RunOptions("0", "Default", env_manager="local", jobs=jobs, cpus=jobs)
+        options = RunOptions("0", "Default", env_manager="local", jobs=jobs, cpus=jobs, gpus=gpus)
         return PlanRun(RunRequest(planned.plan, planned.projects, options), services, heard)
 
     def statuses(self) -> dict[str, str]:
