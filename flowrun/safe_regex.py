@@ -14,7 +14,8 @@ import math
 import re
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from flowrun.valueclass import valueclass
 
 _MANY = 100
 """A repetition of more times than this is as good as endless."""
@@ -29,7 +30,7 @@ class RegexError(ValueError):
     """The pattern is none, or could take too long; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Regex:
     """A pattern that may be used on texts of this length."""
 

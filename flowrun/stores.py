@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
@@ -20,6 +20,7 @@ from flowrun.tracking.entities import Page
 from flowrun.tracking.sql.database import Durability
 from flowrun.tracking.store import TrackingStore
 from flowrun.tracking.uri import is_server, open_tracking_store
+from flowrun.valueclass import valueclass
 
 if TYPE_CHECKING:
     from flowrun.tracking.trace_store import TraceStore
@@ -31,7 +32,7 @@ ARTIFACT_ROOT = "mlflow-artifacts:/"
 NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Stores:
     """The stores of one tracking URI."""
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
 from flowrun.spec.project import DockerSpec, EnvSpec, Mark
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class PrefixEnv:
     """A built environment in a folder, used by its absolute path: no `activate`."""
 
@@ -29,7 +30,7 @@ class PrefixEnv:
     """Set for the step (VIRTUAL_ENV, CONDA_PREFIX, ...)."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class ImageEnv:
     """An image of a container engine, as exactly as it can be named."""
 
@@ -52,7 +53,7 @@ class ImageEnv:
 Env = PrefixEnv | ImageEnv
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class EnvLock:
     """What an environment consists of, known without it being there."""
 
@@ -62,7 +63,7 @@ class EnvLock:
     """As `PrefixEnv.lock`."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Wish:
     """How an environment is to be resolved, beyond what the project asks for."""
 
@@ -81,7 +82,7 @@ class Wish:
 NO_WISH = Wish()
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Ask:
     """One thing that a project says of an environment; all of them decide what is resolved."""
 
@@ -91,7 +92,7 @@ class Ask:
     """Where it stands, as exactly as it is known."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class EnvRequest:
     """An environment asked for by a step of a project whose files lie in `directory`."""
 

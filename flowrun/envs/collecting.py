@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 from flowrun.envs.disk import DiskUse
@@ -14,11 +13,12 @@ from flowrun.envs.kept import KeptEnv, KeptEnvs
 from flowrun.envs.layout import ENVS, LOCKS, MEMOS, SCRATCH
 from flowrun.envs.published import Published
 from flowrun.envs.workshop import abandoned
+from flowrun.valueclass import valueclass
 
 _ARCHIVES = "conda/archives"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Garbage:
     """What is removed, or would be."""
 

@@ -9,7 +9,6 @@ import stat
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -17,6 +16,7 @@ from docker.utils.build import PatternMatcher
 
 from flowrun.errors import EnvError
 from flowrun.spec.project import BuildSpec
+from flowrun.valueclass import valueclass
 
 TAG = "image/1"
 CODE = "/mlflow/projects/code"
@@ -25,7 +25,7 @@ _IGNORE_FILE = ".dockerignore"
 _EXECUTABLE, _PLAIN = 0o755, 0o644
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class BuildContext:
     """All that decides what an image is built to: files, and what is done with them."""
 

@@ -6,7 +6,6 @@ import logging
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
@@ -19,6 +18,7 @@ from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError
 
 from flowrun.errors import EnvError
+from flowrun.valueclass import valueclass
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 UNIX = "unix://"
@@ -31,7 +31,7 @@ UNREACHABLE = (DockerException, RequestException, HTTPError, OSError)
 _HINT = "Start it, or say with DOCKER_HOST where it is (Podman's socket will do)."
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Engine:
     """A connection to an engine that has answered; used from any thread."""
 

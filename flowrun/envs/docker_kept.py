@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from flowrun.envs.docker_engine import UNREACHABLE, Engine, reason
 from flowrun.envs.docker_engine import connect as connect_engine
 from flowrun.envs.docker_images import BUILT, BUILT_LABEL
 from flowrun.errors import EnvError
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class KeptImage:
     """One image."""
 

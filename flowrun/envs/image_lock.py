@@ -11,9 +11,9 @@ An image that no registry knows has a line `id:` in place of the digests.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from flowrun.errors import Problem, SpecError
+from flowrun.valueclass import valueclass
 
 TAG = "# flowrun image lock 1"
 DIGEST = re.compile(r"(?P<repository>[\w./:-]+)@sha256:[0-9a-f]{64}")
@@ -21,7 +21,7 @@ _ID = re.compile(r"(sha256:)?[0-9a-f]{64}")
 _PUBLIC = re.compile(r"^(index\.)?docker\.io/(library/)?|^library/")
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class ImageLock:
     """A lock, taken apart."""
 

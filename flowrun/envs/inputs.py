@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
@@ -18,6 +18,7 @@ from flowrun.envs.project_files import read_text
 from flowrun.envs.python_env import PythonEnv, read_conda, read_python_env
 from flowrun.envs.requirements import Option, Requirements, read_requirements
 from flowrun.spec.project import Mark
+from flowrun.valueclass import valueclass
 
 if TYPE_CHECKING:
     from flowrun.envs.pyproject import Pyproject
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _TREE_IN_UV_LOCK = re.compile(r'source = \{ (?:editable|directory|path) = "([^"]+)" \}')
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Inputs:
     """A described environment, checked."""
 

@@ -10,7 +10,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from flowrun.envs.masking import mask
 from flowrun.envs.process import captured
 from flowrun.envs.published import write_whole
 from flowrun.errors import EnvError
+from flowrun.valueclass import valueclass
 
 OLDEST = (3, 7)
 """What virtualenv and uv still make environments for."""
@@ -31,7 +31,7 @@ _ASK = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Interpreter:
     """A Python on this machine, not one inside a virtual environment."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from flowrun.envs.layout import ENVS, LOCKS, USAGE
 from flowrun.envs.published import Published
 from flowrun.envs.usage import Facts, Usage
 from flowrun.errors import EnvError, NotFoundError, UsageError
+from flowrun.valueclass import valueclass
 
 if TYPE_CHECKING:
     from flowrun.envs.docker_kept import KeptImages
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _MORE_DIGITS = 8
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class KeptEnv:
     """One environment."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import assert_never
@@ -10,6 +9,7 @@ from typing import assert_never
 from flowrun.envs.base import EnvRequest
 from flowrun.errors import EnvError, Problem, SpecError
 from flowrun.spec.project import EnvKind, Mark
+from flowrun.valueclass import valueclass
 
 CONDA = "conda"
 DOCKER = "docker"
@@ -29,7 +29,7 @@ class Form(Enum):
     BARE = "no environment file"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Description:
     """The file that describes an environment; for BARE there is none."""
 

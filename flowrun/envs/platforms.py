@@ -5,12 +5,12 @@ from __future__ import annotations
 import platform
 import re
 import sys
-from dataclasses import dataclass
 
 from flowrun.errors import EnvError, UsageError
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Platform:
     """One platform; its name is conda's."""
 

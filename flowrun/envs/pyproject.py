@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 
 from flowrun.envs.interpreters import parse_request
 from flowrun.envs.project_files import read_text
 from flowrun.errors import Problem, SpecError
 from flowrun.spec.project import Mark
+from flowrun.valueclass import valueclass
 
 Toml = str | int | float | bool | list["Toml"] | dict[str, "Toml"]
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Pyproject:
     """The part of a pyproject.toml that decides an environment."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from flowrun.envs.interpreters import parse_request
@@ -11,12 +10,13 @@ from flowrun.envs.project_files import read_text
 from flowrun.spec.problems import Problems, did_you_mean
 from flowrun.spec.project import Mark
 from flowrun.spec.yaml_nodes import ListNode, MapNode, Node, ScalarNode, read_yaml
+from flowrun.valueclass import valueclass
 
 _KEYS = ("python", "build_dependencies", "dependencies")
 _CONDA_PYTHON = re.compile(r"(?:[\w./-]+::)?python(?=$|[\s=<>!~])(?P<version>.*)")
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class PythonEnv:
     """What a file asks for, before any requirement line is understood."""
 

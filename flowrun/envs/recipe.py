@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from flowrun.envs.base import Ask, EnvRequest, PrefixEnv, Progress, never
 from flowrun.envs.workshop import Workshop
 from flowrun.errors import EnvError
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Surroundings:
     """What a backend may know of the machine and the caller."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from flowrun.envs.lock import normalised
@@ -16,6 +15,7 @@ from flowrun.envs.project_files import read_text
 from flowrun.errors import SpecError
 from flowrun.spec.problems import Problems
 from flowrun.spec.project import Mark
+from flowrun.valueclass import valueclass
 
 RESERVED = "flowrun"
 _NAMED = re.compile(r"(?P<name>[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?P<extras>\[[^\]]*\])?")
@@ -39,7 +39,7 @@ _INDEX_OPTIONS = {
 _ALWAYS_SO = {"--require-hashes", "--prefer-binary"}
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Requirement:
     """One requirement, in one line."""
 
@@ -58,7 +58,7 @@ class Requirement:
         return f"{self.written_path}{self.text}"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Option:
     """An option line about where packages come from, in its long spelling."""
 
@@ -73,7 +73,7 @@ class Option:
         return f"{self.name} {self.folder or self.value}".rstrip()
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Requirements:
     """All that the lines and the files they include ask for."""
 

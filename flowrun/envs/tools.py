@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from flowrun.valueclass import valueclass
 
-@dataclass(frozen=True, slots=True)
+
+@valueclass
 class Tools:
     """The programs that make environments, and their variables."""
 

@@ -9,7 +9,7 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from flowrun.envs.base import Env, EnvRequest, ImageEnv
@@ -17,12 +17,13 @@ from flowrun.envs.exclusive import exclusive_now
 from flowrun.envs.manager import describe
 from flowrun.envs.published import write_whole
 from flowrun.errors import CancelledError
+from flowrun.valueclass import valueclass
 
 _LOOK_EVERY_S = 0.05
 _MOST_ASKERS = 16
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Facts:
     """What an environment is for."""
 

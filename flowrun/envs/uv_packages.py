@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from flowrun.envs import lock as locks
@@ -26,11 +25,12 @@ from flowrun.envs.requirements import (
 from flowrun.envs.tools import Tools
 from flowrun.envs.workshop import Workshop
 from flowrun.errors import EnvError
+from flowrun.valueclass import valueclass
 
 _TREES = "./trees/"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Resolved:
     """Exact packages: what `lock.render` takes."""
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 from flowrun.spec.project import MountSpec
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Bind:
     """A path of this machine that a container sees at the same place."""
 
@@ -19,7 +20,7 @@ class Bind:
     is_read_only: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Container:
     """What a job runs in, if it is to run in a container."""
 
@@ -39,7 +40,7 @@ class Container:
     """What is copied back in the end, if the container is on another machine."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Job:
     """One attempt at a step: a complete command line with its complete surroundings."""
 
@@ -59,7 +60,7 @@ class Job:
     """Its whole process tree is ended, politely at first, when it has taken so long."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Usage:
     """What a job took, its whole process tree counted."""
 
@@ -67,7 +68,7 @@ class Usage:
     cpu_time_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class JobEnded:
     """How a job ended. Exactly one of `exit_code`, `signal` and `lost` is set."""
 

@@ -8,9 +8,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from flowrun.valueclass import valueclass
 
 FIRST_BYTES = 64 << 20
 LAST_BYTES = 4 << 20
@@ -170,7 +171,7 @@ class Capture:
         self._selector.close()
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class _Pipe:
     """One stream's end that is read; reading never blocks."""
 

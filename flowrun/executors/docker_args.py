@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from flowrun.errors import UsageError
+from flowrun.valueclass import valueclass
 
 _SIZE = re.compile(r"([0-9]+)([bkmg])?b?", re.IGNORECASE)
 _POWER = {"b": 0, "k": 1, "m": 2, "g": 3}
 _GPUS = re.compile(r"(all)|([1-9][0-9]*)|\"?device=([A-Za-z0-9_.,-]+)\"?")
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Wanted:
     """A container as the engine's API takes it."""
 

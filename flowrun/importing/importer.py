@@ -7,7 +7,7 @@ started again and goes on: what is there is skipped, what is missing is added.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from flowrun.errors import FlowrunError
@@ -19,6 +19,7 @@ from flowrun.importing.target import Target
 from flowrun.tracking.entities import LifecycleStage, LoggedModel
 from flowrun.tracking.sql.import_rows import FullRun
 from flowrun.tracking.sql.part import chunks
+from flowrun.valueclass import valueclass
 
 _RUNS_AT_ONCE = 100
 """Runs of one transaction: a writer beside the import waits for no more than these."""
@@ -34,7 +35,7 @@ class Watch(Protocol):
         """So many things more are done."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Choices:
     """What the user chose."""
 

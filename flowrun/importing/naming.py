@@ -9,17 +9,17 @@ until the user says what to do.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from flowrun.errors import AlreadyExistsError
 from flowrun.importing.source import Source
 from flowrun.importing.target import Target
 from flowrun.tracking.entities import Experiment
+from flowrun.valueclass import valueclass
 
 _DEFAULT = "Default"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Naming:
     """What the user chose about names."""
 
@@ -33,7 +33,7 @@ class Naming:
         return self.prefix + name
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Place:
     """An experiment of the source, and where it goes: None is a new experiment."""
 
@@ -42,7 +42,7 @@ class Place:
     target_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Plan:
     """Where everything goes."""
 

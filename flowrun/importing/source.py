@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from flowrun.registry.entities import ModelVersion, RegisteredModel
 from flowrun.tracking.artifacts import Artifacts
 from flowrun.tracking.entities import Experiment, LifecycleStage, LoggedModel
 from flowrun.tracking.sql.import_rows import FullRun
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class FoundModel:
     """A logged model, deleted or not."""
 
@@ -20,7 +20,7 @@ class FoundModel:
     stage: LifecycleStage
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class FoundRegisteredModel:
     """A registered model with all its versions."""
 

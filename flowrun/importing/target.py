@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from flowrun.registry.sql.importing import SqlRegistryImport
 from flowrun.stores import ARTIFACT_ROOT, Stores, open_stores
@@ -12,9 +11,10 @@ from flowrun.tracking.artifacts import Artifacts
 from flowrun.tracking.sql.importing import SqlTrackingImport
 from flowrun.tracking.sql.part import below
 from flowrun.tracking.uri import open_database
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Target:
     """Where an import goes to."""
 

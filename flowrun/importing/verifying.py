@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from flowrun.errors import FlowrunError, NotFoundError
 from flowrun.importing.importer import Watch
@@ -18,11 +18,12 @@ from flowrun.tracking.entities import DatasetInput, LoggedModel, Metric, Run
 from flowrun.tracking.sql.import_rows import FullRun
 from flowrun.tracking.sql.part import chunks
 from flowrun.tracking.sql.run_data import stored_value
+from flowrun.valueclass import valueclass
 
 _DIGEST_BITS = (1 << 64) - 1
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Verdict:
     """What was found on both sides; equal counts and no difference mean a whole import."""
 
@@ -59,7 +60,7 @@ def verify(source: Source, target: Target, naming: Naming, roots: Roots, watch: 
     return work.verdict
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class _Comparison:
     source: Source
     target: Target
@@ -164,7 +165,7 @@ class _Comparison:
         self.verdict.differences.append(text)
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Points:
     """A history of any order and size as two numbers; equal histories have equal ones."""
 

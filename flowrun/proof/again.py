@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from flowrun.engine.local_paths import scheme_of
@@ -25,12 +25,13 @@ from flowrun.proof.sources import RecordedSources
 from flowrun.sources.cache import SourceCache
 from flowrun.spec.load import load_project
 from flowrun.spec.project import ParameterType
+from flowrun.valueclass import valueclass
 
 BUILD_IMAGE_TAG = "flowrun.build_image"
 DOCKER_ARGS_TAG = "flowrun.docker_args"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Again:
     """What it takes to run a recorded run again."""
 

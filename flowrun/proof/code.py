@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from flowrun.errors import FlowrunError
 from flowrun.proof.recorded import RecordedRun
@@ -11,9 +11,10 @@ from flowrun.sources.cache import SourceCache
 from flowrun.sources.compare import TreeChanges, compare_trees
 from flowrun.sources.source import Progress
 from flowrun.stores import Stores
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class CodeDifference:
     """What changed in the tree, or why that can't be told."""
 

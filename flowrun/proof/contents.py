@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from flowrun.engine.digest import directory_sha256
@@ -15,11 +14,12 @@ from flowrun.proof.recorded import RecordedContent
 from flowrun.stores import Stores
 from flowrun.tracking.artifact_files import files_of
 from flowrun.tracking.artifacts import Artifacts
+from flowrun.valueclass import valueclass
 
 CHUNK_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class StoredFile:
     """A file in some store; nothing of it is read yet."""
 
@@ -40,7 +40,7 @@ class StoredFile:
                 yield chunk
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Contents:
     """What an output is: a file, or a directory with files."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from flowrun.proof.recorded import RecordedContent, RecordedRun
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Change:
     """A fact in both runs; None: one of them has no such fact."""
 
@@ -22,7 +23,7 @@ class Change:
         return self.before == self.after or repr(self.before) == repr(self.after)
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class ContentChange:
     """An input or output in both runs, compared by its content."""
 
@@ -38,7 +39,7 @@ class ContentChange:
         return self.before.sha256 == self.after.sha256
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class StepDifference:
     """A step in both runs."""
 
@@ -68,7 +69,7 @@ class StepDifference:
         return is_paired and all(each.is_same for part in parts for each in part)
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class EnvironmentDifference:
     """What the environment of some steps was made of, in both runs."""
 
@@ -80,7 +81,7 @@ class EnvironmentDifference:
     """False: the lock of one was not recorded."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class RunDifference:
     """All of it; everything that both runs have is there, also what is the same."""
 

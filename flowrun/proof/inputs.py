@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from flowrun.engine.digest import digest_of
@@ -11,9 +10,10 @@ from flowrun.engine.local_paths import local_path_of
 from flowrun.engine.planning import PlannedProject
 from flowrun.errors import NotRepeatableError
 from flowrun.proof.recorded import RecordedContent, RecordedRun
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class ChangedInput:
     """A file outside of the project that is not what it was."""
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import quote
 
 from flowrun.envs.conda.lock import CondaLock
 from flowrun.envs.lock import name_of, pins, trees
 from flowrun.proof.recorded import RecordedEnv
+from flowrun.valueclass import valueclass
 
 _HASH = re.compile(r" --hash=sha256:([0-9a-f]{64})")
 _PINNED = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(?:\[[^]]*\])?\s*===?\s*(?P<version>[^\s;]+)")
@@ -39,7 +39,7 @@ class PackageKind(StrEnum):
     """A folder of the project's own; it has no package URL."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Package:
     """One thing that an environment is made of, at one version."""
 

@@ -7,14 +7,15 @@ did not write it, somebody removed a tag or file) is None or left out, never gue
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from flowrun.engine.events import Attempt
 from flowrun.plan.draw import Json
 from flowrun.tracking.entities import RunStatus
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class RecordedSource:
     """Where a run's code came from."""
 
@@ -35,7 +36,7 @@ class RecordedSource:
     """The command ran in the user's own directory, whatever the tree says."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class RecordedContent:
     """An input or an output."""
 
@@ -44,7 +45,7 @@ class RecordedContent:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class RecordedEnv:
     """What a command ran in."""
 
@@ -59,7 +60,7 @@ class RecordedEnv:
     image_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class RecordedStep:
     """One step that had a run. Times are milliseconds since the epoch."""
 
@@ -95,7 +96,7 @@ class RecordedStep:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class RecordedOutcome:
     """How a step of a pipeline ended; one that was skipped has no run."""
 
@@ -109,7 +110,7 @@ class RecordedOutcome:
     """Why it ran, although it might have been reused."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class RecordedRun:
     """A whole run: of a pipeline with its steps, or of a single command, its own only step."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -18,9 +17,10 @@ from flowrun.sources.restore import Remembered, restore
 from flowrun.sources.source import Progress, Source
 from flowrun.sources.uri import GitUri, LocalUri, PageUri, ZipUri, parse_uri
 from flowrun.tracking.artifacts import Artifacts
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class RecordedSources:
     """What `Planner` asks for projects: each as it was, wherever its ref has moved since."""
 

@@ -7,7 +7,7 @@ flowrun is killed. What the steps' runs say goes before it for steps that it doe
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from flowrun.engine.earlier import STEP_TAG
 from flowrun.engine.events import StepStatus
@@ -17,6 +17,7 @@ from flowrun.proof.reading import attempt_of, planned_steps, read_plan
 from flowrun.stores import Stores, all_items
 from flowrun.tracking.artifacts import Artifacts
 from flowrun.tracking.entities import Run, RunStatus
+from flowrun.valueclass import valueclass
 
 REUSED = "reused"
 NOT_RUN = "not run"
@@ -32,7 +33,7 @@ _STATES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class StepState:
     """How one step is, with its own run, or the one that stands for it, if there is one."""
 

@@ -6,10 +6,11 @@ Times are milliseconds since the Unix epoch, UTC. A version's number is a decima
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from flowrun.errors import InvalidValueError
+from flowrun.valueclass import valueclass
 
 
 class Stage(StrEnum):
@@ -39,7 +40,7 @@ class VersionStatus(StrEnum):
     READY = "READY"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class ModelVersion:
     """One version of a registered model."""
 
@@ -62,7 +63,7 @@ class ModelVersion:
     aliases: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class RegisteredModel:
     """A named line of versions."""
 
@@ -77,7 +78,7 @@ class RegisteredModel:
     """The newest version of each stage that has one."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Transition:
     """One line of a registered model's history; the history is only ever added to."""
 

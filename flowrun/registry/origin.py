@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import assert_never
 
 from flowrun.errors import NotFoundError
@@ -19,9 +18,10 @@ from flowrun.models.uri import (
 from flowrun.registry.entities import ModelVersion, parse_stage
 from flowrun.tracking.entities import LoggedModel
 from flowrun.tracking.store import TrackingStore
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Origin:
     """What a version is made of; `download_uri` is an artifact URI."""
 
@@ -30,7 +30,7 @@ class Origin:
     model_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class VersionLookup:
     """How versions are found that another version is made of."""
 

@@ -7,11 +7,12 @@ Source: MLflow REST API, webhooks; `webhooks.proto` and `mlflow/webhooks/types.p
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from flowrun.tracking.entities import Page
+from flowrun.valueclass import valueclass
 
 
 class WebhookStatus(StrEnum):
@@ -50,7 +51,7 @@ class WebhookEvent(StrEnum):
         return self.value.partition(".")[2]
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Webhook:
     """An address and the events that are told to it."""
 
@@ -66,7 +67,7 @@ class Webhook:
     """What signs the deliveries, encrypted by whoever made the webhook; the store can't read it."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Delivery:
     """An event on its way to one webhook."""
 

@@ -11,17 +11,17 @@ import binascii
 import hmac
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from flowrun.server.messages import Permission
 from flowrun.server.problems import UnauthenticatedError, WrongHostError
+from flowrun.valueclass import valueclass
 
 _MAX_USER_LENGTH = 256
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Access:
     """The rules of one server."""
 

@@ -39,6 +39,7 @@ from flowrun.server.table import RouteTable
 from flowrun.server.webhooks.deliver import Webhooks
 from flowrun.tracking.store import TrackingStore
 from flowrun.tracking.trace_store import TraceStore
+from flowrun.valueclass import valueclass
 
 _CHUNK_BYTES = 2**18
 _NO_FILE: BinaryIO = io.BytesIO()
@@ -86,7 +87,7 @@ def create_app(
     return _App(stores, access, prefix.rstrip("/"), table, options, is_quick=tracking.is_quick)
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class AppOptions:
     """What an operator may choose."""
 
@@ -106,7 +107,7 @@ class AppOptions:
     """Gets a line for every request."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class _App:
     stores: Stores
     access: Access

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from flowrun.errors import InvalidValueError
+from flowrun.valueclass import valueclass
 
 MAX_DEPTH = 12
 MAX_TOKENS = 2000
@@ -21,7 +22,7 @@ _TOKEN = re.compile(r'"(?:\\.|[^"\\\n])*"|-?\d+(?:\.\d+)?|[_A-Za-z]\w*|\.\.\.|[{
 _CONSTANTS: Mapping[str, object] = {"true": True, "false": False, "null": None}
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Selected:
     """A field that is asked for."""
 

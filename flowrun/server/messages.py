@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
@@ -15,6 +15,7 @@ from flowrun.server.webhooks.deliver import Webhooks
 from flowrun.tracking.fields import Fields, JsonObject
 from flowrun.tracking.store import TrackingStore
 from flowrun.tracking.trace_store import TraceStore
+from flowrun.valueclass import valueclass
 
 if TYPE_CHECKING:
     from flowrun.server.meters import Meters
@@ -26,7 +27,7 @@ _NOSNIFF_HEADER = (b"x-content-type-options", b"nosniff")
 _dump = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Stores:
     """What the server serves."""
 
@@ -46,7 +47,7 @@ class Stores:
     """None where the store behind the server keeps none."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Call:
     """One request, checked and read, as a handler sees it."""
 
@@ -71,7 +72,7 @@ class Call:
         return time.time_ns() // 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class FileBody:
     """A part of an open file, sent in chunks and closed afterwards."""
 
@@ -80,7 +81,7 @@ class FileBody:
     length_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Response:
     """A whole answer."""
 
@@ -108,7 +109,7 @@ ANY_METHOD = "*"
 Handler: TypeAlias = Callable[[Call], JsonObject | Response]
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Route:
     """One line of the route table."""
 

@@ -9,7 +9,6 @@ import hashlib
 import stat
 import zipfile
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 
 from flowrun.errors import SourceError
@@ -19,11 +18,12 @@ from flowrun.sources.download import download
 from flowrun.sources.repository import Repository, TreeEntry
 from flowrun.sources.source import Progress, Source, SourceKind
 from flowrun.sources.uri import LocalUri, ZipUri
+from flowrun.valueclass import valueclass
 
 _CHUNK_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Limits:
     """What a zip file may become; nobody's project is near them, and a bomb is far beyond."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from flowrun.errors import SourceError
 from flowrun.sources.credentials import without_credentials
 from flowrun.sources.git import Git, GitFailedError
+from flowrun.valueclass import valueclass
 
 _QUESTIONS = (
     "--path-format=absolute",
@@ -26,7 +26,7 @@ _QUESTIONS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Checkout:
     """A work tree of a git repository, and what is checked out in it."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from enum import StrEnum
 
 from flowrun.errors import SourceError
 from flowrun.sources.cache import SourceCache
 from flowrun.sources.git import Git, GitFailedError
 from flowrun.sources.source import Source
+from flowrun.valueclass import valueclass
 
 PATCH_LIMIT_BYTES = 1 << 20
 
@@ -27,7 +27,7 @@ class FileChangeKind(StrEnum):
 _KINDS = {"A": FileChangeKind.ADDED, "D": FileChangeKind.REMOVED}
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class FileChange:
     """One file that is not the same in both trees."""
 
@@ -38,7 +38,7 @@ class FileChange:
     lines_removed: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class TreeChanges:
     """What is not the same in two trees."""
 

@@ -8,17 +8,17 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from flowrun.errors import SourceError, StoreError
 from flowrun.sources.repository import EXECUTABLE, LINK
+from flowrun.valueclass import valueclass
 
 FORMAT = "tree/1"
 _CHUNK_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class CopiedFile:
     """A file or link of a shared copy, with what `lstat` said when it was made."""
 
@@ -29,7 +29,7 @@ class CopiedFile:
     """The inode's change time, which no program can set: a changed file shows."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class SharedCopy:
     """A tree's files, read-only, used by all runs of this user."""
 

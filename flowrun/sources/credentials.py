@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Credentials:
     """What a URL held before its `@`, for one host only: `scope` is `https://host[:port]`."""
 

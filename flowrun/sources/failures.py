@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from flowrun.errors import FlowrunError, SourceError, StoreError, UnreachableError
 from flowrun.sources.git import GitFailedError
+from flowrun.valueclass import valueclass
 
 _LOGIN = (
     "flowrun uses what your own git uses: try `git ls-remote {url}`. "
@@ -14,7 +14,7 @@ _LOGIN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class _Reason:
     pattern: re.Pattern[str]
     error: type[FlowrunError]

@@ -13,13 +13,14 @@ import select
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import BufferedReader
 from pathlib import Path
 from typing import IO
 
 from flowrun.errors import UnreachableError
 from flowrun.sources.credentials import Credentials
+from flowrun.valueclass import valueclass
 
 PATIENCE_S = 60.0
 """How long a host may say nothing at all."""
@@ -82,7 +83,7 @@ class SilentHostError(UnreachableError):
     """A host, or git for it, said nothing for too long and was given up."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Git:
     """Git with a complete environment and a place to work; `Git.of` makes the first."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
@@ -18,9 +17,10 @@ from flowrun.sources.refs import FoundRef, RemoteRefs, read_refs
 from flowrun.sources.repository import Repository
 from flowrun.sources.source import Progress, silent
 from flowrun.sources.uri import GitUri
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Origin:
     """One repository somewhere; its URL may be shown."""
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from flowrun.errors import SourceError
+from flowrun.valueclass import valueclass
 
 _FULL_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SHORT_COMMIT = re.compile(r"[0-9a-f]{4,63}")
@@ -15,7 +15,7 @@ _EXPRESSION = re.compile(r"[~^:]|@\{|\.\.|^@$")
 _REFUSED = re.compile(r"[\x00-\x20\x7f\\?*\[]|^[-/]|[/.]$|//|/\.|^\.|\.lock(/|$)")
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class FoundRef:
     """A ref by its full name, and the commit it means; annotated tags are looked through."""
 
@@ -33,7 +33,7 @@ class FoundRef:
         return self.name.startswith("refs/heads/")
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class RemoteRefs:
     """The refs that a repository shows."""
 

@@ -6,11 +6,12 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 from flowrun.sources.git import Git
+from flowrun.valueclass import valueclass
 
 LINK = "120000"
 EXECUTABLE = "100755"
@@ -21,7 +22,7 @@ SUBMODULE = "160000"
 _ATTRIBUTES = "* -text -crlf !eol -ident !filter !working-tree-encoding\n"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class TreeEntry:
     """A file, symbolic link or submodule of a tree."""
 
@@ -36,7 +37,7 @@ class TreeEntry:
         return self.mode == SUBMODULE
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Repository:
     """One bare repository; `git` works on it and nothing else."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -19,13 +18,14 @@ from flowrun.sources.resolve import resolve
 from flowrun.sources.source import Progress, Source, SourceKind
 from flowrun.sources.submodules import is_kept, whole_tree
 from flowrun.sources.uri import GitUri, LocalUri, parse_uri
+from flowrun.valueclass import valueclass
 
 _CHUNK_BYTES = 1 << 20
 OpenPack = Callable[[], AbstractContextManager[IO[bytes]] | None]
 """Gives the pack that was kept with the run; None if none was."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Remembered:
     """What a record says of a source; the fields are those of `Source`."""
 
@@ -56,7 +56,7 @@ def restore(
     return _Search(wanted, open_pack, cache, progress).source()
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class _Search:
     wanted: Remembered
     open_pack: OpenPack

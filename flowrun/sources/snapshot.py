@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from flowrun.sources.checkout import Checkout, find_checkout
 from flowrun.sources.git import Git, GitFailedError
 from flowrun.sources.repository import Repository, grafted
 from flowrun.sources.source import Progress
+from flowrun.valueclass import valueclass
 
 DIFF_LIMIT_BYTES = 4 << 20
 
@@ -27,7 +27,7 @@ _IGNORED_WITHOUT_GIT = (
 _NO_COMMIT = re.compile(r"^error: '(.+)/' does not have a commit checked out$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Snapshot:
     """The tree of a directory, and how it differs from the commit that is checked out there."""
 
@@ -36,7 +36,7 @@ class Snapshot:
     diff: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class _OnDisk:
     """A tree that may link to other repositories, and those that it can't link to."""
 
@@ -45,7 +45,7 @@ class _OnDisk:
     """Repositories without a commit, in folders of these names."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class _Folder:
     """One work tree, stored in `repository` with an index of its own."""
 

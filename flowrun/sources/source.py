@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
+
+from flowrun.valueclass import valueclass
 
 
 class Progress(Protocol):
@@ -29,7 +30,7 @@ class SourceKind(StrEnum):
     ZIP = "zip"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Source:
     """A project's code, resolved. Everything here may be recorded and shown: no credentials.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from flowrun.errors import SourceError
 from flowrun.sources.credentials import Credentials
+from flowrun.valueclass import valueclass
 
 _FORMS = "a path, file://, https://, ssh://, git:// or user@host:path"
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ssh": 22, "git": 9418}
@@ -23,7 +23,7 @@ _PAGE = re.compile(
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class LocalUri:
     """A path on this machine: a directory, a repository or a zip file, or nothing at all."""
 
@@ -31,7 +31,7 @@ class LocalUri:
     subdir: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class GitUri:
     """A git repository; `url` holds no credentials."""
 
@@ -40,7 +40,7 @@ class GitUri:
     credentials: Credentials | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class PageUri:
     """A page of a git host's web site that shows a folder, or the project file, of a repository."""
 
@@ -50,7 +50,7 @@ class PageUri:
     is_file: bool
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class ZipUri:
     """A zip file on a web server; `url` may be shown, `query` may hold a signature."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +14,7 @@ from flowrun.errors import InvalidValueError, UnsupportedError
 from flowrun.tracking.artifact_paths import check_artifact_path, check_uri
 from flowrun.tracking.entities import ArtifactInfo
 from flowrun.tracking.local_artifacts import LocalArtifacts
+from flowrun.valueclass import valueclass
 
 PROXIED = "mlflow-artifacts"
 """The scheme of artifacts that lie under a destination which only flowrun knows."""
@@ -75,7 +75,7 @@ class Artifacts(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class PartsUpload:
     """A file that a client sends in parts, by itself."""
 

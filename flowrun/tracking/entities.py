@@ -7,9 +7,11 @@ an experiment's is a decimal number, a run's 32 hex digits, a logged model's `m-
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Generic, NamedTuple, TypeVar
+
+from flowrun.valueclass import valueclass
 
 T = TypeVar("T")
 
@@ -44,7 +46,7 @@ class RunStatus(StrEnum):
         return self in {RunStatus.FINISHED, RunStatus.FAILED, RunStatus.KILLED}
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Experiment:
     """A named set of runs. `artifact_location` is the URI under which its runs' artifacts lie."""
 
@@ -74,7 +76,7 @@ class Metric(NamedTuple):
     """Filled in where points of several runs are read together."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Dataset:
     """A dataset as a run saw it; `schema` and `profile` are JSON texts of MLflow's making."""
 
@@ -86,7 +88,7 @@ class Dataset:
     profile: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class DatasetInput:
     """A dataset that a run read, with tags such as `mlflow.data.context`."""
 
@@ -94,7 +96,7 @@ class DatasetInput:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class DatasetSummary:
     """That runs of an experiment read a dataset, and in which context (`mlflow.data.context`)."""
 
@@ -104,14 +106,14 @@ class DatasetSummary:
     context: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class ModelInput:
     """A logged model that a run read."""
 
     model_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class ModelOutput:
     """A logged model that a run made, at a training step."""
 
@@ -119,7 +121,7 @@ class ModelOutput:
     step: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class RunInfo:
     """What identifies a run and says how it stands."""
 
@@ -134,7 +136,7 @@ class RunInfo:
     lifecycle_stage: LifecycleStage
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Run:
     """A run with all that was logged to it; `metrics` holds the latest point of each key."""
 
@@ -156,7 +158,7 @@ class ModelStatus(StrEnum):
     FAILED = "LOGGED_MODEL_UPLOAD_FAILED"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class LoggedModel:
     """A model that a run logged, with files of its own (MLflow 3)."""
 
@@ -174,7 +176,7 @@ class LoggedModel:
     metrics: tuple[Metric, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class ArtifactInfo:
     """A file or folder; `path` is relative to the root, `size_bytes` None for a folder."""
 
@@ -183,7 +185,7 @@ class ArtifactInfo:
     size_bytes: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Page(Generic[T]):
     """A page of results; `next_page_token` None means there is no more."""
 

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from flowrun.errors import InvalidValueError
+from flowrun.valueclass import valueclass
 
 
 class Kind(Enum):
@@ -30,7 +30,7 @@ class Kind(Enum):
     OTHER = auto()
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Token:
     """A token as it was written."""
 
@@ -38,7 +38,7 @@ class Token:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Clause:
     """One comparison; `value` is None for IS NULL and IS NOT NULL."""
 

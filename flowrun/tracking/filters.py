@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from flowrun.errors import InvalidValueError
@@ -21,6 +21,7 @@ from flowrun.tracking.filter_syntax import (
     parse_ordering,
     unquoted,
 )
+from flowrun.valueclass import valueclass
 
 
 class Entity(StrEnum):
@@ -37,7 +38,7 @@ FilterValue = str | int | float | tuple[str, ...] | None
 """A tuple for IN and NOT IN, None for IS NULL and IS NOT NULL."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Comparison:
     """One condition; all conditions of a filter must hold."""
 
@@ -47,7 +48,7 @@ class Comparison:
     value: FilterValue
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Ordering:
     """One key to order by."""
 
@@ -64,7 +65,7 @@ NULL_OPERATORS = ("IS NULL", "IS NOT NULL")
 DATASET_KEYS = ("name", "digest", "context")
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Grammar:
     """What can be said about one noun."""
 

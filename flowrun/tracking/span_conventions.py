@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from flowrun.tracking.trace_entities import JsonValue, Span
+from flowrun.valueclass import valueclass
 
 TYPE = "mlflow.spanType"
 INPUTS = "mlflow.spanInputs"
@@ -27,7 +28,7 @@ TRACE_ID = "mlflow.traceRequestId"
 _UNKNOWN = "UNKNOWN"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class _Convention:
     """The names of one convention, each list with the most telling first."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from flowrun.tracking import limits
 from flowrun.tracking.span_conventions import INPUTS, OUTPUTS
@@ -20,6 +20,7 @@ from flowrun.tracking.trace_entities import (
     SpanStatus,
     TraceState,
 )
+from flowrun.valueclass import valueclass
 
 _TAG_PREFIX = "mlflow.traceTag."
 _SESSION_NAMES = ("session.id", "gen_ai.conversation.id")
@@ -28,7 +29,7 @@ _NS_PER_MS = 1_000_000
 _MAX_SUM = 2**53  # of counts, so that every client reads them exactly
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class TraceFacts:
     """What one batch of a trace's spans tells."""
 
@@ -45,7 +46,7 @@ class TraceFacts:
     """For a trace that nobody has said it of."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Spent:
     """What one span says that it took, such as tokens; None if it says nothing."""
 

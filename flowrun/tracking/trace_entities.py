@@ -7,9 +7,11 @@ milliseconds since the Unix epoch, UTC; a span's nanoseconds, as OpenTelemetry h
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TypeAlias
+
+from flowrun.valueclass import valueclass
 
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 """What JSON can say; never nan or an infinity, which it can't."""
@@ -55,7 +57,7 @@ class AssessmentKind(StrEnum):
     """A reference to a known problem."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class AssessmentError:
     """Why there is no value."""
 
@@ -64,7 +66,7 @@ class AssessmentError:
     stack_trace: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Assessment:
     """Something said of a trace or of one of its spans. For an issue `value` is its name."""
 
@@ -89,7 +91,7 @@ class Assessment:
     """False once another one has taken its place."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class TraceInfo:
     """What is known of a trace without its spans."""
 
@@ -108,7 +110,7 @@ class TraceInfo:
     assessments: tuple[Assessment, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class SpanEvent:
     """Something that happened at one moment of a span, such as an exception."""
 
@@ -117,7 +119,7 @@ class SpanEvent:
     attributes: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class SpanLink:
     """A span, perhaps of another trace, that this one has to do with."""
 
@@ -126,7 +128,7 @@ class SpanLink:
     attributes: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Span:
     """One piece of work in a trace; the root has no parent."""
 
@@ -144,7 +146,7 @@ class Span:
     links: tuple[SpanLink, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class SpanBatch:
     """Spans of one source, and what is known of the source (host, service name, ...)."""
 
@@ -152,7 +154,7 @@ class SpanBatch:
     resource: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Trace:
     """A trace with its spans: the root first, then as they started."""
 
@@ -160,7 +162,7 @@ class Trace:
     spans: tuple[Span, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class PromptVersion:
     """A version of a prompt, which is a registered model to the registry."""
 
@@ -168,7 +170,7 @@ class PromptVersion:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class FilterCounts:
     """How many traces two filters find, alone and together, and how many there are."""
 

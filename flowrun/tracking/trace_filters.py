@@ -10,7 +10,6 @@ Source: SearchTraceUtils in mlflow/utils/search_utils.py of MLflow 3.17.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from flowrun.errors import InvalidValueError
@@ -34,6 +33,7 @@ from flowrun.tracking.filters import (
 )
 from flowrun.tracking.safe_regex import check_regex
 from flowrun.tracking.trace_entities import NAME_TAG, SOURCE_RUN_METADATA
+from flowrun.valueclass import valueclass
 
 
 class Subject(StrEnum):
@@ -53,7 +53,7 @@ class Subject(StrEnum):
     PROMPT = "prompt"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class TraceComparison:
     """One condition; all conditions of a filter must hold, those on spans for one and the same."""
 
@@ -63,7 +63,7 @@ class TraceComparison:
     value: FilterValue
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class TraceOrdering:
     """One key to order by: an attribute, tag or metadata."""
 

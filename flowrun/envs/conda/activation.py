@@ -9,17 +9,18 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from flowrun.envs.workshop import Workshop
+from flowrun.valueclass import valueclass
 
 _NOTED = "conda-meta/flowrun-activation.json"
 _RUN_SCRIPTS = 'out="$1"; shift; for script; do . "$script"; done; env -0 > "$out"'
 _SHELLS_OWN = {"_", "OLDPWD", "PWD", "SHLVL"}
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Activation:
     """What an environment sets beyond its own prefix."""
 

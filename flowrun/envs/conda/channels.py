@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from flowrun.envs.conda.file import NO_DEFAULTS, CondaFile
 from flowrun.envs.conda.settings import ALIAS, CondaSettings
 from flowrun.envs.masking import mask, without_credentials
 from flowrun.errors import EnvError
+from flowrun.valueclass import valueclass
 
 _TOKEN = re.compile(r"(://[^/\s'\"]*)/t/[^/\s'\"]+")
 _MOST_NESTED = 8
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Channel:
     """One place with packages; addresses end without a slash."""
 
@@ -32,7 +32,7 @@ class Channel:
         return public_address(self.source) != self.source
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Channels:
     """The channels of one environment, the first with priority over the next."""
 

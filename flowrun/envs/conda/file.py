@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from flowrun.envs.project_files import read_text
@@ -11,6 +10,7 @@ from flowrun.envs.python_env import requirement_lines
 from flowrun.spec.problems import Problems, did_you_mean
 from flowrun.spec.project import Mark
 from flowrun.spec.yaml_nodes import ListNode, MapNode, Node, ScalarNode, read_yaml
+from flowrun.valueclass import valueclass
 
 NO_DEFAULTS = "nodefaults"
 _KEYS = ("name", "channels", "dependencies", "variables", "prefix")
@@ -27,7 +27,7 @@ _OPTION = re.compile(r"\s--?[A-Za-z]")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Spec:
     """One conda dependency."""
 
@@ -43,7 +43,7 @@ class Spec:
         return f"{self.channel}::{self.text}" if self.channel else self.text
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class CondaFile:
     """What a conda.yaml asks for."""
 

@@ -18,16 +18,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from flowrun.envs.lock import TAG
+from flowrun.valueclass import valueclass
 
 _PIP = "# pip"
 _VARIABLE = re.compile(r'# variable (?P<name>\w+) (?P<value>".*")')
 _PYTHON = re.compile(r"^ *- conda: \S+/python-(?P<version>\d[^-]*)-[^/-]+$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class CondaLock:
     """A lock, taken apart."""
 

@@ -6,10 +6,10 @@ import os
 import platform
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from flowrun.errors import EnvError
+from flowrun.valueclass import valueclass
 
 OVERRIDE = "CONDA_OVERRIDE_"
 _SUBDIRS = {
@@ -26,7 +26,7 @@ _PROCESSORS = Path("/proc/cpuinfo")
 _FIRST_BYTES = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Machine:
     """What packages are chosen for, and where they are kept."""
 

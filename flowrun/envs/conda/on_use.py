@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
@@ -12,11 +11,12 @@ from flowrun.envs.conda.channels import Channels
 from flowrun.envs.conda.file import Spec
 from flowrun.envs.conda.machine import Machine
 from flowrun.errors import EnvError
+from flowrun.valueclass import valueclass
 
 IsCancelled = Callable[[], bool]
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class CondaPackages:
     """The functions of `solving.py` and `installing.py`."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -16,12 +15,13 @@ from flowrun.envs.index_settings import settings_digest
 from flowrun.envs.inputs import Inputs
 from flowrun.envs.tools import Tools
 from flowrun.envs.workshop import Workshop
+from flowrun.valueclass import valueclass
 
 if TYPE_CHECKING:
     from flowrun.envs.conda.making import CondaMaker
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class CondaAsked:
     """All that decides an environment."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from flowrun.envs.conda.file import wrong_channel
@@ -14,13 +14,14 @@ from flowrun.settings import is_offline
 from flowrun.spec.problems import Problems
 from flowrun.spec.project import Mark
 from flowrun.spec.yaml_nodes import ListNode, MapNode, Node, ScalarNode, read_yaml
+from flowrun.valueclass import valueclass
 
 ALIAS = "https://conda.anaconda.org"
 DEFAULTS = "defaults"
 _DEFAULT_CHANNELS = ("https://repo.anaconda.com/pkgs/main", "https://repo.anaconda.com/pkgs/r")
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class CondaSettings:
     """What channel names mean here, and from where they are fetched. May hold credentials."""
 

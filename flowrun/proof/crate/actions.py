@@ -6,7 +6,6 @@ Source: Process, Workflow and Provenance Run Crate 0.5.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from flowrun.proof.canonical import JsonObject, json_number
@@ -15,6 +14,7 @@ from flowrun.proof.crate.graph import Graph, local_id, ref, refs
 from flowrun.proof.crate.workflow import Workflow
 from flowrun.proof.recorded import RecordedEnv, RecordedRun, RecordedStep
 from flowrun.tracking.entities import RunStatus
+from flowrun.valueclass import valueclass
 
 ENGINE = "#flowrun"
 _COMPLETED = "http://schema.org/CompletedActionStatus"
@@ -26,7 +26,7 @@ _USED = {
 """Of what the whole process tree took: how it is called, and its unit."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Actions:
     """Adds the actions of a run to a crate."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from flowrun.errors import SpecError
 from flowrun.plan.draw import Json
@@ -18,6 +17,7 @@ from flowrun.proof.reading import planned_steps
 from flowrun.proof.recorded import RecordedRun, RecordedSource, RecordedStep
 from flowrun.spec.parse import parse_project
 from flowrun.spec.project import EntryPoint, ParameterType
+from flowrun.valueclass import valueclass
 
 FORMAL_PARAMETER = "https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE"
 WORKFLOW_PROFILE = "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"
@@ -31,7 +31,7 @@ _TYPES = {
 _WHOLE_PARAM = re.compile(r"\$\{\{\s*params\.(\w+)\s*\}\}")
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Workflow:
     """Adds the workflow of a run to a crate; ids of its parts follow from their names."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from flowrun.proof.report.picture import draw
 from flowrun.proof.report.steps import SIGNS, ReportStep, counted, report_steps, style_of
 from flowrun.proof.report.timeline import timeline
 from flowrun.proof.states import ENDS, StepState
+from flowrun.valueclass import valueclass
 
 TEMPLATE = "run.html.j2"
 STYLES = "run.css"
@@ -34,7 +34,7 @@ MOST_TEXT = 200_000
 """Characters of a diff."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class UsedEnv:
     """An environment, and how many of the run's steps ran in it."""
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from flowrun.plan.graph import without_implied
 from flowrun.proof.report.steps import ReportStep, counted, style_of
+from flowrun.valueclass import valueclass
 
 MOST_BOXES = 40
 """With more steps than this, instances of one step share a box."""
@@ -26,7 +27,7 @@ SWEEPS = 6
 _INSTANCE = re.compile(r"\[[^\[\]]*\]")
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Part:
     """A part of a box's foot: how many of its steps are in one state."""
 
@@ -35,7 +36,7 @@ class Part:
     width: float
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Box:
     """A step, or all instances of one."""
 
@@ -49,7 +50,7 @@ class Box:
     parts: Sequence[Part]
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Picture:
     """Boxes and lines, in pixels."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from flowrun.engine.outcome import StepRow
 from flowrun.proof.recorded import RecordedRun, RecordedStep
 from flowrun.proof.states import StepState, row_word
+from flowrun.valueclass import valueclass
 
 STATES = (
     "failed",
@@ -34,7 +34,7 @@ SIGNS = {
 """So that nobody has to tell them by their colours."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class ReportStep:
     """One step."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from flowrun.engine.console import duration_text
 from flowrun.proof.report.steps import ReportStep
+from flowrun.valueclass import valueclass
 
 MOST_ROWS = 40
 """With more bars than this, those that follow each other share a row, without names."""
@@ -28,7 +28,7 @@ TICKS_MS = tuple(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Bar:
     """One step's time."""
 
@@ -44,7 +44,7 @@ class Bar:
     took: str
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Tick:
     """A moment on the axis."""
 
@@ -52,7 +52,7 @@ class Tick:
     x: float
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Timeline:
     """Bars below an axis, in pixels."""
 

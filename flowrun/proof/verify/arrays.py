@@ -10,7 +10,6 @@ import math
 import struct
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -21,6 +20,7 @@ from flowrun.proof.verify.difference import (
     number_difference,
 )
 from flowrun.spec.project import Tolerance
+from flowrun.valueclass import valueclass
 
 _MAGIC = b"\x93NUMPY"
 _CODES = {
@@ -35,7 +35,7 @@ class UnknownArrayError(Exception):
     """No array of numbers, or none at all: it is compared byte by byte."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class _Header:
     dtype: str
     shape: tuple[int, ...]

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from flowrun.spec.project import Tolerance
+from flowrun.valueclass import valueclass
 
 MAX_SHOWN = 20
 """Of the differences of one output so many are told; the rest is counted."""
 MAX_TEXT = 120
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Difference:
     """One place where the two are not the same."""
 

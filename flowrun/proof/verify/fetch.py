@@ -5,16 +5,16 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from flowrun.errors import InvalidValueError, NotFoundError
 from flowrun.models.uri import LoggedModelUri, RunUri, parse_model_uri
 from flowrun.stores import Stores
 from flowrun.tracking.artifacts import Artifacts
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Outputs:
     """Gives the content of outputs by their URIs."""
 

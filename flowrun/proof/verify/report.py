@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from flowrun.plan.draw import Json
 from flowrun.proof.verify.difference import Difference
+from flowrun.valueclass import valueclass
 
 
 class Verdict(StrEnum):
@@ -19,7 +19,7 @@ class Verdict(StrEnum):
     UNDONE = "could not be done"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class StepCheck:
     """One step, recorded and executed again."""
 
@@ -45,7 +45,7 @@ class StepCheck:
         return self.verdict is Verdict.DIFFERENT and not self.inherited_from
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Report:
     """A whole verification."""
 

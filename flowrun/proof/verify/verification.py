@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from flowrun.engine.request import GivenEnv, Rehearsal
 from flowrun.errors import NotRepeatableError
@@ -19,13 +19,14 @@ from flowrun.proof.verify.report import Report, StepCheck, Verdict, report_to_js
 from flowrun.proof.verify.steps import compare_runs, spread_of
 from flowrun.stores import Stores
 from flowrun.tracking.entities import RunStatus
+from flowrun.valueclass import valueclass
 
 VERDICT_TAG = "flowrun.verify.verdict"
 REPORT = "flowrun/verify.json"
 FAILED = "it could not be executed"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Executed:
     """One execution: its run, and how it ended."""
 

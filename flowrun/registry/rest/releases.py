@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from flowrun.registry.entities import ModelVersion, Stage, Transition
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Act:
     """Who moves a version, why, and by which run."""
 

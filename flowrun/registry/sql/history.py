@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from flowrun.registry.entities import Transition
 from flowrun.registry.sql.outbox import tell_alias
 from flowrun.tracking.sql.database import Connection
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Act:
     """Who changes something, when and why."""
 

@@ -11,7 +11,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from flowrun.errors import FlowrunError
 from flowrun.registry.webhooks import Delivery, Webhook, WebhookStore
@@ -19,6 +18,7 @@ from flowrun.server.webhooks.post import Reply, post
 from flowrun.server.webhooks.rules import WebhookRules
 from flowrun.server.webhooks.seal import Sealer
 from flowrun.server.webhooks.signing import Message, headers_of, message_of
+from flowrun.valueclass import valueclass
 
 MAX_AGE_MS = 24 * 60 * 60 * 1000
 """An event that is older when its turn comes is not told any more."""
@@ -30,7 +30,7 @@ _MAX_THREADS = 64
 _log = logging.getLogger("flowrun.server.webhooks")
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Webhooks:
     """A server's webhooks: where they are kept and how they are told."""
 

@@ -8,12 +8,12 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import urljoin
 
 from flowrun.errors import InvalidValueError
 from flowrun.server.webhooks.rules import WebhookRules
 from flowrun.server.webhooks.target import Target, find_target
+from flowrun.valueclass import valueclass
 
 MAX_REPLY_BYTES = 2**16
 """What is read of a receiver's answer."""
@@ -23,7 +23,7 @@ _KEEPS_METHOD = frozenset({307, 308})
 """The redirects after which a POST is still a POST; others are answers like any."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Reply:
     """What a receiver answered."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from flowrun.errors import UsageError
+from flowrun.valueclass import valueclass
 
 _SCHEMES = "MLFLOW_WEBHOOK_ALLOWED_SCHEMES"
 _PRIVATE = "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS"
@@ -13,7 +13,7 @@ _TIMEOUT = "MLFLOW_WEBHOOK_REQUEST_TIMEOUT"
 _RETRIES = "MLFLOW_WEBHOOK_REQUEST_MAX_RETRIES"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class WebhookRules:
     """What holds for all deliveries of a server."""
 

@@ -10,13 +10,13 @@ import hashlib
 import hmac
 import json
 import uuid
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from flowrun.registry.webhooks import Delivery, WebhookEvent
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Message:
     """One delivery before it is signed."""
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from flowrun.errors import InvalidValueError
 from flowrun.server.webhooks.rules import WebhookRules
+from flowrun.valueclass import valueclass
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _PORTS = {"http": 80, "https": 443}
@@ -20,7 +20,7 @@ _PORTS = {"http": 80, "https": 443}
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Target:
     """Where one request goes."""
 

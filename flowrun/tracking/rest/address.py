@@ -7,11 +7,12 @@ Source: MLflow's documentation of its environment variables (`MLFLOW_TRACKING_*`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from flowrun.errors import UsageError
 from flowrun.tracking.light_http import authorization
+from flowrun.valueclass import valueclass
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 TIMEOUT_S = 120.0
@@ -20,7 +21,7 @@ PATIENCE_S = 60.0
 """How long a server that answered before may be gone until a call to it fails."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class ServerAddress:
     """Everything that is needed to speak to one server."""
 

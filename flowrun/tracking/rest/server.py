@@ -13,7 +13,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import BinaryIO, TypeVar
 from urllib.parse import urlencode
 
@@ -30,6 +30,7 @@ from flowrun.tracking.rest.answers import WrongAddressError, read_json, refusal
 from flowrun.tracking.rest.connections import Connections, proxy_authorization
 from flowrun.tracking.rest.outage import Outage
 from flowrun.tracking.wire import compact
+from flowrun.valueclass import valueclass
 from flowrun.version import __version__
 
 T = TypeVar("T")
@@ -42,7 +43,7 @@ _UNCERTAIN = frozenset({502, 504})
 """Statuses of a proxy that got no answer."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Request:
     """One call."""
 
@@ -58,7 +59,7 @@ class Request:
     is_repeatable: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class _Missed:
     """Why one attempt came to nothing, though a later one may do better."""
 
@@ -68,7 +69,7 @@ class _Missed:
     wanted_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Answer:
     """A good answer whose body is still on its way; ended by `done` or `abort`."""
 

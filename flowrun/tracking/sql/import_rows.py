@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 
 from flowrun.errors import InvalidValueError
@@ -17,6 +16,7 @@ from flowrun.tracking.sql.run_data import (
     log_dataset,
     stored_value,
 )
+from flowrun.valueclass import valueclass
 
 _ROWS_AT_ONCE = 10_000
 
@@ -42,7 +42,7 @@ _INSERT_MODEL_PARAM = "INSERT INTO logged_model_params (model_id, key, value) VA
 _INSERT_MODEL_TAG = "INSERT INTO logged_model_tags (model_id, key, value) VALUES (?, ?, ?)"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class FullRun:
     """A run with all points of its metrics, which are read while it is written."""
 

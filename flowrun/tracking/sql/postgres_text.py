@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+
+from flowrun.valueclass import valueclass
 
 _QUOTED_OR_MARK = re.compile(r"'[^']*'|\?|(?<!:):(?P<name>[a-z_]\w*)")
 _LOWER = re.compile(r"lower\((\$\d+)\)")
@@ -20,7 +21,7 @@ _LIKE = re.compile(r"\bLIKE (\$\d+|lower\([^()]*\))")
 _REGEXP = re.compile(r"\bREGEXP (?=\$\d)")
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Statement:
     """A text with `$1`, `$2`, ... and, if its values have names, which name each one is."""
 

@@ -7,12 +7,12 @@ together: MLflow, `mlflow gc`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from flowrun.tracking.sql.database import Database
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Deleted:
     """An experiment, run or logged model that is marked as deleted."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from flowrun.errors import InvalidValueError
 from flowrun.tracking.filters import Comparison, FilterValue
 from flowrun.tracking.sql.database import Connection
+from flowrun.valueclass import valueclass
 
 MAX_JOINS = 40
 """Comparisons and orderings of one search that need a table each; SQLite joins 64 at most."""
@@ -25,7 +26,7 @@ BEST_ROWS = 2000
 Bound = str | int | float
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Query:
     """A statement that gives keys of rows, best first, and the values for its question marks."""
 

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
-def value(cls: type[T]) -> type[T]:
+def valueclass(cls: type[T]) -> type[T]:
     """Make a class one of values, with the fields that it declares.
 
     Everything of `dataclasses` works on it: `field`, `replace`, `fields`, `asdict`, patterns.
@@ -44,7 +44,7 @@ def _getter(names: list[str]) -> Callable[[object], object]:
 def _is_equal(self: object, other: object) -> object:
     if other.__class__ is not self.__class__:
         return NotImplemented
-    compared = self.__compared__  # type: ignore[attr-defined]  # `value` has put it there
+    compared = self.__compared__  # type: ignore[attr-defined]  # `valueclass` has put it there
     return compared(self) == compared(other)
 
 

@@ -6,10 +6,10 @@ import copy
 from dataclasses import asdict, field, replace
 from typing import ClassVar
 
-from flowrun.value import value
+from flowrun.valueclass import valueclass
 
 
-@value
+@valueclass
 class Point:
     """A place."""
 
@@ -21,19 +21,19 @@ class Point:
     origin: ClassVar[str] = "here"
 
 
-@value
+@valueclass
 class Named(Point):
     """A place with a name."""
 
     name: str = "?"
 
 
-@value
+@valueclass
 class Nothing:
     """A value without fields."""
 
 
-@value
+@valueclass
 class Odd:
     """A value with an equality of its own."""
 
