@@ -65,7 +65,7 @@ def resume_command(
             progress=progress_of(is_silent=as_json),
         )
     with suppress(BrokenPipeError):  # the exit code is the run's, whoever reads about it
-        print_summary(outcome, settings, as_json=as_json)
+        print_summary(outcome, settings, as_json=as_json, is_resumable=True)
     code = exit_code_of(
         outcome.status, outcome.cancelled_by, is_surroundings=outcome.is_surroundings
     )

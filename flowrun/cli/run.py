@@ -168,7 +168,7 @@ def run_command(
             progress=progress_of(is_silent=as_json),
         )
     with suppress(BrokenPipeError):  # the exit code is the run's, whoever reads about it
-        print_summary(outcome, settings, as_json=as_json)
+        print_summary(outcome, settings, as_json=as_json, is_resumable=not in_place)
     code = exit_code_of(
         outcome.status, outcome.cancelled_by, is_surroundings=outcome.is_surroundings
     )

@@ -17,8 +17,10 @@ from flowrun.tracking.entities import RunStatus
 MAX_ROWS = 40
 
 
-def print_summary(outcome: RunOutcome, settings: Settings, *, as_json: bool) -> None:
-    """Print the end of a run."""
+def print_summary(
+    outcome: RunOutcome, settings: Settings, *, as_json: bool, is_resumable: bool
+) -> None:
+    """Print the end of a run, and if it was no good one, how to go on with it."""
     if as_json:
         typer.echo(json.dumps(outcome_to_json(outcome), indent=2))
         return
@@ -38,6 +40,8 @@ def print_summary(outcome: RunOutcome, settings: Settings, *, as_json: bool) -> 
     for step in ended:
         if step.status == "failed" and not step.is_tolerated and step.run_id:
             typer.echo(f"  what it said   flowrun runs logs {step.run_id}{flag}   ({step.step_id})")
+    if is_resumable and outcome.run_id and outcome.status is not RunStatus.FINISHED:
+        typer.echo(f"  to go on       flowrun resume {outcome.run_id}{flag}")
     for version in outcome.versions:
         typer.echo(f"  model          flowrun models show {version}{flag}")
     typer.echo(f"  kept in        {_place(settings)}")
@@ -69,7 +73,7 @@ def outcome_to_json(outcome: RunOutcome) -> dict[str, object]:
                 "run_id": step.run_id,
                 "duration_ms": step.duration_ms,
                 "detail": step.detail,
-                "attempts": len(step.attempts) or 1,
+                "attempts": len(step.attempts) or int(_ran(step)),
                 "reused_from": step.reused_from,
                 "why": step.why,
                 "metrics": dict(step.metrics),
@@ -79,12 +83,16 @@ def outcome_to_json(outcome: RunOutcome) -> dict[str, object]:
     }
 
 
+def _ran(step: StepEnded) -> bool:
+    return step.run_id is not None and step.reused_from is None
+
+
 def _rows(ended: list[StepEnded]) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = [
         {
             "step": step.step_id,
             "status": "reused" if step.reused_from else step.status.value,
-            "time": duration_text(step.duration_ms) if step.run_id and not step.reused_from else "",
+            "time": duration_text(step.duration_ms) if _ran(step) else "",
             "result": step.detail or metrics_text(step.metrics),
         }
         for step in ended[:MAX_ROWS]

@@ -66,8 +66,9 @@ def _pipeline(space: Space) -> dict[str, str]:
 
 def test_what_has_finished_is_not_run_again_and_the_same_run_goes_on(space: Space) -> None:
     _write(space, "[ -e {space}/open ]")
-    space.flowrun("run", "p", *LOCAL, "-P", "lr=0.3", code=1)
+    failed = space.flowrun("run", "p", *LOCAL, "-P", "lr=0.3", code=1)
     (before,) = [run for run in space.runs() if "flowrun.step" not in run["tags"]]
+    assert f"  to go on       flowrun resume {before['run_id']}\n" in failed.out
     (space.path / "open").touch()
     space.write({"p/MLproject": "what was recorded counts, not this"})
     done = space.flowrun("resume", before["run_id"][:8])
