@@ -10,6 +10,7 @@ import typer
 
 from flowrun.cli.tables import print_facts, print_rows, printable, time_text
 from flowrun.engine.console import duration_text, metrics_text
+from flowrun.engine.temporary import REMOVED
 from flowrun.proof.states import StepState
 from flowrun.stores import Stores
 from flowrun.tracking.entities import Run, RunInfo
@@ -134,7 +135,9 @@ def _digests(tags: Mapping[str, str], prefix: str) -> list[tuple[str, object]]:
     shown: list[tuple[str, object]] = []
     for name, text in _prefixed(tags, prefix):
         data = json.loads(str(text))
-        shown.append((name, f"{data['uri']}  sha256:{data['sha256']}  {data['size_bytes']} bytes"))
+        removed = f"  removed {time_text(data[REMOVED])}" if data.get(REMOVED) else ""
+        facts = f"{data['uri']}  sha256:{data['sha256']}  {data['size_bytes']} bytes{removed}"
+        shown.append((name, facts))
     return shown
 
 

@@ -36,18 +36,21 @@ class FinishedSteps:
     kept: Kept
     visible_variables: Mapping[str, str]
 
-    def of(self, step: PlannedStep, results: Mapping[str, StepResult]) -> Reused | None:
+    def of(
+        self, step: PlannedStep, results: Mapping[str, StepResult], *, may_lack: bool = False
+    ) -> Reused | None:
         """Give what stands for a step; None if it did not finish, or what it left is gone.
 
         Args:
             step: one whose needs have all ended.
             results: of the steps that have.
+            may_lack: its temporary outputs may be gone.
         """
         run = self.runs.get(step.id)
         if run is None:
             return None
         try:
-            result = self._result(step, run, results)
+            result = self._result(step, run, results, may_lack=may_lack)
         except NotKeptError:
             return None
         info, run_id = run.info, run.info.run_id
@@ -56,12 +59,19 @@ class FinishedSteps:
             before = Before(info.start_time_ms, info.end_time_ms or info.start_time_ms)
         return Reused(result, run_id, run.tags.get(FINGERPRINT_TAG, f"run {run_id}"), before)
 
-    def _result(self, step: PlannedStep, run: Run, results: Mapping[str, StepResult]) -> StepResult:
+    def _result(
+        self,
+        step: PlannedStep,
+        run: Run,
+        results: Mapping[str, StepResult],
+        *,
+        may_lack: bool,
+    ) -> StepResult:
         match step.action:
             case CommandAction():
                 own = self.visible_variables
                 given = {k: evaluate(v, step, results, env=own) for k, v in step.arguments.items()}
-                return self.kept.result_of(step, run, given)
+                return self.kept.result_of(step, run, given, may_lack=may_lack)
             case SelectAction() as action:
                 return replace(select_best(action, results), id=step.id)
             case Register() as action:

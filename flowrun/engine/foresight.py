@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from flowrun.engine.code import Codes
@@ -18,7 +18,8 @@ from flowrun.engine.registry_steps import select_best
 from flowrun.engine.request import RunRequest
 from flowrun.engine.reuse import Reuse, open_reuse
 from flowrun.engine.services import Services
-from flowrun.engine.verdicts import Foreseen, Verdict
+from flowrun.engine.temporary import gone_outputs, needed_again
+from flowrun.engine.verdicts import UNMET, Foreseen, Verdict
 from flowrun.errors import FlowrunError
 from flowrun.plan.expressions import StepResult, condition_holds, evaluate
 from flowrun.plan.plan import CommandAction, FanIn, FanOut, PipelineEnd, PlannedStep, SelectAction
@@ -58,8 +59,16 @@ def foresee_steps(reuse: Reuse) -> Mapping[str, Foreseen]:
     if any(reuse.refusal(step) is None for step in plan.looks):
         commands = {step.id for step in plan.looks if isinstance(step.action, CommandAction)}
         reuse.earlier.fetch(pipeline_name(reuse.request), commands)
-    foresee_added(reuse, plan.steps, {})
-    return reuse.foreseen
+    while True:
+        foresight = _Foresight(reuse, {}, may_lack=True)
+        for step in plan.steps:
+            reuse.foreseen[step.id] = foresight.of(step)
+        needed = needed_again(plan.steps, reuse.foreseen, foresight.reads)
+        if not needed:
+            return reuse.foreseen
+        # Once more: what comes after them is not known until they have run.
+        reuse.needed_again.update(needed)
+        reuse.foreseen.clear()
 
 
 def foresee_added(
@@ -100,6 +109,10 @@ class _Foresight:
     reuse: Reuse
     results: dict[str, StepResult]
     """Of the steps whose results are known."""
+    may_lack: bool = False
+    """A run whose temporary outputs are gone may stand for a step."""
+    reads: dict[str, str] = field(default_factory=dict)
+    """What steps that will run are given, as text, by their ids; of those of which it is known."""
 
     def of(self, step: PlannedStep) -> Foreseen:
         """Decide a step when those that it needs are decided."""
@@ -107,7 +120,7 @@ class _Foresight:
         if unsure is not None:
             return Foreseen(Verdict.UNKNOWN, f"until {self._first_to_run(unsure)} has run")
         try:
-            before = self.reuse.finished_before(step, self.results)
+            before = self.reuse.finished_before(step, self.results, may_lack=self.may_lack)
             if before is not None:
                 self.results[step.id] = before.result
                 return Foreseen(
@@ -128,7 +141,7 @@ class _Foresight:
                 return Foreseen(Verdict.RUN, "a select always runs")
             case PipelineEnd() as end:
                 if not self._holds(step):
-                    return Foreseen(Verdict.UNKNOWN, "its condition is not met")
+                    return Foreseen(Verdict.UNKNOWN, UNMET)
                 values = {name: self._value(step, value) for name, value in end.results.items()}
                 self.results[step.id] = StepResult(step.id, "succeeded", outputs=values)
                 return Foreseen(Verdict.REUSE, "all its steps are")
@@ -149,7 +162,7 @@ class _Foresight:
         if refusal is not None:
             return Foreseen(Verdict.RUN, refusal)
         if not self._holds(step):
-            return Foreseen(Verdict.UNKNOWN, "its condition is not met")
+            return Foreseen(Verdict.UNKNOWN, UNMET)
         env = reuse.environments.known(step)
         if env is None:
             raise _NotYetError("until its environment is resolved")
@@ -162,11 +175,14 @@ class _Foresight:
         runs = reuse.earlier.fetched(identity.fingerprint, experiment_id)
         if not runs:
             runs = reuse.earlier.find(identity.fingerprint, experiment_id)
-        reused, why = reuse.first_kept(step, runs, given, identity)
+        reused, why = reuse.first_kept(step, runs, given, identity, may_lack=self.may_lack)
         if reused is None:
+            self.reads[step.id] = "\n".join(map(str, (*given.values(), *variables.values())))
             return Foreseen(Verdict.RUN, why or reuse.why(step, identity, self.results))
         self.results[step.id] = reused.result
-        return Foreseen(Verdict.REUSE, f"run {reused.run_id}", reused)
+        gone = ", and nothing needs its temporary output, which is gone"
+        note = gone if gone_outputs(reused.result) else ""
+        return Foreseen(Verdict.REUSE, f"run {reused.run_id}{note}", reused)
 
     def _digest_local(self, step: PlannedStep, name: str, uri: str) -> Digest:
         path = find_local(uri, code_of(self.reuse.request, step).directory, self.reuse.cwd)

@@ -32,6 +32,10 @@ class NotKeptError(FlowrunError):
     """What a run left can't stand for the step any more; the message says why, in a few words."""
 
 
+class OutputGoneError(NotKeptError):
+    """An output is not there any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """Reads what runs left. Nothing that a store says is believed: anyone may write to it."""
@@ -40,15 +44,29 @@ class Kept:
     open_artifacts: Callable[[str], Artifacts]
     memo: DigestMemo
 
-    def result_of(self, step: PlannedStep, run: Run, params: Mapping[str, object]) -> StepResult:
+    def result_of(
+        self, step: PlannedStep, run: Run, params: Mapping[str, object], *, may_lack: bool = False
+    ) -> StepResult:
         """Give a finished run's result as that of a step.
+
+        Args:
+            step: the step.
+            run: the run.
+            params: the values of the step's arguments.
+            may_lack: a temporary output that is gone is no reason against it.
 
         Raises:
             NotKeptError: an output is gone or is not what it was, or a value was not kept whole.
         """
         outputs: dict[str, object] = dict(_values(run))
         for name, spec in step.outputs.items():
-            outputs[name] = self._output(run, name, is_model=spec.type is OutputType.MODEL)
+            try:
+                outputs[name] = self._output(run, name, is_model=spec.type is OutputType.MODEL)
+            except OutputGoneError:
+                if not (may_lack and spec.is_temporary):
+                    raise
+                uri, digest = _recorded(run, name)
+                outputs[name] = OutputValue.of(uri, digest, is_model=False, is_gone=True)
         return StepResult(
             step.id,
             "succeeded",
@@ -68,7 +86,7 @@ class Kept:
             elif _size_bytes(artifacts, path) != digest.size_bytes:
                 raise _changed(name, run)
         except NotFoundError:
-            raise NotKeptError(f"output {name} of run {run.info.run_id} is gone") from None
+            raise OutputGoneError(f"output {name} of run {run.info.run_id} is gone") from None
         except NotKeptError:
             raise
         except (FlowrunError, OSError) as error:

@@ -69,6 +69,9 @@ class Reuse:
     elsewhere: Elsewhere | None
     """Of a store that others share; None: whoever works on it is seen by the locks."""
     foreseen: dict[str, Foreseen] = field(default_factory=dict)
+    needed_again: dict[str, str] = field(default_factory=dict)
+    """Steps that must run although runs did the same: a temporary output is gone, and needed. With
+    why, by step id."""
     fingerprints: dict[str, str] = field(default_factory=dict)
     """By step id, of those that ended."""
 
@@ -78,15 +81,18 @@ class Reuse:
         return foreseen.reused if foreseen else None
 
     def finished_before(
-        self, step: PlannedStep, results: Mapping[str, StepResult]
+        self, step: PlannedStep, results: Mapping[str, StepResult], *, may_lack: bool = False
     ) -> Reused | None:
         """Give what stands for a step that ended well before this run was resumed.
 
         Args:
             step: nothing that it needs has run since.
             results: of all that it needs.
+            may_lack: its temporary outputs may be gone.
         """
-        found = self.finished.of(step, results)
+        if step.id in self.needed_again:
+            return None
+        found = self.finished.of(step, results, may_lack=may_lack)
         # As when it ran: of steps that the engine carries out, nobody's identity says anything.
         if found is not None and isinstance(step.action, CommandAction):
             self.fingerprints[step.id] = found.fingerprint
@@ -180,15 +186,25 @@ class Reuse:
         runs: Sequence[Run],
         arguments: Mapping[str, object],
         identity: Identity,
+        *,
+        may_lack: bool = False,
     ) -> tuple[Reused | None, str]:
-        """Give the newest run that can stand for a step, else why none can."""
+        """Give the newest run that can stand for a step, else why none can.
+
+        Args:
+            step: the step.
+            runs: the candidates.
+            arguments: the values of its `with`.
+            identity: what it is.
+            may_lack: its temporary outputs may be gone.
+        """
         why = ""
         for run in runs:
             if self._is_expired(step, run):
                 why = why or f"run {run.info.run_id} has expired"
                 continue
             try:
-                result = self.kept.result_of(step, run, arguments)
+                result = self.kept.result_of(step, run, arguments, may_lack=may_lack)
             except NotKeptError as error:
                 why = why or error.message
                 continue
@@ -235,6 +251,8 @@ class Reuse:
             return IN_PLACE
         if options.must_run(step):
             return RERUN
+        if step.id in self.needed_again:
+            return self.needed_again[step.id]
         if not step.cache.is_on:
             return NO_CACHE
         if not self.request.plan.is_pipeline:

@@ -50,6 +50,7 @@ from flowrun.engine.reuse import Reuse, open_reuse
 from flowrun.engine.services import Services
 from flowrun.engine.standing import Standing
 from flowrun.engine.step import StepOutcome, StepRunner, reused_outcome
+from flowrun.engine.temporary import TemporaryOutputs
 from flowrun.errors import FlowrunError
 from flowrun.executors.base import Executor, Stream
 from flowrun.plan.expressions import StepResult
@@ -145,6 +146,7 @@ class PlanRun:
         self._recorder = Recorder(services, request, self._session, self._mask)
         self._journal = Journal(request.plan.steps, self._recorder.put_outcome, services.now)
         self._pulse = Pulse(services.tracking, session_id, self._cancel_from_afar, services.now)
+        self._temporary = TemporaryOutputs(services, request, self._tell)
         self._memo = DigestMemo(services.home.digests, is_cancelled=lambda: self._cancels > 0)
         self._environments = Environments(services, request, self._tell, lambda: self._cancels > 0)
 
@@ -195,6 +197,7 @@ class PlanRun:
             self._memo.close()
             for thread in self._threads.values():
                 thread.join()
+            self._temporary.close()
             self._journal.close()
         run_id = self._finish_pipeline(status)
         counts = Counter(ended.status for ended in self._ended.values())
@@ -344,6 +347,7 @@ class PlanRun:
     def _grow(self, growth: Growth, schedule: Schedule) -> list[Action]:
         """Take in the steps that came."""
         self._growths.append(growth)
+        self._temporary.grow((*growth.steps, growth.end))
         self._steps.update((step.id, step) for step in (*growth.steps, growth.end))
         shown = tuple(step.id for step in growth.steps if not _is_end(step))
         self._tell(PlanGrew(shown))
@@ -382,6 +386,8 @@ class PlanRun:
         step = self._steps[step_id]
         if outcome.status is StepStatus.SKIPPED or outcome.reused_from is not None:
             self._standing.did_not_run(step_id)
+        if outcome.status in {StepStatus.SUCCEEDED, StepStatus.SKIPPED}:
+            self._temporary.done(step_id, self._results)
         actions = schedule.on(_event_of(step_id, outcome))
         if _is_end(step) and outcome.status is StepStatus.SUCCEEDED:
             return actions

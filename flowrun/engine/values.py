@@ -16,17 +16,20 @@ class OutputValue(str):
     it what it likes; passed on as a whole it keeps its digest.
     """
 
-    __slots__ = ("digest", "is_model")
+    __slots__ = ("digest", "is_gone", "is_model")
 
     digest: Digest
     is_model: bool
+    is_gone: bool
+    """It was temporary, and is removed: what it was is known, and nobody can have it."""
 
     @classmethod
-    def of(cls, uri: str, digest: Digest, *, is_model: bool) -> OutputValue:
+    def of(cls, uri: str, digest: Digest, *, is_model: bool, is_gone: bool = False) -> OutputValue:
         """Make one."""
         value = cls(uri)
         value.digest = digest
         value.is_model = is_model
+        value.is_gone = is_gone
         return value
 
 

@@ -14,6 +14,7 @@ CACHE_OFF = "the cache is off"
 ALONE = "a command by itself always runs"
 NO_CACHE = "cache: false"
 IN_PLACE = "it runs in the project's own directory (--in-place)"
+UNMET = "its condition is not met"
 RERUN = "asked for (--rerun, --from)"
 
 

@@ -120,12 +120,15 @@ def _output(name: str, entry: Entry, what: str, problems: Problems) -> OutputSpe
             problems.add(entry.mark, f"{what} has no 'path'")
         kind = fields.name("type")
         tolerance = parse_tolerance(fields)
+        is_temporary = fields.flag("temp", default=False)
         fields.end(unknown_is_error=True)
         if kind is not None and kind.text not in {each.value for each in OutputType}:
             problems.add(kind.mark, f"'type' of {what} must be path or model, not '{kind.text}'")
             kind = None
         kind_of = OutputType(kind.text) if kind else OutputType.PATH
-        return OutputSpec(name, path or "", kind_of, entry.mark, tolerance)
+        if is_temporary and kind_of is OutputType.MODEL:
+            problems.add(entry.mark, f"{what} is a model, which is not temporary")
+        return OutputSpec(name, path or "", kind_of, entry.mark, tolerance, is_temporary)
     path = _short_path(entry.node, what, problems)
     return OutputSpec(name, path or "", OutputType.PATH, entry.mark)
 

@@ -214,6 +214,8 @@ class OutputSpec:
     type: OutputType
     mark: Mark
     tolerance: Tolerance = EXACT
+    is_temporary: bool = False
+    """It is removed when the last step that needs its step is done."""
 
 
 class CacheScope(StrEnum):

@@ -209,6 +209,11 @@ COMMANDS = {
         "MLproject:2:51: output 'c' of entry point 'main' has no 'path'\n"
         "MLproject:2:87: 'type' of output 'd' of entry point 'main' must be path or model, not 'table'",
     ),
+    "temporary output": (
+        "entry_points:\n  main: {command: ls, outputs: {a: {path: a, type: model, temp: true}, b: {path: b, temp: 1}}}",
+        "MLproject:2:33: output 'a' of entry point 'main' is a model, which is not temporary\n"
+        "MLproject:2:87: 'temp' of output 'b' of entry point 'main' must be true or false",
+    ),
     "tolerances": (
         "entry_points:\n  main: {command: ls, outputs: {a: {path: a, rtol: -1, atol: x}}, metrics: {path: m, repeat: 0, rtol: .inf, each: {a: 1, b: {repeat: 2}}}}",
         "MLproject:2:46: 'rtol' of output 'a' of entry point 'main' must be 0 or more\n"
