@@ -83,7 +83,8 @@ def _step(step: PlannedStep) -> dict[str, Json]:
         "resources": _resources(step.resources),
         **_attempts(step),
         "outputs": {
-            name: {"path": output.path, "type": output.type.value, "temp": output.is_temporary}
+            name: {"path": output.path, "type": output.type.value}
+            | ({"temp": True} if output.is_temporary else {})
             for name, output in step.outputs.items()
         },
         "metrics": step.metrics,

@@ -212,7 +212,7 @@ COMMANDS = {
     "temporary output": (
         "entry_points:\n  main: {command: ls, outputs: {a: {path: a, type: model, temp: true}, b: {path: b, temp: 1}}}",
         "MLproject:2:33: output 'a' of entry point 'main' is a model, which is not temporary\n"
-        "MLproject:2:87: 'temp' of output 'b' of entry point 'main' must be true or false",
+        "MLproject:2:91: 'temp' of output 'b' of entry point 'main' must be true or false",
     ),
     "tolerances": (
         "entry_points:\n  main: {command: ls, outputs: {a: {path: a, rtol: -1, atol: x}}, metrics: {path: m, repeat: 0, rtol: .inf, each: {a: 1, b: {repeat: 2}}}}",
