@@ -17,6 +17,7 @@ TYPE_CHECKING = False  # typing is slow to import, and needed for nothing else
 if TYPE_CHECKING:
     from flowrun import models
     from flowrun.api import run
+    from flowrun.models.autolog.switch import autolog
     from flowrun.models.flavors import (
         catboost,
         keras,
@@ -65,6 +66,7 @@ __all__ = [
     "TrackingError",
     "__version__",
     "active_run",
+    "autolog",
     "catboost",
     "end_run",
     "get_run",
@@ -105,6 +107,7 @@ _HOMES = {
     "Run": "flowrun.tracking.light_run",
     "TrackingError": "flowrun.tracking.light_http",
     "__version__": "flowrun.version",
+    "autolog": "flowrun.models.autolog.switch",
     "register_model": "flowrun.models.registering",
     "resume": "flowrun.resuming",
     "run": "flowrun.api",

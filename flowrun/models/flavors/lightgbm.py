@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from flowrun.models.autolog import switch
+from flowrun.models.autolog.switch import AutologOptions
 from flowrun.models.flavors.base import (
     Content,
     Predict,
@@ -71,6 +73,11 @@ def log_model(
 def load_model(model_uri: str, dst_path: str | os.PathLike[str] | None = None) -> object:
     """Give a booster or an estimator, as it was saved; see `loading.load_model_of`."""
     return load_model_of(NAME, model_uri, dst_path)
+
+
+def autolog(**options: Unpack[AutologOptions]) -> None:
+    """Log each training of this library from now on; see `flowrun.autolog`."""
+    switch.autolog(**options, libraries=(NAME,))
 
 
 class LightgbmFlavor:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from flowrun.errors import InvalidValueError, PermissionDeniedError
 from flowrun.models.arrays import is_array, is_frame
+from flowrun.models.autolog import switch
+from flowrun.models.autolog.switch import AutologOptions
 from flowrun.models.flavors.base import (
     Content,
     Predict,
@@ -129,6 +131,11 @@ def load_state_dict(
     except Exception as error:
         raise damaged(path, error, "safetensors", None) from error
     return weights
+
+
+def autolog(**options: Unpack[AutologOptions]) -> None:
+    """Log each training of this library from now on; see `flowrun.autolog`."""
+    switch.autolog(**options, libraries=(NAME,))
 
 
 class PytorchFlavor:

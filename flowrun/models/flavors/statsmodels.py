@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from flowrun.errors import InvalidValueError
 from flowrun.models.arrays import is_frame
+from flowrun.models.autolog import switch
+from flowrun.models.autolog.switch import AutologOptions
 from flowrun.models.flavors.base import (
     Content,
     Predict,
@@ -77,6 +79,11 @@ def log_model(
 def load_model(model_uri: str, dst_path: str | os.PathLike[str] | None = None) -> object:
     """Give the results of a fit; see `loading.load_model_of`."""
     return load_model_of(NAME, model_uri, dst_path)
+
+
+def autolog(**options: Unpack[AutologOptions]) -> None:
+    """Log each training of this library from now on; see `flowrun.autolog`."""
+    switch.autolog(**options, libraries=(NAME,))
 
 
 class StatsmodelsFlavor:

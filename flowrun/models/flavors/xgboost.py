@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from flowrun.errors import InvalidValueError
+from flowrun.models.autolog import switch
+from flowrun.models.autolog.switch import AutologOptions
 from flowrun.models.flavors.base import (
     Content,
     Predict,
@@ -74,6 +76,11 @@ def log_model(
 def load_model(model_uri: str, dst_path: str | os.PathLike[str] | None = None) -> object:
     """Give a booster or an estimator, as it was saved; see `loading.load_model_of`."""
     return load_model_of(NAME, model_uri, dst_path)
+
+
+def autolog(**options: Unpack[AutologOptions]) -> None:
+    """Log each training of this library from now on; see `flowrun.autolog`."""
+    switch.autolog(**options, libraries=(NAME,))
 
 
 class XgboostFlavor:
