@@ -69,7 +69,7 @@ def print_steps(states: Sequence[StepState]) -> None:
     if all(state.row.attempts <= 1 for state in states):
         columns.remove("attempts")
     rows = [row for state in states for row in (_row(state), *_attempt_rows(state))]
-    print_rows(columns, rows, as_json=False)
+    print_rows(columns, rows, as_json=False, indent="    ")
 
 
 def state_to_json(state: StepState) -> dict[str, object]:

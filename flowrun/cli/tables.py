@@ -11,7 +11,9 @@ import typer
 Row = Mapping[str, object]
 
 
-def print_rows(columns: Sequence[str], rows: Sequence[Row], *, as_json: bool) -> None:
+def print_rows(
+    columns: Sequence[str], rows: Sequence[Row], *, as_json: bool, indent: str = ""
+) -> None:
     """Print rows; as JSON everything in them, else the named columns as texts.
 
     Control characters in names are shown as `?`: a run's name must not drive a terminal.
@@ -24,7 +26,7 @@ def print_rows(columns: Sequence[str], rows: Sequence[Row], *, as_json: bool) ->
     widths = [max(len(line[i]) for line in table) for i in range(len(columns))]
     for line in table:
         padded = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
-        typer.echo("  ".join(padded).rstrip())
+        typer.echo(indent + "  ".join(padded).rstrip())
 
 
 def print_facts(facts: Sequence[tuple[str, object]], indent: str = "") -> None:
