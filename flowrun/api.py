@@ -64,6 +64,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from flowrun.engine.locking import Locked
+    from flowrun.plan.sweep import Swept
     from flowrun.proof.again import Again
     from flowrun.proof.recorded import RecordedRun
     from flowrun.stores import Stores
@@ -364,19 +365,21 @@ def plan_recorded(
     params: Mapping[str, str],
     settings: Settings,
     progress: Callable[[str], None] | None,
+    swept: Swept | None = None,
 ) -> Again:
     """Plan a recorded run once more; nothing is executed.
 
     Args:
         stores: where it is recorded.
         params: values that take the place of recorded ones.
+        swept: what a sweep leaves open.
     """
     recorded_sources = importlib.import_module("flowrun.proof.sources").RecordedSources
     plan_again = importlib.import_module("flowrun.proof.again").plan_again
     cache = source_cache(settings)
     artifacts = stores.open_artifacts(run.artifact_uri)
     find = recorded_sources(run, artifacts, cache, progress or silent)
-    again: Again = plan_again(run, find, cache=cache, cwd=settings.cwd, params=params)
+    again: Again = plan_again(run, find, cache=cache, cwd=settings.cwd, params=params, swept=swept)
     return again
 
 

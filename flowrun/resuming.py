@@ -14,8 +14,10 @@ from flowrun.engine.options_file import parse_options
 from flowrun.engine.request import RunOptions
 from flowrun.engine.run import RunOutcome
 from flowrun.engine.services import Home
-from flowrun.errors import NotRepeatableError
+from flowrun.engine.sweep_file import SWEEP_TAG
+from flowrun.errors import NotRepeatableError, UsageError
 from flowrun.executors.local import SupervisorProcess
+from flowrun.plan.sweep import Swept
 from flowrun.proof.again import Again
 from flowrun.proof.inputs import ChangedInputsError, changed_error
 from flowrun.proof.left import check_params, check_resumable, envs_of, resumed, steps_of
@@ -64,7 +66,7 @@ def resume(
     with ExitStack() as stack:
         supervisor = stack.enter_context(closing(SupervisorProcess()))
         with open_default_stores(settings) as stores:
-            again = _again(run_id, stores, texts_of(params), settings, progress or silent)
+            again = recorded_again(run_id, stores, texts_of(params), settings, progress or silent)
         plan = steps_of(again.planned.plan, again.run)
         asked = parse_options(again.run.options)
         options = RunOptions(
@@ -90,23 +92,37 @@ def resume(
         return surroundings.carry_out(replace(again.planned, plan=plan), options, None, None)
 
 
-def _again(
+def recorded_again(
     run_id: str,
     stores: Stores,
     params: Mapping[str, str],
     settings: Settings,
     progress: Callable[[str], None],
+    swept_of: Callable[[Stores, str], Swept] | None = None,
 ) -> Again:
-    """Plan the run once more, if it can be gone on with."""
+    """Plan a run once more, if it can be gone on with.
+
+    Args:
+        run_id: its id, its first digits, or `latest`.
+        stores: where it is recorded.
+        params: those that held a secret.
+        settings: the surroundings.
+        progress: told what takes time.
+        swept_of: gives what a sweep leaves open, by the URI of its run's artifacts.
+    """
     close_killed(settings, stores)
     reader = RunReader(stores)
     found = reader.find(run_id)
     check_resumable(found, now_ms(), Home(settings.home).live)
     _close_lost(found, stores)
     run = reader.read(found.info.run_id)
+    if swept_of is None and SWEEP_TAG in run.tags:
+        told = f"To go on with it: flowrun sweep --resume {run.run_id}"
+        raise UsageError(f"run {run.run_id} is a sweep", told)
     check_params(run, params)
     try:
-        again = plan_recorded(run, stores, params, settings, progress)
+        swept = swept_of(stores, run.artifact_uri) if swept_of else None
+        again = plan_recorded(run, stores, params, settings, progress, swept)
         if again.changed_inputs:
             raise changed_error(again.changed_inputs)
     except ChangedInputsError as error:

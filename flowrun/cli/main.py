@@ -36,6 +36,7 @@ from flowrun.version import __version__
 COMMANDS = {
     "run": ("run", "Run an entry point of a project and record it."),
     "plan": ("run", "Show what would run or be reused, and why; run nothing."),
+    "sweep": ("sweep", "Run an entry point with many values of its parameters, and tell the best."),
     "resume": ("resume", "Go on with a run that failed, was cancelled or killed."),
     "explain": ("explain", "Say why steps of a recorded run ran, or did not have to."),
     "lock": ("lock", "Write down exactly which packages, images and projects runs take."),

@@ -247,15 +247,15 @@ def _foreseen_to_json(foreseen: Foreseen) -> dict[str, str | None]:
     }
 
 
-def parse_params(texts: list[str]) -> dict[str, str]:
-    """Read `NAME=VALUE` texts; a name given twice is refused."""
+def parse_params(texts: list[str], flag: str = "-P") -> dict[str, str]:
+    """Read `NAME=VALUE` texts of a flag; a name given twice is refused."""
     params: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise UsageError(f"-P {text}: a parameter is given as NAME=VALUE")
+            raise UsageError(f"{flag} {text}: a parameter is given as NAME=VALUE")
         if name in params:
-            raise UsageError(f"-P {name}=...: parameter '{name}' is given twice")
+            raise UsageError(f"{flag} {name}=...: parameter '{name}' is given twice")
         params[name] = value
     return params
 

@@ -29,6 +29,17 @@ def print_summary(
     if len(ended) > 1:
         print_rows(("step", "status", "time", "result"), _rows(ended), as_json=False)
         typer.echo("")
+    print_end(outcome, settings, resume="flowrun resume" if is_resumable else None)
+
+
+def print_end(outcome: RunOutcome, settings: Settings, *, resume: str | None) -> None:
+    """Print how a run ended as a whole, and where to look.
+
+    Args:
+        outcome: of the run.
+        settings: say where it is recorded.
+        resume: the command that goes on with it, if one does.
+    """
     flag = _flag(settings)
     words = {RunStatus.FINISHED: "finished", RunStatus.KILLED: "was cancelled"}
     typer.echo(
@@ -37,11 +48,11 @@ def print_summary(
     )
     if outcome.run_id:
         typer.echo(f"  all about it   flowrun runs show {outcome.run_id}{flag}")
-    for step in ended:
+    for step in outcome.steps.values():
         if step.status == "failed" and not step.is_tolerated and step.run_id:
             typer.echo(f"  what it said   flowrun runs logs {step.run_id}{flag}   ({step.step_id})")
-    if is_resumable and outcome.run_id and outcome.status is not RunStatus.FINISHED:
-        typer.echo(f"  to go on       flowrun resume {outcome.run_id}{flag}")
+    if resume and outcome.run_id and outcome.status is not RunStatus.FINISHED:
+        typer.echo(f"  to go on       {resume} {outcome.run_id}{flag}")
     for version in outcome.versions:
         typer.echo(f"  model          flowrun models show {version}{flag}")
     typer.echo(f"  kept in        {_place(settings)}")

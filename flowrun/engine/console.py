@@ -114,7 +114,7 @@ def ended_text(event: StepEnded) -> str:
     if event.detail:
         parts.append(f"- {event.detail}")
     if event.is_tolerated:
-        parts.append("(the pipeline goes on: continue_on_error)")
+        parts.append("(the run goes on)")
     shown = metrics_text(event.metrics)
     if shown and event.status is StepStatus.SUCCEEDED:
         parts.append(f"[{shown}]")

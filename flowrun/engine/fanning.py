@@ -24,6 +24,16 @@ class Fans:
     """Gives all steps that there are now, by id."""
     add: Callable[[Growth], None]
     """Takes what the plan grows by."""
+    sweep: Callable[[PlannedStep], str]
+    """Carries out the trials of a sweep, and says in words what came of them."""
+
+    def trials(self, step: PlannedStep) -> tuple[StepResult, str]:
+        """Let the plan grow by one trial after the other, until there are enough.
+
+        Raises:
+            FlowrunError: no trial came to anything, or the run was cancelled.
+        """
+        return StepResult(step.id, "succeeded"), self.sweep(step)
 
     def begin(
         self, step: PlannedStep, found: object, results: Mapping[str, StepResult]
@@ -56,7 +66,7 @@ def collected(step: PlannedStep, action: FanIn, results: Mapping[str, StepResult
     instances = tuple(results[step_id] for step_id in action.instances)
     fine = {"succeeded", "skipped", *({"failed"} if step.continue_on_error else ())}
     wrong = next((each for each in instances if each.status not in fine), None)
-    if wrong is not None:
+    if wrong is not None and not action.is_sweep:
         raise PlanError(f"its step '{wrong.id}' {_ended(wrong)}")
     return StepResult(step.id, "succeeded", instances=instances)
 

@@ -47,7 +47,7 @@ class FinishedSteps:
             may_lack: its temporary outputs may be gone.
         """
         run = self.runs.get(step.id)
-        if run is None:
+        if run is None or isinstance(step.action, PipelineEnd | FanOut | FanIn):
             return None
         try:
             result = self._result(step, run, results, may_lack=may_lack)

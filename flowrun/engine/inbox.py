@@ -47,6 +47,13 @@ class Grown:
 
 
 @dataclass(frozen=True, slots=True)
+class Prune:
+    """A trial is to end, with all its steps."""
+
+    step_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Cancel:
     """The run is to end, or to be killed."""
 
@@ -55,7 +62,7 @@ class Cancel:
     """Who asked for it from elsewhere."""
 
 
-Message = Done | Broken | Prepared | PauseOver | Grown | Cancel
+Message = Done | Broken | Prepared | PauseOver | Grown | Prune | Cancel
 
 
 class Inbox:

@@ -30,6 +30,7 @@ from flowrun.spec.load import LOCK_FILE
 from flowrun.spec.project import EnvSpec, Mark
 
 if TYPE_CHECKING:
+    from flowrun.plan.sweep import Swept
     from flowrun.spec.lockfile import LockedEnv
 
 _SUBJECT = re.compile(r"(-c |pip: |channel |variable )?[\w./@:+-]+")
@@ -49,6 +50,8 @@ class Asked:
     """Whether the lock file must be there and fit."""
     marks: Mapping[str, Mark] = field(default_factory=dict)
     """Where those parameters stand that come from a file."""
+    swept: Swept | None = None
+    """Plan a sweep over the entry point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,9 @@ def plan_as_locked(
 
     sources = LockedSources(find, cache)
     planner = Planner(cache, cwd, progress, find=sources)
-    planned = planner.plan(asked.uri, asked.entry_point, asked.version, asked.params, asked.marks)
+    planned = planner.plan(
+        asked.uri, asked.entry_point, asked.version, asked.params, asked.marks, asked.swept
+    )
     if asked.is_locked:
         check_locked(asked, sources)
     found = locked_envs(planned, sources, envs, asked.env_manager)

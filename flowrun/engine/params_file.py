@@ -38,16 +38,31 @@ def given_params(texts: Mapping[str, str], file: Path | None, cwd: Path) -> Give
     """
     if file is None:
         return GivenParams(texts)
+    text = read_text(file, cwd, "--params-file")
+    read = parse_params(text, str(file))
+    marks = {name: mark for name, mark in read.marks.items() if name not in texts}
+    tag = f"{file} sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    return GivenParams({**read.texts, **texts}, marks, {PARAMS_FILE_TAG: tag})
+
+
+def read_text(file: Path, cwd: Path, flag: str) -> str:
+    """Read a file that a flag names.
+
+    Args:
+        cwd: what a relative path starts from.
+        flag: for messages.
+
+    Raises:
+        UsageError: it can't be read, is too large, or no text.
+    """
     try:
         with (cwd / file).open("rb") as opened:
             content = opened.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise UsageError(f"--params-file {file}: it is larger than {MAX_BYTES:,} bytes")
-        read = parse_params(content.decode(), str(file))
+        text = content.decode()
     except OSError as error:
-        raise UsageError(f"--params-file {file}: {error.strerror}") from error
+        raise UsageError(f"{flag} {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"--params-file {file}: it is no text in UTF-8") from error
-    marks = {name: mark for name, mark in read.marks.items() if name not in texts}
-    tag = f"{file} sha256:{hashlib.sha256(content).hexdigest()}"
-    return GivenParams({**read.texts, **texts}, marks, {PARAMS_FILE_TAG: tag})
+        raise UsageError(f"{flag} {file}: it is no text in UTF-8") from error
+    if len(content) > MAX_BYTES:
+        raise UsageError(f"{flag} {file}: it is larger than {MAX_BYTES:,} bytes")
+    return text

@@ -9,6 +9,7 @@ import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flowrun.engine.local_paths import local_path_of, scheme_of
 from flowrun.engine.request import ProjectCode
@@ -22,6 +23,9 @@ from flowrun.sources.source import Source
 from flowrun.sources.uri import joined
 from flowrun.spec.load import find_project_file, load_project
 from flowrun.spec.project import EntryPoint, Mark, Parameter, ParameterType, Project, ProjectCall
+
+if TYPE_CHECKING:
+    from flowrun.plan.sweep import Swept
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ class Planner:
         version: str | None,
         params: Mapping[str, str],
         marks: Mapping[str, Mark] | None = None,
+        swept: Swept | None = None,
     ) -> PlannedProject:
         """Find the project and plan one of its entry points.
 
@@ -82,13 +87,14 @@ class Planner:
             version: branch, tag or commit.
             params: parameter values.
             marks: where those stand that come from a file.
+            swept: plan a sweep over the entry point.
         """
         code, project = self._open(uri, version)
         self._codes[""] = code
         declared = project.entry_points.get(entry_point)
         absolute = self._absolute(declared, params, marks or {}) if declared else dict(params)
         loaded = self._loaded(project, code, None)
-        plan = build_plan(loaded, entry_point, absolute, load=self._load, marks=marks)
+        plan = build_plan(loaded, entry_point, absolute, load=self._load, marks=marks, swept=swept)
         shown = {name: params[name] for name in params if absolute[name] != params[name]}
         return PlannedProject(plan, self._codes, shown, _file_text(code.directory))
 

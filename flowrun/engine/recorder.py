@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
@@ -93,6 +93,8 @@ class Recorder:
         self._session = session
         self._store = services.tracking
         self._parent: StepRecord | None = None
+        self.over: Callable[[PlannedStep], Mapping[str, str]] = lambda _: {}
+        """Gives what puts a step's run below another one than the pipeline's."""
         self._keeping = threading.Lock()
         self._kept: set[str] = set()
 
@@ -145,6 +147,7 @@ class Recorder:
             tags[ATTEMPT_TAG] = str(attempt)
         if self._parent is not None:
             tags[PARENT_TAG] = self._parent.run_id
+            tags |= self.over(step)
         else:
             tags[PID_TAG] = str(self._session.pid)
         entry_point = getattr(step.action, "entry_point", None) or step.name
@@ -253,6 +256,22 @@ class Recorder:
             if exit_code:
                 self._parent.tags[EXIT_CODE_TAG] = str(exit_code)
             self.end(self._parent, status, error)
+
+    def note_metrics(self, record: StepRecord, metrics: Mapping[str, float]) -> None:
+        """Log what the steps of a trial came to."""
+        now_ms = self._services.now()
+        points = [Metric(key, value, now_ms, 0) for key, value in metrics.items()]
+        self._log(record.run_id, metrics=points)
+
+    def note_pipeline(self, tags: Mapping[str, str]) -> None:
+        """Give the pipeline's run more tags."""
+        if self._parent is not None:
+            self._log(self._parent.run_id, tags=tags)
+
+    def put_file(self, path: str, text: str) -> None:
+        """Keep a file with the pipeline's run, in place of what it was."""
+        if self._parent is not None:
+            self._put_text(self._parent.artifacts, path, text)
 
     def put_plan(self, plan: Plan) -> None:
         """Keep a plan that has grown, in place of what it was at first."""

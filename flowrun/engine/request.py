@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flowrun.engine.events import Attempt
 from flowrun.envs.base import NO_WISH, Wish
 from flowrun.plan.plan import Plan, PlannedStep
 from flowrun.sources.source import Source
+
+if TYPE_CHECKING:
+    from flowrun.engine.sweep import Sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,8 @@ class RunOptions:
     """Leave the model registry alone."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """More tags of each run that is made."""
+    sweep: Sweep | None = None
+    """What says which trials there are, if the plan is one of a sweep."""
     resumed: Resumed | None = None
     """`run_id` is gone on with."""
 

@@ -35,9 +35,9 @@ from flowrun.engine.events import (
 from flowrun.engine.exit_codes import exit_code_of
 from flowrun.engine.fanning import Fans
 from flowrun.engine.fetch import Fetcher
-from flowrun.engine.foresight import foresee_steps
+from flowrun.engine.foresight import foresee_added, foresee_steps
 from flowrun.engine.gpus import Gpus
-from flowrun.engine.inbox import Broken, Cancel, Done, Grown, Inbox, PauseOver, Prepared
+from flowrun.engine.inbox import Broken, Cancel, Done, Grown, Inbox, PauseOver, Prepared, Prune
 from flowrun.engine.items import ItemFinder
 from flowrun.engine.journal import Journal
 from flowrun.engine.live import Session, SessionFile, close_left_running, this_host
@@ -51,6 +51,7 @@ from flowrun.engine.services import Services
 from flowrun.engine.standing import Standing
 from flowrun.engine.step import StepOutcome, StepRunner, reused_outcome
 from flowrun.engine.temporary import TemporaryOutputs
+from flowrun.engine.trial_runs import TrialRuns, is_trial
 from flowrun.errors import FlowrunError
 from flowrun.executors.base import Executor, Stream
 from flowrun.plan.expressions import StepResult
@@ -122,6 +123,7 @@ class PlanRun:
         self._step_ids: dict[str, str] = {}
         """Run id, which is a command's job id as well, to step id."""
         self._growths: list[Growth] = []
+        self._sweep = request.options.sweep
         self._stopped: set[str] = set()
         """The steps that are to end, while the others go on."""
         self._cancels = 0
@@ -147,6 +149,8 @@ class PlanRun:
         self._journal = Journal(request.plan.steps, self._recorder.put_outcome, services.now)
         self._pulse = Pulse(services.tracking, session_id, self._cancel_from_afar, services.now)
         self._temporary = TemporaryOutputs(services, request, self._tell)
+        self._trial_runs = TrialRuns(self._recorder, lambda: self._steps, self._tell)
+        self._recorder.over = self._trial_runs.over
         self._memo = DigestMemo(services.home.digests, is_cancelled=lambda: self._cancels > 0)
         self._environments = Environments(services, request, self._tell, lambda: self._cancels > 0)
 
@@ -189,6 +193,8 @@ class PlanRun:
             status = self._loop(executor)
         except BaseException:
             self._cancels += 1  # a bug: nothing more may begin
+            if self._sweep is not None:
+                self._sweep.give_up()
             raise
         finally:
             self._pulse.close()
@@ -199,6 +205,7 @@ class PlanRun:
                 thread.join()
             self._temporary.close()
             self._journal.close()
+        self._trial_runs.close()
         run_id = self._finish_pipeline(status)
         counts = Counter(ended.status for ended in self._ended.values())
         duration_ms = self._since(began_ms)
@@ -250,10 +257,16 @@ class PlanRun:
                     status = self._act(schedule.on(StepsPrepared(step_ids)), schedule, runner)
                 case Grown(growth):
                     status = self._act(self._grow(growth, schedule), schedule, runner)
+                case Prune(trial_id):
+                    for step_id in list(self._threads):
+                        if _is_in(step_id, trial_id):
+                            self._stop(step_id, runner)
                 case PauseOver(step_id):
                     status = self._act(schedule.on(PauseEnded(step_id)), schedule, runner)
                 case Cancel(is_forced, by):
                     self._tell(CancelBegan(is_forced, by))
+                    if self._sweep is not None:
+                        self._sweep.stop()
                     for step_id in self._threads:
                         if step_id in self._run_ids:  # else it looks whether it is cancelled
                             executor.cancel(self._run_ids[step_id], force=is_forced)
@@ -285,6 +298,7 @@ class PlanRun:
             reuse,
             lambda: dict(self._steps),
             lambda growth: self._inbox.put(Grown(growth)),
+            lambda fan: self._carry_out_trials(fan, reuse),
         )
         return StepRunner(
             self._services,
@@ -293,6 +307,7 @@ class PlanRun:
             self._tell,
             self._mask,
             fans,
+            self._trial_runs.take,
             reuse.visible_variables,
             self._request.options.rehearsal,
         )
@@ -360,8 +375,10 @@ class PlanRun:
             runner.commands.executor.cancel(self._run_ids[step_id])
 
     def _start(self, step: PlannedStep, attempt: int, runner: StepRunner) -> None:
-        self._began_ms[step.id] = self._services.now()
-        self._run_ids.pop(step.id, None)
+        if not is_trial(step) or step.id not in self._began_ms:
+            self._began_ms[step.id] = self._services.now()
+        if not is_trial(step):  # the run of a trial began with its first step
+            self._run_ids.pop(step.id, None)
         self._starts += 1
         work = self._work / str(self._starts)
         results = self._results
@@ -419,6 +436,35 @@ class PlanRun:
     def _end(self, ended: StepEnded) -> None:
         self._ended[ended.step_id] = ended
         self._tell(ended)
+        if self._sweep is not None:
+            self._sweep.ended(ended)
+
+    def _carry_out_trials(self, fan: PlannedStep, reuse: Reuse) -> str:
+        """Carry out the trials of a sweep, in the thread of the step that says which there are."""
+        sweep = self._sweep
+        assert sweep is not None  # noqa: S101 - given with such a plan
+
+        def add(growth: Growth) -> None:
+            foresee_added(reuse, growth.steps, self._results)
+            self._inbox.put(Grown(growth))
+
+        return sweep.carry_out(
+            fan,
+            lambda: dict(self._steps),
+            add,
+            self._points,
+            lambda step_id: self._inbox.put(Prune(step_id)),
+            self._recorder,
+        )
+
+    def _points(self, trial_id: str, metric: str) -> list[tuple[int, float]]:
+        """Give what the steps of a trial have logged of a metric so far."""
+        run_ids = [run_id for key, run_id in list(self._run_ids.items()) if _is_in(key, trial_id)]
+        found: list[tuple[int, float]] = []
+        for run_id in run_ids:
+            history = self._services.tracking.get_metric_history(run_id, metric).items
+            found += [(point.step, point.value) for point in history]
+        return sorted(found)
 
     def _since(self, began_ms: int) -> int:
         """Give the milliseconds since then; none if the clock was set back meanwhile."""
@@ -466,6 +512,7 @@ class PlanRun:
     def _tell(self, event: Event) -> None:
         with self._tell_lock:
             if isinstance(event, StepBegan):
+                self._began_ms.setdefault(event.step_id, self._services.now())
                 self._run_ids[event.step_id] = event.run_id
                 self._step_ids[event.run_id] = event.step_id
                 if not self._request.plan.is_pipeline:
@@ -493,4 +540,8 @@ def _event_of(
 
 def _is_end(step: PlannedStep) -> bool:
     """Tell whether a step only stands for the end of others, and is nothing to look at itself."""
-    return isinstance(step.action, PipelineEnd | FanIn)
+    return isinstance(step.action, PipelineEnd | FanIn) and not is_trial(step)
+
+
+def _is_in(step_id: str, trial_id: str) -> bool:
+    return step_id == trial_id or step_id.startswith(f"{trial_id}/")

@@ -86,6 +86,8 @@ class StepRunner:
     tell: Callable[[Event], None]
     mask: Masker
     fans: Fans
+    take_trial: Callable[[PlannedStep], StepRecord]
+    """Gives the run of a trial that is a pipeline."""
     visible_variables: Mapping[str, str]
     """What `env.NAME` means in expressions: the caller's variables but for secrets."""
     rehearsal: Rehearsal | None = None
@@ -144,6 +146,8 @@ class _Turn:
         rehearsal = self.runner.rehearsal
         if rehearsal is not None and isinstance(step.action, Register | Promote):
             return self._rehearse(step.action, rehearsal)
+        if isinstance(step.action, PipelineEnd) and step.action.is_trial:
+            self.record = self.runner.take_trial(step)
         if not condition_holds(step, self.results, env=self._env(), champion=self._champion):
             return StepOutcome(StepResult(step.id, StepStatus.SKIPPED), self._unmet())
         self.params = {name: self._evaluate(value) for name, value in step.arguments.items()}
@@ -162,11 +166,12 @@ class _Turn:
             case Promote() as action:
                 return self._promote(action)
             case PipelineEnd() as action:
-                values = {name: self._evaluate(value) for name, value in action.results.items()}
-                return StepOutcome(StepResult(step.id, StepStatus.SUCCEEDED, outputs=values))
-            case FanOut() as action:
+                return self._pipeline(action)
+            case FanOut(items=items):
                 fans = self.runner.fans
-                return StepOutcome(*fans.begin(step, self._evaluate(action.items), self.results))
+                if items is None:
+                    return StepOutcome(*fans.trials(step))
+                return StepOutcome(*fans.begin(step, self._evaluate(items), self.results))
             case FanIn() as action:
                 return StepOutcome(collected(step, action, self.results))
             case _:
@@ -222,6 +227,18 @@ class _Turn:
             outcome = self._end(ended)
             commands.reuse.ended(step.id, ended.identity, record.run_id)
             return replace(outcome, why=turn.why)
+
+    def _pipeline(self, action: PipelineEnd) -> StepOutcome:
+        values = {name: self._evaluate(value) for name, value in action.results.items()}
+        if self.record is None:
+            return StepOutcome(StepResult(self.step.id, StepStatus.SUCCEEDED, outputs=values))
+        metrics = {
+            name: value
+            for step_id in self.step.needs
+            for name, value in self.results[step_id].metrics.items()
+        }
+        self.runner.recorder.note_metrics(self.record, metrics)
+        return self._end(CommandEnded(StepStatus.SUCCEEDED, outputs=values))
 
     def _select(self, action: SelectAction) -> StepOutcome:
         best = select_best(action, self.results)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from flowrun.errors import PlanError
 from flowrun.plan.expand import Expansion
@@ -15,6 +17,9 @@ from flowrun.spec.check import SCRIPT_SUFFIXES
 from flowrun.spec.problems import Problems, did_you_mean, listed
 from flowrun.spec.project import EntryPoint, Mark
 
+if TYPE_CHECKING:
+    from flowrun.plan.sweep import Swept
+
 __all__ = ["LoadedProject", "build_plan"]
 
 
@@ -25,6 +30,7 @@ def build_plan(
     *,
     load: Load,
     marks: Mapping[str, Mark] | None = None,
+    swept: Swept | None = None,
 ) -> Plan:
     """Return the plan of one entry point. Pure, apart from what `load` does.
 
@@ -32,6 +38,7 @@ def build_plan(
         params: as given on the command line.
         load: finds a project that a step calls; asked once for each project, URI and version.
         marks: where those parameters stand that come from a file.
+        swept: plan a sweep over the entry point.
 
     Raises:
         PlanError: no such entry point, or parameters that don't fit.
@@ -39,10 +46,14 @@ def build_plan(
     """
     given = params or {}
     target = _entry_point_asked_for(project, entry_point)
-    bound = bind_params(target, given, marks)
+    open_names = swept.names if swept else ()
+    bound = bind_params(_without(target, open_names), given, marks)
     problems = Problems()
     expansion = Expansion(OtherProjects(load, problems), problems=problems)
-    expansion.expand(project, target, bound)
+    if swept is None:
+        expansion.expand(project, target, bound)
+    else:
+        expansion.sweep(project, target, bound, swept)
     problems.raise_if_any()
     return Plan(
         project.project.name,
@@ -50,13 +61,19 @@ def build_plan(
         bound,
         in_order(expansion.steps),
         expansion.others.sub_projects,
-        is_pipeline=bool(target.steps),
+        is_pipeline=bool(target.steps) or swept is not None,
+        is_sweep=swept is not None,
         warnings=(
             *project.project.warnings,
             *extra_warnings(target, given),
             *expansion.others.warnings,
         ),
     )
+
+
+def _without(target: EntryPoint, names: Collection[str]) -> EntryPoint:
+    kept = {name: each for name, each in target.parameters.items() if name not in names}
+    return replace(target, parameters=kept) if names else target
 
 
 def _entry_point_asked_for(loaded: LoadedProject, name: str) -> EntryPoint:

@@ -289,6 +289,8 @@ def _deed(step: PlannedStep) -> str:
 
 def _fan(action: FanOut) -> str:
     """Return what the items will be, and when they are known."""
+    if action.items is None:
+        return f"{_deed(action.template[-1])}  a trial, again and again"
     paths = [path for names in names_of(action.items, Use.ITEMS) for path in names.paths]
     before = dict.fromkeys(path[1] for path in paths if path[0] == "steps" and len(path) > 1)
     when = f"when {' and '.join(before)} is done" if before else "in its turn"

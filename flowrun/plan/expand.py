@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from flowrun.errors import PlanError
 from flowrun.plan.early import known_value
@@ -27,7 +28,9 @@ from flowrun.spec.project import (
     CacheSpec,
     EntryPoint,
     EntryPointCall,
+    FanSpec,
     InlineCommand,
+    Name,
     Parameter,
     ProjectCall,
     Promote,
@@ -38,6 +41,9 @@ from flowrun.spec.project import (
     Value,
 )
 from flowrun.spec.references import steps_before
+
+if TYPE_CHECKING:
+    from flowrun.plan.sweep import Swept
 
 MAX_STEPS = 100_000
 """Of a plan: nested pipelines multiply, so a short file could ask for any number."""
@@ -76,6 +82,30 @@ class Expansion:
         frame = Frame(loaded, target, Scope({}, {}, {target.name: target.name}), chain=chain)
         turn = Turn(frame, step, Instance(target.name, {}), ())
         self._add_command(turn, loaded, target)
+
+    def sweep(
+        self, loaded: LoadedProject, target: EntryPoint, fixed: Mapping[str, str], swept: Swept
+    ) -> None:
+        """Plan an entry point that is carried out again and again, each time with other values.
+
+        Args:
+            fixed: the parameters that are the same in all trials.
+        """
+        mark = target.mark
+        arguments = {name: Value(text, mark, is_literal=True) for name, text in fixed.items()}
+        arguments |= {name: Value(f"${{{{ item['{name}'] }}}}", mark) for name in swept.names}
+        step = StepSpec(
+            target.name,
+            EntryPointCall(Name(target.name, mark)),
+            mark,
+            arguments=arguments,
+            fan=FanSpec(max_parallel=swept.parallel),
+            continue_on_error=True,
+        )
+        frame = Frame(loaded, EntryPoint("", mark), Scope({}, {}, {}))
+        self._add_fan(Turn(frame, step, Instance(target.name, {}), ()), {})
+        # A trial may fail, but not all of them.
+        self.steps = [replace(each, continue_on_error=False) for each in self.steps]
 
     def _expand(self, frame: Frame) -> tuple[Scope, tuple[str, ...]]:
         """Plan the steps of a pipeline; return its complete scope and the steps' ids."""

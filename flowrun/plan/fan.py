@@ -16,7 +16,7 @@ from flowrun.plan.expressions import ExpressionError, NotEndedError, evaluate_ea
 from flowrun.plan.frames import Turn
 from flowrun.plan.matrix import ITEM, Instance, instances_for, items_of
 from flowrun.plan.order import in_order
-from flowrun.plan.plan import Action, FanIn, FanOut, Item, Plan, PlannedStep, Scope
+from flowrun.plan.plan import Action, FanIn, FanOut, Item, PipelineEnd, Plan, PlannedStep, Scope
 from flowrun.spec.expressions import condition_code, names_in
 from flowrun.spec.problems import Problems
 from flowrun.spec.project import StepSpec, Value
@@ -68,7 +68,7 @@ def fan_steps(
     """
     step, end_id = turn.step, turn.instance.id
     assert step.fan is not None  # noqa: S101 - the caller's match
-    assert step.fan.items is not None  # noqa: S101
+    is_sweep = step.fan.items is None
     begin_id = f"{end_id}[*]"
 
     def instances(items: Sequence[Item]) -> tuple[tuple[str, ...], tuple[PlannedStep, ...]]:
@@ -77,7 +77,7 @@ def fan_steps(
         wrong = Problems()
         steps = write_out(turns, wrong)
         wrong.raise_if_any()
-        return tuple(each.id for each in made), steps
+        return tuple(each.id for each in made), tuple(map(_as_trial, steps)) if is_sweep else steps
 
     around = turn if not _looks_at_item(step) else replace(turn, step=replace(step, condition=None))
     template = write_out([replace(turn, instance=Instance(begin_id, {}))], problems)
@@ -88,7 +88,7 @@ def fan_steps(
         ),
         members=turn.frame.members,
     )
-    end = base(replace(around, needs=(*turn.needs, begin_id)), FanIn(begin_id))
+    end = base(replace(around, needs=(*turn.needs, begin_id)), FanIn(begin_id, is_sweep=is_sweep))
     return begin, replace(end, members=turn.frame.members)
 
 
@@ -156,6 +156,13 @@ def with_instances(plan: Plan, step_ids: Iterable[str]) -> Plan:
 
 def _id_pattern(template_id: str) -> re.Pattern[str]:
     return re.compile(re.escape(template_id).replace(r"\[\*\]", r"\[[^\[\]]*\]"))
+
+
+def _as_trial(step: PlannedStep) -> PlannedStep:
+    """Return a step of a trial; the end of one that is a pipeline stands for the trial."""
+    if not isinstance(step.action, PipelineEnd) or step.caller:
+        return step
+    return replace(step, action=replace(step.action, is_trial=True))
 
 
 def _with_template(step: PlannedStep, fan: PlannedStep) -> PlannedStep:

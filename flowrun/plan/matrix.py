@@ -55,13 +55,14 @@ def instances_for(step: StepSpec, step_id: str, items: Sequence[Item]) -> tuple[
     An item whose text is long or odd, or was there before, shows as its position: `train[#3]`.
     """
     assert step.fan is not None  # noqa: S101 - asked for such steps only
-    assert step.fan.items is not None  # noqa: S101
-    mark = step.fan.items.mark
+    mark = step.fan.items.mark if step.fan.items else step.mark
     seen: set[str] = set()
     instances = []
     for position, item in enumerate(items, start=1):
         text = item.name or ("#" if isinstance(item.value, dict) else str(item.value))
-        is_plain = text.isprintable() and _PLAIN_ITEM.fullmatch(text) and text not in seen
+        is_plain = item.is_id or (
+            text.isprintable() and _PLAIN_ITEM.fullmatch(text) and text not in seen
+        )
         seen.add(text)
         value = Value(item.value, mark, is_literal=True)
         name = text if is_plain else f"#{position}"

@@ -62,13 +62,16 @@ class PipelineEnd:
     """
 
     results: Mapping[str, Value]
+    is_trial: bool = False
+    """It is a trial of a sweep: a run of its own, over those of its steps."""
 
 
 @dataclass(frozen=True, slots=True)
 class FanOut:
     """Find out the items of a step whose `foreach` is decided while the plan runs."""
 
-    items: Value
+    items: Value | None
+    """None: a sweep says, one after the other."""
     end: str
     """The id of the FanIn that stands for all instances."""
     template: tuple[PlannedStep, ...]
@@ -87,6 +90,8 @@ class FanIn:
     """The id of the FanOut."""
     instances: tuple[str, ...] = ()
     """Those that there are by now, in the order of the items."""
+    is_sweep: bool = False
+    """They are trials: what became of them is the FanOut's to judge."""
 
 
 Action = CommandAction | SelectAction | Register | Promote | PipelineEnd | FanOut | FanIn
@@ -134,6 +139,8 @@ class Item:
     value: Plain
     name: str | None = None
     """What stands for it in ids, if not its text."""
+    is_id: bool = False
+    """The name is fit for an id, and no other item has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +233,8 @@ class Plan:
     is_pipeline: bool = False
     """False: one command, recorded as one run; True: a parent run and a child run a step."""
     warnings: tuple[str, ...] = ()
+    is_sweep: bool = False
+    """Its only step is a FanOut whose instances are trials."""
 
     @property
     def looks(self) -> Iterator[PlannedStep]:

@@ -12,6 +12,7 @@ from flowrun.engine.planning import PlannedProject, Planner
 from flowrun.engine.request import GivenEnv
 from flowrun.envs.manager import DOCKER, LOCAL
 from flowrun.errors import NotRepeatableError, SourceError
+from flowrun.plan.sweep import Swept
 from flowrun.proof.inputs import (
     ChangedInput,
     absolute_place,
@@ -54,6 +55,7 @@ def plan_again(
     cache: SourceCache,
     cwd: Path,
     params: Mapping[str, str],
+    swept: Swept | None = None,
 ) -> Again:
     """Plan a recorded run once more; nothing is executed.
 
@@ -63,6 +65,7 @@ def plan_again(
         cache: where they are kept.
         cwd: what a relative path in `params` starts from.
         params: values that take the place of recorded ones.
+        swept: what a sweep leaves open.
 
     Raises:
         NotRepeatableError: the record lacks something without which nothing can be run, or the
@@ -83,7 +86,8 @@ def plan_again(
     if any(each.found_sha256 is None for each in changed):
         raise changed_error(changed)  # no plan can be made with a path that is not there
     planner = Planner(cache, cwd, find=sources)
-    planned = planner.plan(run.source.uri, run.entry_point, run.source.ref, {**given, **params})
+    texts = {**given, **params}
+    planned = planner.plan(run.source.uri, run.entry_point, run.source.ref, texts, swept=swept)
     changed += changed_inputs(run, params, relative_places(planned, cwd))
     if any(each.found_sha256 is None for each in changed):
         raise changed_error(changed)
