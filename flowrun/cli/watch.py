@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from operator import itemgetter
 
 import typer
 
@@ -45,7 +46,7 @@ def watch(stores: Stores, run: Run, settings: Settings) -> int:
             rows = _rows(stores, run)
             if not known:
                 observer.on(RunWatched(len(rows)))
-            for event in _events(known, rows, now_ms()):
+            for _, event in sorted(_events(known, rows, now_ms()), key=itemgetter(0)):
                 observer.on(event)
             known = rows
             if run.info.status.is_final:
@@ -81,27 +82,31 @@ def _rows(stores: Stores, run: Run) -> Mapping[str, StepRow]:
 
 def _events(
     known: Mapping[str, StepRow], rows: Mapping[str, StepRow], now_ms: int
-) -> Iterator[Event]:
-    """Give what happened between two looks, for each step in the order in which it did."""
+) -> Iterator[tuple[int, Event]]:
+    """Give what happened between two looks, with when it did; for each step in its order."""
     for step_id, row in rows.items():
         before = known.get(step_id)
         if before == row or (before is not None and before.is_over):
             continue
         if row.attempts > (before.attempts if before else 0):
-            age_ms = max(now_ms - (row.start_time_ms or now_ms), 0)
-            yield StepBegan(step_id, row.run_id or "", age_ms, row.attempts)
+            began_ms = row.start_time_ms or now_ms
+            age_ms = max(now_ms - began_ms, 0)
+            yield began_ms, StepBegan(step_id, row.run_id or "", age_ms, row.attempts)
         if row.status in OVER:
-            yield StepEnded(
+            took_ms = row.duration_ms or 0
+            ended = StepEnded(
                 step_id,
                 StepStatus(row.status),
                 row.run_id,
-                row.duration_ms or 0,
+                took_ms,
                 row.detail,
                 reused_from=row.reused_from,
                 why=row.why,
             )
+            # reused and skipped steps have no time of their own
+            yield (now_ms if row.start_time_ms is None else row.start_time_ms + took_ms), ended
         elif row.detail and (before is None or before.detail != row.detail):
-            yield StepProgress(step_id, row.detail)
+            yield now_ms, StepProgress(step_id, row.detail)
 
 
 def _end(run: Run) -> str:

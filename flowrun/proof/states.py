@@ -13,7 +13,7 @@ from flowrun.engine.earlier import STEP_TAG
 from flowrun.engine.events import StepStatus
 from flowrun.engine.live import ERROR_TAG, PARENT_TAG
 from flowrun.engine.outcome import CACHE_TAG, RUNNING, WAITING, StepRow, read_outcome
-from flowrun.proof.reading import attempt_of, planned_steps, read_plan
+from flowrun.proof.reading import attempt_of, planned_ids, planned_steps, read_plan
 from flowrun.stores import Stores, all_items
 from flowrun.tracking.artifacts import Artifacts
 from flowrun.tracking.entities import Run, RunStatus
@@ -56,14 +56,18 @@ def step_states(stores: Stores, run: Run) -> list[StepState]:
     """
     if STEP_TAG in run.tags:
         return []
-    rows = written_rows(stores.open_artifacts(run.info.artifact_uri))
+    artifacts = stores.open_artifacts(run.info.artifact_uri)
+    rows = written_rows(artifacts)
     # A later run of a step takes the place of an earlier one, whatever the clock said.
     children = sorted(_children(stores, run), key=attempt_of)
     own = {each.tags[STEP_TAG]: each for each in children if STEP_TAG in each.tags}
     reused = {row.reused_from for row in rows.values() if row.reused_from}
     standing = {each.info.run_id: each for each in runs_of_ids(stores, reused)}
     states = []
-    for id_ in dict.fromkeys([*rows, *own]):
+    known = {**rows, **own}
+    # A plan that grew was written anew in its own order; the rows came as they were known.
+    in_order = [id_ for id_ in planned_ids(read_plan(artifacts)) if id_ in known]
+    for id_ in dict.fromkeys([*in_order, *known]):
         row = _state(rows.get(id_), own.get(id_), is_final=run.info.status.is_final)
         found = standing.get(row.reused_from) if row.reused_from else own.get(id_)
         states.append(StepState(id_, row, found))

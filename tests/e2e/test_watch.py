@@ -99,3 +99,23 @@ def test_a_run_that_is_over_is_told_as_it_was(gated: Space) -> None:
 def test_one_of_watch_and_json_is_enough(gated: Space) -> None:
     done = gated.flowrun("runs", "show", "latest", "--watch", "--json", code=2)
     assert "--watch and --json can't go together" in done.err
+
+
+FOREACH = """\
+entry_points:
+  main:
+    steps:
+      list: {run: "echo 'items=[1, 2]' >> $FLOWRUN_OUTPUT"}
+      each: {foreach: "${{ steps.list.outputs.items }}", run: "echo {x}", with: {x: "${{ item }}"}}
+      last: {run: "echo last", needs: each}
+"""
+
+
+def test_steps_that_came_while_it_ran_are_shown_in_their_places(space: Space) -> None:
+    space.write({"p/MLproject": FOREACH})
+    space.flowrun(*RUN)
+    assert list(_states(space)) == ["list", "each[*]", "each[1]", "each[2]", "last"]
+    told = space.flowrun("runs", "show", "latest", "--watch").out
+    assert (
+        told.index("list | done") < told.index("each[2] | started") < told.index("last | started")
+    )

@@ -89,7 +89,7 @@ def report_bytes(
 
 
 def needs_of(plan: Mapping[str, Json] | None) -> dict[str, list[str]]:
-    """Give the steps before each step; the ends of nested pipelines are no steps to a reader."""
+    """Give the steps before each step; what only hands others on is no step to a reader."""
     needs: dict[str, list[str]] = {}
     ends: dict[str, list[str]] = {}
     for step in planned_steps(plan):

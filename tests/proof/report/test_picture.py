@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flowrun.engine.outcome import StepRow
+from flowrun.proof.report.page import needs_of
 from flowrun.proof.report.picture import BOX_HEIGHT, MOST_BOXES, Picture, draw
 from flowrun.proof.report.steps import ReportStep
 from flowrun.proof.report.timeline import MOST_ROWS, timeline
@@ -97,3 +99,20 @@ def test_many_bars_share_rows_without_lying_on_each_other() -> None:
 def test_without_a_step_that_ran_there_is_no_timeline() -> None:
     reused = ReportStep(1, "a", "reused", StepRow("succeeded", "beef", "", "beef"), None)
     assert timeline([reused], 0, 10) is None
+
+
+def test_what_only_hands_others_on_is_left_out_of_the_picture() -> None:
+    steps = [
+        {"id": "list", "kind": "command", "needs": []},
+        {"id": "each[1]", "kind": "command", "needs": ["list"]},
+        {"id": "each", "kind": "collect", "needs": ["list", "each[1]"]},
+        {"id": "sub/a", "kind": "command", "needs": ["each"]},
+        {"id": "sub", "kind": "pipeline", "needs": ["sub/a"]},
+        {"id": "last", "kind": "command", "needs": ["sub"]},
+    ]
+    assert needs_of(json.loads(json.dumps({"steps": steps}))) == {
+        "list": [],
+        "each[1]": ["list"],
+        "sub/a": ["list", "each[1]"],
+        "last": ["sub/a"],
+    }
