@@ -103,8 +103,10 @@ def _events(
                 reused_from=row.reused_from,
                 why=row.why,
             )
-            # reused and skipped steps have no time of their own
-            yield (now_ms if row.start_time_ms is None else row.start_time_ms + took_ms), ended
+            if row.start_time_ms is not None:
+                yield row.start_time_ms + took_ms, ended
+            else:  # what is reused, is from the beginning
+                yield 0 if row.reused_from else now_ms, ended
         elif row.detail and (before is None or before.detail != row.detail):
             yield now_ms, StepProgress(step_id, row.detail)
 
