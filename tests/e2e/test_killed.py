@@ -70,7 +70,7 @@ entry_points:
         foreach: "${{ steps.list.outputs.xs }}"
         run: "sleep 0.0{i}; seq {i} > o"
         with: {i: "${{ item }}"}
-        outputs: {o: {path: o, temp: true}}
+        outputs: {o: o}
         cache: false
       best: {select: {from: make, metric: m, mode: max}}
       call: {entry_point: inner, needs: base}
@@ -171,8 +171,7 @@ def _outputs(space: Space, run: Run) -> dict[Path, str]:
     found: dict[Path, str] = {}
     artifacts = space.home / "artifacts" / run.info.experiment_id / run.info.run_id / "artifacts"
     for output in _recorded(run).values():
-        is_temporary = run.tags["flowrun.step"].startswith("each[")
-        if output["uri"].startswith("runs:/") and not is_temporary:
+        if output["uri"].startswith("runs:/"):
             place = output["uri"].removeprefix(f"runs:/{run.info.run_id}/")
             found[artifacts / place] = output["sha256"]
     return found
