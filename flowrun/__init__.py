@@ -17,6 +17,7 @@ TYPE_CHECKING = False  # typing is slow to import, and needed for nothing else
 if TYPE_CHECKING:
     from flowrun import models
     from flowrun.api import run
+    from flowrun.models import schema as types
     from flowrun.models.autolog.switch import autolog
     from flowrun.models.flavors import (
         catboost,
@@ -99,6 +100,7 @@ __all__ = [
     "sklearn",
     "start_run",
     "statsmodels",
+    "types",
     "verify",
     "xgboost",
 ]
@@ -122,6 +124,7 @@ _MODULES = {
     "pyfunc": "flowrun.models.flavors.pyfunc",
     "pytorch": "flowrun.models.flavors.pytorch",
     "sklearn": "flowrun.models.flavors.sklearn",
+    "types": "flowrun.models.schema",
     "statsmodels": "flowrun.models.flavors.statsmodels",
     "xgboost": "flowrun.models.flavors.xgboost",
 }

@@ -31,6 +31,7 @@ from flowrun.tracking.light_http import Http, TrackingError
 
 _MAX_HOPS = 5
 """A version's source may be a version again; this many are followed."""
+_WRONG_VALUE = "INVALID_PARAMETER_VALUE"
 _PROXIED = "mlflow-artifacts"
 
 
@@ -91,10 +92,13 @@ def find_place(http: Http, uri: str) -> Place:
     for _ in range(_MAX_HOPS):
         if not is_model_uri(uri):
             return Place(uri, run_id)
+        parsed = parse_model_uri(uri)
         try:
-            place = _resolved(http, parse_model_uri(uri))
+            place = _resolved(http, parsed)
         except TrackingError as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            # MLflow's word for an alias that nobody has is that the request is wrong.
+            of_alias = isinstance(parsed, AliasUri) and error.error_code == _WRONG_VALUE
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST" and not of_alias:
                 raise
             raise NotFoundError(f"{uri}: {error}") from error
         if not is_model_uri(place.uri):
