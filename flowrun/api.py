@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from flowrun.engine.events import Observer
 from flowrun.engine.gpus import gpus_of
 from flowrun.engine.locked import Asked, plan_as_locked
+from flowrun.engine.outcome import SWEEP_TAG
 from flowrun.engine.params_file import given_params
 from flowrun.engine.planning import PlannedProject
 from flowrun.engine.request import GivenEnv, RunOptions
@@ -374,6 +375,11 @@ def plan_recorded(
         params: values that take the place of recorded ones.
         swept: what a sweep leaves open.
     """
+    if swept is None and SWEEP_TAG in run.tags:
+        raise UsageError(
+            f"run {run.run_id} is a sweep: its trials have runs of their own",
+            f"To go on with it: flowrun sweep --resume {run.run_id}",
+        )
     recorded_sources = importlib.import_module("flowrun.proof.sources").RecordedSources
     plan_again = importlib.import_module("flowrun.proof.again").plan_again
     cache = source_cache(settings)

@@ -14,8 +14,7 @@ from flowrun.engine.options_file import parse_options
 from flowrun.engine.request import RunOptions
 from flowrun.engine.run import RunOutcome
 from flowrun.engine.services import Home
-from flowrun.engine.sweep_file import SWEEP_TAG
-from flowrun.errors import NotRepeatableError, UsageError
+from flowrun.errors import NotRepeatableError
 from flowrun.executors.local import SupervisorProcess
 from flowrun.plan.sweep import Swept
 from flowrun.proof.again import Again
@@ -116,9 +115,6 @@ def recorded_again(
     check_resumable(found, now_ms(), Home(settings.home).live)
     _close_lost(found, stores)
     run = reader.read(found.info.run_id)
-    if swept_of is None and SWEEP_TAG in run.tags:
-        told = f"To go on with it: flowrun sweep --resume {run.run_id}"
-        raise UsageError(f"run {run.run_id} is a sweep", told)
     check_params(run, params)
     try:
         swept = swept_of(stores, run.artifact_uri) if swept_of else None

@@ -14,6 +14,8 @@ from flowrun.errors import NotFoundError
 from flowrun.tracking.artifacts import Artifacts
 
 OUTCOME_FILE = "flowrun/outcome.json"
+SWEEP_TAG = "flowrun.sweep"
+"""On a sweep's run: its sampler."""
 CACHE_TAG = "flowrun.cache"
 """On a step's run: why it ran."""
 

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flowrun.engine.events import StepEnded, StepStatus
+from flowrun.engine.outcome import SWEEP_TAG
 from flowrun.engine.recorder import Recorder
 from flowrun.engine.samplers import Sampler, SweepSpec, Trial, TrialState
-from flowrun.engine.sweep_file import SWEEP_FILE, SWEEP_TAG, best_tags, sweep_text
+from flowrun.engine.sweep_file import SWEEP_FILE, best_tags, sweep_text
 from flowrun.errors import CancelledError, PlanError
 from flowrun.plan.fan import Growth, grow
 from flowrun.plan.plan import Item, PlannedStep

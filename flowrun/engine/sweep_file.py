@@ -10,8 +10,6 @@ from flowrun.errors import NotRepeatableError
 from flowrun.spec.parse_space import Choice, Dimension, Range
 
 SWEEP_FILE = "flowrun/sweep.json"
-SWEEP_TAG = "flowrun.sweep"
-"""On a sweep's run: its sampler."""
 BEST_STEP_TAG = "flowrun.sweep.best_step"
 BEST_RUN_TAG = "flowrun.sweep.best_run"
 BEST_VALUE_TAG = "flowrun.sweep.best_value"

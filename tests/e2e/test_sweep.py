@@ -109,6 +109,7 @@ def test_a_sweep_that_was_ended_goes_on_without_its_finished_trials(
     assert (
         "To go on with it: flowrun sweep --resume" in space.flowrun("resume", "latest", code=2).err
     )
+    assert "is a sweep" in space.flowrun("run", "runs:/latest", code=2).err
     space.write({"go": ""})
     done = space.flowrun("sweep", "--resume", "latest", "--json", HERE=here).json()
     assert [(trial["values"]["x"], trial["state"]) for trial in done["trials"]] == [
@@ -153,3 +154,31 @@ def test_optuna_that_is_not_installed_is_asked_for(space: Space) -> None:
     done = space.flowrun("sweep", *words, code=None, PYTHONPATH=str(space.path / "shadow"))
     assert "pip install 'flowrun[optuna]'" in done.err
     assert space.runs() == []
+
+
+PRUNED = """\
+name: pruned
+entry_points:
+  main:
+    parameters: {x: int}
+    command: |
+      python - {x} <<'PY'
+      import sys, time
+      import flowrun
+      is_bad = sys.argv[1] == "6"
+      for step in range(3):
+          flowrun.log_metric("loss", 9 if is_bad else 1, step=step)
+      time.sleep(600 * is_bad)
+      PY
+"""
+
+
+@pytest.mark.slow
+def test_a_trial_that_does_worse_than_the_others_is_ended(space: Space) -> None:
+    space.write({"p/MLproject": PRUNED})
+    words = ("-S", "x=1..6", "--metric", "loss", "--pruner", "median", "-j", "1", "--json")
+    done = space.flowrun("sweep", "p", *LOCAL, *words).json()
+    assert done["status"] == "FINISHED"
+    assert [trial["state"] for trial in done["trials"]] == [*["finished"] * 5, "pruned"]
+    assert done["trials"][5]["detail"] == "worse than others at step 2"
+    assert space.run_of("main[x=6]")["status"] == "KILLED"
