@@ -127,3 +127,27 @@ def test_a_command_by_itself_keeps_what_it_made(space: Space) -> None:
     space.write({"p/MLproject": text})
     space.flowrun("run", "p", *LOCAL)
     assert _outputs(space) == {"x"}
+
+
+RESUMED = """\
+entry_points:
+  main:
+    steps:
+      make: {run: "echo x > x.txt", outputs: {x: {path: x.txt, temp: true}}}
+      use: {run: "cat {x}", with: {x: "${{ steps.make.outputs.x }}"}}
+      bad: {run: "test -e SPACE/go", needs: use}
+"""
+
+
+def test_a_resumed_run_does_not_make_again_what_nobody_needs(space: Space) -> None:
+    space.write({"p/MLproject": RESUMED.replace("SPACE", str(space.path))})
+    space.flowrun("run", "p", *LOCAL, code=1)
+    assert _outputs(space) == set()
+    before = len(space.runs())
+    space.write({"go": ""})
+    space.flowrun("resume", "latest")
+    assert len(space.runs()) == before + 1  # the second attempt at `bad`
+    states = space.flowrun("runs", "show", "latest", "--json").json()["states"]
+    assert {state["step"]: state["status"] for state in states} == dict.fromkeys(
+        ("make", "use", "bad"), "succeeded"
+    )
