@@ -38,7 +38,9 @@ def select_steps(plan: Plan, selection: Selection) -> Selected:
         PlanError: there is no such step; with a suggestion.
     """
     ids = _Names(plan.steps)
-    rerun = {step_id for name in selection.rerun for step_id in ids.of(name, "--rerun")}
+    later = {name for name in selection.rerun if ids.may_come(name)}
+    named = (name for name in selection.rerun if name not in later)
+    rerun = {step_id for name in named for step_id in ids.of(name, "--rerun")}
     kept = {step.id for step in plan.steps}
     if selection.start is not None:
         after = _dependents(plan.steps, ids.of(selection.start, "--from"))
@@ -52,7 +54,7 @@ def select_steps(plan: Plan, selection: Selection) -> Selected:
             "and before the other"
         )
     steps = tuple(_alone(step, kept) for step in plan.steps if step.id in kept)
-    return Selected(replace(plan, steps=steps), frozenset(rerun & kept))
+    return Selected(replace(plan, steps=steps), frozenset((rerun & kept) | later))
 
 
 class _Names:
@@ -66,6 +68,12 @@ class _Names:
                 here = "/".join(path[:depth])
                 for name in {here, here.partition("[")[0] if "[" in here else here}:
                     self._ids.setdefault(name, []).append(step.id)
+
+    def may_come(self, name: str) -> bool:
+        """Return whether a name may be that of an instance that is not decided yet."""
+        begin, bracket, _ = name.rpartition("[")
+        is_known = name in self._ids
+        return bool(bracket) and name.endswith("]") and not is_known and f"{begin}[*]" in self._ids
 
     def of(self, name: str, flag: str) -> frozenset[str]:
         found = self._ids.get(name)

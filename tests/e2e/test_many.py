@@ -205,3 +205,44 @@ entry_points:
     done = space.flowrun("resume", "latest", HERE=here).out
     assert "after | all 123" in done
     assert done.count("| started") == 2  # each[2] and after
+
+
+OUTER = """
+entry_points:
+  main:
+    steps:
+      list: {run: "echo 'v=[1, 2]' >> $FLOWRUN_OUTPUT"}
+      each:
+        foreach: "${{ steps.list.outputs.v }}"
+        project: "#inner"
+        with: {n: "${{ item }}"}
+        max_parallel: 1
+        continue_on_error: true
+      end:
+        run: "echo got {totals} of {statuses}"
+        with:
+          totals: "${{ steps.each.outputs.total | join('+') }}"
+          statuses: "${{ steps.each.status | join(',') }}"
+"""
+INNER = """
+entry_points:
+  main:
+    parameters: {n: int}
+    outputs: {total: "${{ steps.sum.outputs.t }}"}
+    steps:
+      list:
+        run: 'test {n} != 2 && echo "v=[{n}, 5]" >> $FLOWRUN_OUTPUT'
+        with: {n: "${{ params.n }}"}
+      each: {foreach: "${{ steps.list.outputs.v }}", run: "echo w={x} >> $FLOWRUN_OUTPUT", with: {x: "${{ item * 10 }}"}}
+      sum: {run: "echo t=$(({w})) >> $FLOWRUN_OUTPUT", with: {w: "${{ steps.each.outputs.w | join('+') }}"}}
+"""  # noqa: E501
+
+
+def test_another_project_runs_for_each_item_with_a_foreach_of_its_own(space: Space) -> None:
+    files = {"outer/MLproject": OUTER, "inner/MLproject": INNER}
+    repository = space.repository("both", files)
+    out = space.flowrun("run", f"{repository.url}#outer", *LOCAL, "-j", "2").out
+    assert "end | got 60 of succeeded,failed\n" in out
+    lines = out.splitlines()
+    # One after the other, whole projects.
+    assert lines.index("each[1]/sum | started") < lines.index("each[2]/list | started")

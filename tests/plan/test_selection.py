@@ -30,6 +30,38 @@ TRAIN = ["train[lr=1]", "train[lr=2]"]
 INNER = ["score/one", "score/two"]
 
 
+FAN = """\
+entry_points:
+  main:
+    steps:
+      list: {run: echo}
+      each: {foreach: "${{ steps.list.outputs.v }}", run: echo}
+      after: {run: echo, needs: each}
+"""
+FAN_CASES: dict[str, tuple[Selection, list[str], list[str]]] = {
+    "until": (Selection(until="each"), ["list", "each[*]", "each"], []),
+    "from": (
+        Selection(start="each"),
+        ["list", "each[*]", "each", "after"],
+        ["after", "each", "each[*]"],
+    ),
+    "one that will come": (
+        Selection(rerun=("each[b.csv]",)),
+        ["list", "each[*]", "each", "after"],
+        ["each[b.csv]"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("selection", "kept", "rerun"), FAN_CASES.values(), ids=FAN_CASES.keys())
+def test_a_step_that_becomes_many_is_selected_by_its_name(
+    selection: Selection, kept: list[str], rerun: list[str]
+) -> None:
+    selected = select_steps(plan_of(FAN), selection)
+    assert [step.id for step in selected.plan.steps] == kept
+    assert sorted(selected.rerun) == rerun
+
+
 @pytest.fixture
 def plan() -> Plan:
     return plan_of(TEXT)
