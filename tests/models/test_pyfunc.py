@@ -13,7 +13,8 @@ import pandas
 import pytest
 
 from flowrun.errors import FlowrunError, InvalidValueError, PermissionDeniedError
-from flowrun.models.enforce import enforce_params, enforce_schema
+from flowrun.models.enforce import enforce_schema
+from flowrun.models.enforce_values import enforce_params
 from flowrun.models.flavors import pyfunc
 from flowrun.models.mlmodel import MLMODEL
 from flowrun.models.schema import (

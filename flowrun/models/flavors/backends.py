@@ -20,7 +20,7 @@ BACKENDS = {
     "keras": f"{_HERE}.keras:FLAVOR",
     "lightgbm": f"{_HERE}.lightgbm:FLAVOR",
     "onnx": f"{_HERE}.onnx:FLAVOR",
-    "python_function": f"{_HERE}.pyfunc:FLAVOR",
+    "python_function": f"{_HERE}.own:FLAVOR",
     "pytorch": f"{_HERE}.pytorch:FLAVOR",
     "sklearn": f"{_HERE}.sklearn:FLAVOR",
     "statsmodels": f"{_HERE}.statsmodels:FLAVOR",
