@@ -62,7 +62,8 @@ def gc_command(
     may_remove = not dry_run and (yes or (not as_json and _is_wanted(found)))
     if may_remove:
         found = collect(is_dry_run=False)
-    _tell(found, is_done=may_remove, as_json=as_json, is_shown=yes or dry_run or may_remove)
+    was_shown = not (yes or dry_run or may_remove) and any(pile.count for pile in found)
+    _tell(found, is_done=may_remove, as_json=as_json, is_shown=not was_shown)
 
 
 def _collect(

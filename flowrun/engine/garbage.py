@@ -7,8 +7,9 @@ never meets half of anything.
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +60,7 @@ def collect_home(
             return [Pile("things in flowrun's home", 0, 0, "another flowrun gc is at work")]
         sweep = _Sweep(home.root / _TRASH, is_dry_run=is_dry_run)
         piles = [
-            sweep.pile("folders that killed flowruns left", _left(home)),
+            _pile("folders that killed flowruns left", sweep.take(_left(home))),
             *_environments(home, variables, before_ms, is_dry_run=is_dry_run),
             _digests(home, is_dry_run=is_dry_run),
             *_shared(home, sweep, before_ms),
@@ -75,29 +76,45 @@ class _Sweep:
     trash: Path
     is_dry_run: bool
 
-    def pile(self, what: str, paths: Iterable[Path]) -> Pile:
-        """Remove paths, unless this is a dry run."""
-        count, total = 0, DiskUse()
-        for path in paths:
-            use = DiskUse.of([path])
-            if self.is_dry_run or self._throw_away(path):
-                count += 1
-                total.add(use)
-        return Pile(what, count, total.freed_bytes)
+    def take(self, paths: Iterable[Path]) -> list[Path]:
+        """Throw paths away, and give where they are then; a dry run leaves them where they are."""
+        if self.is_dry_run:
+            return list(paths)
+        return [thrown for path in paths if (thrown := self._throw_away(path))]
 
     def empty(self) -> None:
         """Remove what was thrown away."""
         if not self.is_dry_run:
-            remove(self.trash)
+            with suppress(PermissionError):  # what a container's root made stays in the trash
+                remove(self.trash)
 
-    def _throw_away(self, path: Path) -> bool:
+    def _throw_away(self, path: Path) -> Path | None:
         self.trash.mkdir(mode=0o700, exist_ok=True)
+        thrown = self.trash / os.urandom(8).hex()
         with suppress(FileNotFoundError):  # its owner was quicker
             if path.is_dir() and not path.is_symlink():
                 path.chmod(0o700)  # a folder that can't be written can't be moved either
-            path.rename(self.trash / os.urandom(8).hex())
-            return True
-        return False
+            try:
+                path.rename(thrown)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                # The cache was moved to another disk: there is no trash there.
+                _remove_in_place(path)
+                return path
+            return thrown
+        return None
+
+
+def _remove_in_place(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        remove(path)
+    else:
+        path.unlink()
+
+
+def _pile(what: str, paths: Sequence[Path]) -> Pile:
+    return Pile(what, len(paths), DiskUse.of(paths).freed_bytes)
 
 
 def _shared(home: Home, sweep: _Sweep, before_ms: int) -> list[Pile]:
@@ -105,11 +122,13 @@ def _shared(home: Home, sweep: _Sweep, before_ms: int) -> list[Pile]:
     with alone_in(home.root) as is_alone:
         if not is_alone:
             return [Pile("sources, clients and locks", 0, 0, BUSY)]
-        return [
-            sweep.pile("trees and repositories of projects", _sources(home, before_ms)),
-            sweep.pile("copies of the light client", _clients(home, before_ms)),
-            sweep.pile("locks of steps", _files(home.steps)),
-        ]
+        taken = {
+            "trees and repositories of projects": sweep.take(_sources(home, before_ms)),
+            "copies of the light client": sweep.take(_clients(home, before_ms)),
+            "locks of steps": sweep.take(_files(home.steps)),
+        }
+    # Others need not wait until all is measured.
+    return [_pile(what, paths) for what, paths in taken.items()]
 
 
 def _digests(home: Home, *, is_dry_run: bool) -> Pile:

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -234,3 +235,28 @@ def test_gc_on_a_home_that_is_not_there_makes_none(space: Space) -> None:
 def test_on_a_server_only_this_machine_is_cleaned(used: Space) -> None:
     told = used.flowrun("--tracking-uri", "http://127.0.0.1:1", "gc", "--json").json()
     assert next(p for p in told["piles"] if p["what"] == RUNS)["note"].startswith("runs deleted on")
+
+
+def test_links_are_removed_and_what_they_lead_to_is_not(used: Space) -> None:
+    used.write({"mine/precious": "x"})
+    (used.home / "work" / "link").symlink_to(used.path / "mine")
+    (used.home / "work" / "inside").mkdir()
+    (used.home / "work" / "inside" / "link").symlink_to(used.path / "mine")
+    _gc(used, *NOW, "--yes")
+    assert used.read("mine/precious") == "x"
+    assert not any(used.home.glob("work/*"))
+
+
+def test_a_cache_on_another_disk_is_cleaned_as_well(used: Space) -> None:
+    if not _is_other_disk(Path("/dev/shm"), used.home):  # noqa: S108 - no secret is put there
+        pytest.skip("needs /dev/shm to be a file system of its own")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        shutil.move(used.home / "cache", elsewhere)
+        (used.home / "cache").symlink_to(Path(elsewhere) / "cache")
+        assert SOURCES in _counts(_gc(used, *NOW, "--yes"))
+        assert SOURCES not in _counts(_gc(used, *NOW, "--yes"))
+        used.flowrun("run", "p", *LOCAL)
+
+
+def _is_other_disk(one: Path, other: Path) -> bool:
+    return one.is_dir() and one.stat().st_dev != other.stat().st_dev
