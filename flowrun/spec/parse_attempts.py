@@ -45,8 +45,8 @@ def _backoff(fields: Fields) -> Backoff | None:
     if entry is None:
         return None
     if not isinstance(entry.node, MapNode):
-        first_s = parse_duration_s(fields, "backoff", _EXAMPLES)
-        return None if first_s is None else Backoff(first_s)
+        alone_s = parse_duration_s(fields, "backoff", _EXAMPLES)
+        return None if alone_s is None else _backoff_of(alone_s, None, None)
     inner = fields.fields("backoff", f"backoff of {fields.what}")
     if inner is None:
         return None
@@ -57,11 +57,17 @@ def _backoff(fields: Fields) -> Backoff | None:
     if growth is not None and not (1 <= growth < math.inf):
         inner.refuse("growth", f"'growth' of {inner.what} must be 1 or more")
         growth = None
+    return _backoff_of(first_s, growth, limit_s)
+
+
+def _backoff_of(first_s: float | None, growth: float | None, limit_s: float | None) -> Backoff:
+    """Return it with the usual for what is not said; a first wait over the usual limit is meant."""
     usual = Backoff()
+    first_s = usual.first_s if first_s is None else first_s
     return Backoff(
-        usual.first_s if first_s is None else first_s,
+        first_s,
         usual.growth if growth is None else float(growth),
-        usual.limit_s if limit_s is None else limit_s,
+        max(usual.limit_s, first_s) if limit_s is None else limit_s,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sqlite3
 from contextlib import closing
@@ -108,6 +109,6 @@ def test_a_run_whose_machine_is_gone_is_closed_by_force_alone(
         if is_beating:
             assert asked.out.startswith(f"asked flowrun on far to end run {run_id}\n")
             return
-        assert "flowrun on far was last heard of 2 min 3" in asked.err
+        assert re.search(r"flowrun on far was last heard of \d+ min", asked.err)
         space.flowrun("runs", "cancel", run_id, "--force")
         assert store.get_run(run_id).info.status is RunStatus.KILLED

@@ -56,6 +56,11 @@ def test_a_step_is_tried_again_for_what_it_names_only() -> None:
     assert not may_try_again(plain, 1, frozenset({"1"}))
 
 
+def test_a_first_wait_over_the_usual_limit_is_meant() -> None:
+    command = read("entry_points: {main: {command: ls, backoff: 1h}}").entry_points["main"]
+    assert command.attempts.backoff == Backoff(3600.0, limit_s=3600.0)
+
+
 def test_a_wait_grows_to_its_limit_and_is_never_shorter_than_said() -> None:
     _, probe, _ = plan_of(ATTEMPTS).steps
     assert [wait_s(probe, attempt, 0) for attempt in (1, 2, 3, 4, 5, 5000)] == [
