@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from flowrun.models.registering import register_model
     from flowrun.resuming import resume
+    from flowrun.sweeping import SweepAsked, sweep
     from flowrun.tracking.fluent import (
         ActiveRun,
         active_run,
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ActiveRun",
     "Run",
+    "SweepAsked",
     "TrackingError",
     "__version__",
     "active_run",
@@ -100,6 +102,7 @@ __all__ = [
     "sklearn",
     "start_run",
     "statsmodels",
+    "sweep",
     "types",
     "verify",
     "xgboost",
@@ -107,12 +110,14 @@ __all__ = [
 
 _HOMES = {
     "Run": "flowrun.tracking.light_run",
+    "SweepAsked": "flowrun.sweeping",
     "TrackingError": "flowrun.tracking.light_http",
     "__version__": "flowrun.version",
     "autolog": "flowrun.models.autolog.switch",
     "register_model": "flowrun.models.registering",
     "resume": "flowrun.resuming",
     "run": "flowrun.api",
+    "sweep": "flowrun.sweeping",
     "verify": "flowrun.verification",
 }
 _MODULES = {

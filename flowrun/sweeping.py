@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from flowrun.engine.samplers import (
 )
 from flowrun.engine.sweep import Sweep
 from flowrun.engine.sweep_file import SWEEP_FILE, parse_sweep
+from flowrun.engine.values import as_text
 from flowrun.errors import NotFoundError, PlanError, UsageError
 from flowrun.executors.local import SupervisorProcess
 from flowrun.plan.plan import CommandAction, FanOut, Plan
@@ -36,7 +37,14 @@ from flowrun.proof.left import envs_of, resumed
 from flowrun.resuming import recorded_again
 from flowrun.settings import Settings, load_settings
 from flowrun.sources.source import silent
-from flowrun.spec.parse_space import Space, dimension_of_words, fitted, parse_space
+from flowrun.spec.parse_space import (
+    Choice,
+    Dimension,
+    Space,
+    dimension_of_words,
+    fitted,
+    parse_space,
+)
 from flowrun.spec.problems import did_you_mean
 from flowrun.spec.project import Mark, Parameter
 from flowrun.stores import Stores
@@ -59,8 +67,8 @@ class SweepOutcome:
 class SweepAsked:
     """What a sweep is to try."""
 
-    space: Mapping[str, str]
-    """Parameter to words: `0.1,0.2`, `1..10`, `1e-4..1e-1:log`."""
+    space: Mapping[str, str | Sequence[object]]
+    """Parameter to words (`0.1,0.2`, `1..10`, `1e-4..1e-1:log`), or to a list of values."""
     space_file: Path | None = None
     """A YAML or JSON file of more; `space` goes before it."""
     trials: int | None = None
@@ -248,7 +256,7 @@ def _space(asked: SweepAsked, cwd: Path) -> tuple[Space, Mapping[str, Mark]]:
     if asked.space_file is not None:
         text = read_text(asked.space_file, cwd, "--space")
         space, marks = parse_space(text, str(asked.space_file))
-    words = {name: dimension_of_words(name, text) for name, text in asked.space.items()}
+    words = {name: _dimension(name, written) for name, written in asked.space.items()}
     space = {**space, **words}
     if not space:
         raise UsageError(
@@ -256,6 +264,15 @@ def _space(asked: SweepAsked, cwd: Path) -> tuple[Space, Mapping[str, Mark]]:
             "For instance: -S lr=0.1,0.2 -S depth=2..8, or --space FILE.",
         )
     return space, {name: mark for name, mark in marks.items() if name not in words}
+
+
+def _dimension(name: str, written: str | Sequence[object]) -> Dimension:
+    if isinstance(written, str):
+        return dimension_of_words(name, written)
+    texts = tuple(as_text(each) for each in written)
+    if not texts or len(set(texts)) < len(texts):
+        raise UsageError(f"what is tried of '{name}' is a list of different values, one or more")
+    return Choice(texts)
 
 
 def _fitted(plan: Plan, space: Space, marks: Mapping[str, Mark]) -> Space:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -182,3 +184,22 @@ def test_a_trial_that_does_worse_than_the_others_is_ended(space: Space) -> None:
     assert [trial["state"] for trial in done["trials"]] == [*["finished"] * 5, "pruned"]
     assert done["trials"][5]["detail"] == "worse than others at step 2"
     assert space.run_of("main[x=6]")["status"] == "KILLED"
+
+
+def test_a_program_sweeps_as_the_command_line_does(space: Space) -> None:
+    space.write({"p/MLproject": COMMAND})
+    code = """
+import flowrun
+asked = flowrun.SweepAsked({"x": [1, 2.0], "k": "1..2"}, parallel=1, metric="loss")
+found = flowrun.sweep("p", asked, env_manager="local")
+print(found.best.step_id, found.best.value, [dict(trial.values) for trial in found.trials][1])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=space.path,
+        env=space.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "main[x=2.0,k=1] 0.0 {'x': '1', 'k': '2'}\n", done.stderr
