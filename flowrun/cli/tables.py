@@ -41,7 +41,10 @@ def time_text(time_ms: int | None) -> str:
     """Give a time in the user's time zone, to the second."""
     if not time_ms:
         return ""
-    local = datetime.fromtimestamp(time_ms / 1000, UTC).astimezone()
+    try:
+        local = datetime.fromtimestamp(time_ms / 1000, UTC).astimezone()
+    except (OverflowError, ValueError, OSError):
+        return f"{time_ms} ms"  # in no year that a calendar has: anyone may write to a store
     return local.strftime("%Y-%m-%d %H:%M:%S")
 
 

@@ -105,7 +105,11 @@ def written_rows(artifacts: Artifacts) -> Mapping[str, StepRow]:
     if rows is not None:
         return rows
     steps = planned_steps(read_plan(artifacts))
-    return {str(step["id"]): StepRow(WAITING) for step in steps if step.get("kind") not in ENDS}
+    return {
+        str(step["id"]): StepRow(WAITING)
+        for step in steps
+        if "id" in step and str(step.get("kind")) not in ENDS
+    }
 
 
 def row_word(status: RunStatus) -> str:

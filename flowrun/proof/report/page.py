@@ -96,7 +96,7 @@ def needs_of(plan: Mapping[str, Json] | None) -> dict[str, list[str]]:
         named = step.get("needs")
         before = [str(need) for need in named] if isinstance(named, list) else []
         through = [each for need in before for each in ends.get(need, [need])]
-        target = ends if step.get("kind") in ENDS else needs
+        target = ends if str(step.get("kind")) in ENDS else needs
         target[str(step.get("id"))] = list(dict.fromkeys(through))
     return needs
 
@@ -158,4 +158,7 @@ def _shown(value: object) -> object:
 def _time_text(time_ms: int | None) -> str:
     if time_ms is None:
         return ""
-    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    try:
+        return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (OverflowError, ValueError, OSError):
+        return f"{time_ms} ms"  # in no year that a calendar has: anyone may write to a store

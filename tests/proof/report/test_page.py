@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
 
 from flowrun.cli.project import templates_dir
+from flowrun.engine.events import Attempt
 from flowrun.engine.outcome import StepRow
 from flowrun.proof.recorded import RecordedRun, RecordedSource
 from flowrun.proof.report.page import report_bytes
@@ -133,6 +135,37 @@ def test_a_thousand_steps_are_still_a_page(chromium: Browser, tmp_path: Path) ->
         assert height is not None
         assert height["height"] < 300
         assert page.evaluate(OUTSIDE) == []
+
+
+HOSTILE_ROW = StepRow(
+    "ruined",
+    "beef",
+    HOSTILE,
+    None,
+    HOSTILE,
+    2**52,
+    2**52,
+    2**52,
+    (Attempt(1, HOSTILE, 1, HOSTILE),),
+)
+HOSTILE_PLAN: dict[str, object] = {
+    "project": [HOSTILE],
+    "steps": [{"id": 5, "needs": 7}, {}, 3, {"id": "a", "kind": [], "needs": ["b", {}, "a"]}],
+}
+
+
+def test_whatever_a_record_says_a_page_comes_of_it(chromium: Browser, tmp_path: Path) -> None:
+    run, _ = _thousand()
+    plan = json.loads(json.dumps(HOSTILE_PLAN))
+    run = replace(run, plan=plan, start_time_ms=-(2**60), name=HOSTILE, diff=HOSTILE)
+    states = [StepState("a", HOSTILE_ROW), StepState(HOSTILE, HOSTILE_ROW)]
+    page = report_bytes(run, states, {"a": HOSTILE}, templates_dir() / "report", 2**60)
+    (tmp_path / "page.html").write_bytes(page)
+    with opened_file(chromium, tmp_path / "page.html") as seen:
+        assert seen.messages == []
+        assert seen.requests == [(tmp_path / "page.html").as_uri()]
+        assert seen.page.locator("script, img").count() == 0
+        assert seen.page.locator("#steps details").count() == 2
 
 
 def test_a_report_is_not_written_over_what_is_there(report: Path) -> None:
