@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import io
-import json
 import pickletools
 import platform
 import re
@@ -33,6 +32,7 @@ _NAMES = {
 }
 """Packages that are called otherwise than their module; the others are looked for."""
 _OUR_OWN = frozenset({"flowrun", "mlflow"})
+_SKOPS_MODULE = re.compile(r'"__module__": "([^"\\]+)"')
 _REQUIREMENT_NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 
 
@@ -95,18 +95,8 @@ def modules_of_pickle(content: bytes) -> set[str]:
 def modules_of_skops(path: Path) -> set[str]:
     """Give the modules that a file of skops refers to."""
     with zipfile.ZipFile(path) as archive:
-        schema = json.loads(archive.read("schema.json"))
-    modules: set[str] = set()
-    waiting = [schema]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, dict):
-            module = node.get("__module__")
-            modules.update([module] if isinstance(module, str) else [])
-            waiting.extend(node.values())
-        elif isinstance(node, list):
-            waiting.extend(node)
-    return modules
+        schema = archive.read("schema.json").decode()
+    return set(_SKOPS_MODULE.findall(schema))  # as JSON it would take ten times as long
 
 
 def modules_of_code(paths: Iterable[Path]) -> set[str]:

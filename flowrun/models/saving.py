@@ -8,7 +8,7 @@ import uuid
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TypedDict, Union
 
@@ -105,7 +105,7 @@ def save(
         "signature": signature.to_dict() if signature else None,
         "is_signature_from_type_hint": False if signature else None,
         "type_hint_from_example": False if signature else None,
-        "utc_time_created": str(datetime.now(UTC).replace(tzinfo=None)),
+        "utc_time_created": str(datetime.now(timezone.utc).replace(tzinfo=None)),
         **identity,
     }
     write_mlmodel(folder, fields)

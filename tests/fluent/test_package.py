@@ -129,6 +129,21 @@ def test_a_step_of_any_python_logs(light: Light, tmp_path: Path, python: Path) -
         assert (done.stdout, done.stderr) == ("2\n", "")
 
 
+@pytest.mark.parametrize("python", PYTHONS.values(), ids=PYTHONS)
+def test_every_module_of_the_client_needs_the_standard_library_only(
+    light: Light, python: Path
+) -> None:
+    names = [
+        name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        for name in LIGHT_MODULES
+        if name != "flowrun/models/full_yaml.py"  # is imported only where PyYAML is
+    ]
+    done = light.run(
+        f"import importlib\nfor name in {names}: importlib.import_module(name)", python=python
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_outside_of_steps_the_default_store_is_logged_to(tmp_path: Path) -> None:
     script = (
         "import flowrun\n"
