@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from flowrun.engine.foresight import foresee_added
 from flowrun.engine.items import ItemFinder
 from flowrun.engine.reuse import Reuse
-from flowrun.errors import PlanError
 from flowrun.plan.expressions import StepResult
 from flowrun.plan.fan import Growth, grow
-from flowrun.plan.plan import FanIn, PlannedStep
+from flowrun.plan.plan import PlannedStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +54,3 @@ class Fans:
         count = len(items)
         told = "1 item" if count == 1 else f"{count:,} items"
         return StepResult(step.id, "succeeded"), told
-
-
-def collected(step: PlannedStep, action: FanIn, results: Mapping[str, StepResult]) -> StepResult:
-    """Give the results of all instances as one.
-
-    Raises:
-        PlanError: one has failed, and may not.
-    """
-    instances = tuple(results[step_id] for step_id in action.instances)
-    fine = {"succeeded", "skipped", *({"failed"} if step.continue_on_error else ())}
-    wrong = next((each for each in instances if each.status not in fine), None)
-    if wrong is not None and not action.is_sweep:
-        raise PlanError(f"its step '{wrong.id}' {_ended(wrong)}")
-    return StepResult(step.id, "succeeded", instances=instances)
-
-
-def _ended(result: StepResult) -> str:
-    return "was killed" if result.status == "killed" else str(result.status)

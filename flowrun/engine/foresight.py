@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from flowrun.engine.code import Codes
+from flowrun.engine.collecting import collected
 from flowrun.engine.digest import Digest
 from flowrun.engine.earlier import pipeline_name
 from flowrun.engine.environments import Environments
+from flowrun.engine.fetch import Fetcher
 from flowrun.engine.identity import code_of, find_local
+from flowrun.engine.items import ItemFinder
 from flowrun.engine.masking import Masker
 from flowrun.engine.memo import DigestMemo
 from flowrun.engine.registry_steps import select_best
@@ -22,6 +25,7 @@ from flowrun.engine.temporary import gone_outputs, needed_again
 from flowrun.engine.verdicts import UNMET, Foreseen, Verdict
 from flowrun.errors import FlowrunError
 from flowrun.plan.expressions import StepResult, condition_holds, evaluate
+from flowrun.plan.fan import grow
 from flowrun.plan.plan import CommandAction, FanIn, FanOut, PipelineEnd, PlannedStep, SelectAction
 from flowrun.spec.project import Promote, Register, Value
 
@@ -46,11 +50,15 @@ def foresee(request: RunRequest, services: Services) -> Mapping[str, Foreseen]:
     environments = Environments(services, request, lambda _: None, lambda: False)
     with closing(DigestMemo(services.home.digests)) as memo:
         reuse = open_reuse(services, request, environments, mask, memo, visible)
-        return foresee_steps(reuse)
+        return foresee_steps(reuse, ItemFinder(Fetcher(services, lambda _: None), memo))
 
 
-def foresee_steps(reuse: Reuse) -> Mapping[str, Foreseen]:
+def foresee_steps(reuse: Reuse, finder: ItemFinder | None = None) -> Mapping[str, Foreseen]:
     """Decide for all steps of a run, in plan order; `reuse` remembers it.
+
+    Args:
+        reuse: of the run.
+        finder: looks already now what the items of a `foreach` are, where that can be known.
 
     Raises:
         FlowrunError: the store can't be read.
@@ -60,7 +68,7 @@ def foresee_steps(reuse: Reuse) -> Mapping[str, Foreseen]:
         commands = {step.id for step in plan.looks if isinstance(step.action, CommandAction)}
         reuse.earlier.fetch(pipeline_name(reuse.request), commands)
     while True:
-        foresight = _Foresight(reuse, {}, may_lack=True)
+        foresight = _Foresight(reuse, {}, may_lack=True, finder=finder)
         for step in plan.steps:
             reuse.foreseen[step.id] = foresight.of(step)
         needed = needed_again(plan.steps, reuse.foreseen, foresight.reads)
@@ -113,6 +121,10 @@ class _Foresight:
     """A run whose temporary outputs are gone may stand for a step."""
     reads: dict[str, str] = field(default_factory=dict)
     """What steps that will run are given, as text, by their ids; of those of which it is known."""
+    finder: ItemFinder | None = None
+    grown: dict[str, PlannedStep] = field(default_factory=dict)
+    ends: dict[str, FanIn] = field(default_factory=dict)
+    """Of a `foreach` whose instances are known, by id."""
 
     def of(self, step: PlannedStep) -> Foreseen:
         """Decide a step when those that it needs are decided."""
@@ -146,15 +158,38 @@ class _Foresight:
                 self.results[step.id] = StepResult(step.id, "succeeded", outputs=values)
                 return Foreseen(Verdict.REUSE, "all its steps are")
             case FanOut():
-                return Foreseen(Verdict.UNKNOWN, "decided in its turn")
+                return self._decide_items(step, step.action)
             case FanIn():
-                return Foreseen(Verdict.UNKNOWN, "until its items are known")
+                instances = self.ends.get(step.id)
+                if instances is None:
+                    return Foreseen(Verdict.UNKNOWN, "until its items are known")
+                self.results[step.id] = collected(step, instances, self.results)
+                return Foreseen(Verdict.REUSE, "all its instances")
             case Register():
                 return Foreseen(Verdict.RUN, "a register always runs")
             case Promote():
                 return Foreseen(Verdict.RUN, "a promote always runs")
             case _:
                 assert_never(step.action)
+
+    def _decide_items(self, step: PlannedStep, action: FanOut) -> Foreseen:
+        if self.finder is None or action.items is None:
+            return Foreseen(Verdict.UNKNOWN, "decided in its turn")
+        if not self._holds(step):
+            return Foreseen(Verdict.UNKNOWN, UNMET)
+        items = self.finder.find(self._value(step, action.items))
+        known = {each.id: each for each in self.reuse.request.plan.steps} | self.grown
+        growth = grow(step, items, known)
+        self.grown.update((each.id, each) for each in growth.steps)
+        self.results[step.id] = StepResult(step.id, "succeeded")
+        whys = {each.id: self.of(each) for each in growth.steps}
+        assert isinstance(growth.end.action, FanIn)  # noqa: S101 - as it was made
+        open_ids = [id_ for id_ in growth.end.action.instances if id_ not in self.results]
+        if not open_ids:
+            self.ends[growth.end.id] = growth.end.action
+            return Foreseen(Verdict.REUSE, f"all of {len(items):,} items")
+        told = f"{len(open_ids):,} of {len(items):,} items; {open_ids[0]}: {whys[open_ids[0]].why}"
+        return Foreseen(Verdict.RUN, told)
 
     def _decide_command(self, step: PlannedStep) -> Foreseen:
         reuse = self.reuse

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import assert_never
 
+from flowrun.engine.collecting import collected
 from flowrun.engine.command import CommandRunner
 from flowrun.engine.events import Before, Event, StepBegan, StepProgress, StepStatus
 from flowrun.engine.failure import CommandEnded
-from flowrun.engine.fanning import Fans, collected
+from flowrun.engine.fanning import Fans
 from flowrun.engine.lineage import PIPELINE_RUN_TAG, REGISTERED_BY_TAG, lineage_tags
 from flowrun.engine.masking import Masker
 from flowrun.engine.recorder import Recorder, StepRecord

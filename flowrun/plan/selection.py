@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from flowrun.errors import PlanError
-from flowrun.plan.plan import Plan, PlannedStep
+from flowrun.plan.plan import FanOut, Plan, PlannedStep
 from flowrun.spec.problems import did_you_mean, listed
 
 
@@ -48,6 +48,11 @@ def select_steps(plan: Plan, selection: Selection) -> Selected:
         kept = _ancestors(plan.steps, after)
     if selection.until is not None:
         kept &= _ancestors(plan.steps, ids.of(selection.until, "--until"))
+    kept |= {
+        step.action.end
+        for step in plan.steps
+        if isinstance(step.action, FanOut) and step.id in kept
+    }
     if not kept:
         raise PlanError(
             f"--from {selection.start} --until {selection.until}: no step is both after the one "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 
 import pytest
@@ -62,6 +63,12 @@ def test_files_fan_out_are_collected_and_reused_one_by_one(space: Space) -> None
     assert "all | sum 9.0 of a.txt+bb.txt+ccc.txt with 3\nall | ccc\n" in first
     assert "measure[*] | done" in first
     assert "again[#1]/measure | reused from run" in first  # the same as measure[a.txt]
+
+    again = space.flowrun("plan", *words, "--rerun", "measure[bb.txt]").out
+    assert "<- run: 1 of 3 items; measure[bb.txt]: asked for (--rerun, --from)" in again
+    same = space.flowrun("plan", *words).out
+    assert same.count("<- reuse all of 3 items") == 3
+    assert re.search(r"all  echo sum .* <- reuse run [0-9a-f]{32}", same)
 
     (space.path / "data/d.txt").write_text("dddd\n")
     (space.path / "data/a.txt").unlink()

@@ -45,6 +45,7 @@ FAN_CASES: dict[str, tuple[Selection, list[str], list[str]]] = {
         ["list", "each[*]", "each", "after"],
         ["after", "each", "each[*]"],
     ),
+    "until its beginning": (Selection(until="each[*]"), ["list", "each[*]", "each"], []),
     "one that will come": (
         Selection(rerun=("each[b.csv]",)),
         ["list", "each[*]", "each", "after"],
