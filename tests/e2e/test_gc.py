@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -50,12 +51,13 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Space:
 
 
 @pytest.fixture
-def used(template: Space, tmp_path: Path) -> Space:
-    """Give a copy of it."""
+def used(template: Space, tmp_path: Path) -> Iterator[Space]:
+    """Give a copy of it; what waits at the gate goes on at the end."""
     space = Space(tmp_path / "used")
     shutil.copytree(template.path, space.path, symlinks=True)
     space.write({"gated/MLproject": GATED.replace("SPACE", str(space.path))})
-    return space
+    yield space
+    space.write({"go": ""})
 
 
 def _delete_all_runs(space: Space) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 
@@ -22,10 +23,12 @@ entry_points:
 
 
 @pytest.fixture
-def gated(space: Space) -> Space:
+def gated(space: Space) -> Iterator[Space]:
+    """Give a space whose pipeline waits at a gate, which is open at the end."""
     _write(space, end="exit 3")
     space.flowrun("run", "p", "--env-manager", "local", "--until", "first")
-    return space
+    yield space
+    space.write({"go": ""})
 
 
 def _write(space: Space, *, end: str) -> None:
