@@ -10,19 +10,20 @@ from pathlib import Path
 import pytest
 
 from flowrun.tracking.entities import ModelStatus, RunStatus
-from tests.support.serving import TOKEN, Served, serving
+from tests.support.genuine import Genuine
+from tests.support.serving import TOKEN, serving
 
 SCRIPT = Path(__file__).parent / "scripts" / "cancer.py"
 
 
-def run_script(server: Served, folder: Path, client: str) -> str:
+def run_script(url: str, folder: Path, client: str) -> str:
     done = subprocess.run(
         [sys.executable, str(SCRIPT), client],
         cwd=folder,
         env={
             "PATH": os.defpath,
             "HOME": str(folder),
-            "MLFLOW_TRACKING_URI": server.url,
+            "MLFLOW_TRACKING_URI": url,
             "MLFLOW_TRACKING_TOKEN": TOKEN,
             "MLFLOW_DISABLE_TELEMETRY": "true",
         },
@@ -39,7 +40,7 @@ def test_the_script_of_a_user_of_mlflow_runs_with_either_client(
     tmp_path: Path, client: str
 ) -> None:
     with serving(tmp_path) as server:
-        number, run_id = run_script(server, tmp_path, client).split()
+        number, run_id = run_script(server.url, tmp_path, client).split()
         assert number == "2"
         run = server.tracking.get_run(run_id)
         assert run.info.status is RunStatus.FINISHED
@@ -55,3 +56,12 @@ def test_the_script_of_a_user_of_mlflow_runs_with_either_client(
         assert [output["model_id"] for output in listed] == [model.model_id]
         (mlmodel,) = server.artifacts.rglob("MLmodel")
         assert f"model_id: {model.model_id}" in mlmodel.read_text()
+
+
+@pytest.mark.slow
+def test_it_runs_with_flowrun_against_mlflows_own_server_too(
+    tmp_path: Path, genuine: Genuine
+) -> None:
+    genuine.empty()
+    number, _ = run_script(genuine.url, tmp_path, "flowrun").split()
+    assert number == "2"
