@@ -85,7 +85,7 @@ class CatboostFlavor:
         """Give the model."""
         version = settings.get("catboost_version")
         catboost = library("catboost", None, version)
-        path = inside(folder, settings.get("model_binary", _FILE))
+        path = inside(folder, settings.get("data", _FILE))
         kind = str(settings.get("model_type", "CatBoost"))
         if kind not in _CLASSES:
             raise InvalidValueError(f"{folder}: 'model_type' is no class of CatBoost: {kind}")
@@ -110,11 +110,11 @@ def _content(model: CatModel, form: str) -> Content:
         model.save_model(str(folder / _FILE), format=form)
         settings = {
             "catboost_version": library("catboost").__version__,
-            "model_binary": _FILE,
+            "data": _FILE,
             "model_type": type(model).__name__,
             "save_format": form,
         }
-        pyfunc = {"loader_module": "mlflow.catboost", "model_binary": _FILE}
+        pyfunc = {"loader_module": "mlflow.catboost", "data": _FILE}
         return Written(NAME, settings, pyfunc, frozenset({"catboost"}))
 
     return Content(NAME, write, _predictor(model))
