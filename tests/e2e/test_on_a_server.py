@@ -181,12 +181,15 @@ def test_a_server_gone_in_the_middle_fails_the_step(space: Space) -> None:
     assert [run["status"] for run in shown] == ["FINISHED", "KILLED"]
 
 
-def test_a_server_that_comes_back_is_waited_for(space: Space) -> None:
+@pytest.mark.slow
+def test_a_server_that_is_gone_for_ten_seconds_is_waited_for(space: Space) -> None:
     server, uri = _server(space)
     process = _waiting_step(space, uri)
     server.kill()
     server.communicate()
     (space.path / "fifo").write_text("go on\n")
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=10)
     server, _ = _server(space, port=uri.rpartition(":")[2])
     out, err = process.communicate(timeout=120)
     server.kill()
