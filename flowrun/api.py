@@ -12,7 +12,7 @@ import importlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +44,7 @@ from flowrun.surroundings import (
     open_default_stores,
     source_cache,
 )
+from flowrun.valueclass import valueclass
 
 __all__ = [
     "DEFAULT_EXPERIMENT_ID",
@@ -212,7 +213,7 @@ def _tell_locked(envs: Mapping[str, GivenEnv], progress: Callable[[str], None]) 
         progress(f"{things} as in {LOCK_FILE}")
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Preview:
     """A plan, and what would become of its steps."""
 

@@ -6,13 +6,13 @@ import getpass
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from flowrun.errors import UsageError
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Settings:
     """What every command starts from."""
 

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -51,6 +51,7 @@ from flowrun.stores import Stores, new_id, now_ms, open_stores
 from flowrun.tracking.entities import Experiment, LifecycleStage
 from flowrun.tracking.store import TrackingStore
 from flowrun.tracking.uri import is_server
+from flowrun.valueclass import valueclass
 
 if TYPE_CHECKING:
     from flowrun.server.asgi import ASGIApp
@@ -67,7 +68,7 @@ class SilentObserver:
         """Take one event."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Surroundings:
     """What this process carries plans out in."""
 
@@ -149,7 +150,7 @@ def open_default_stores(settings: Settings) -> Iterator[Stores]:
         yield stores
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class _LoopbackEndpoint:
     """The engine's endpoint: a server on loopback, begun by the first connection."""
 

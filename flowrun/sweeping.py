@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from flowrun.api import memory_bytes, open_default_stores, plan_asked, processors, texts_of
@@ -49,9 +49,10 @@ from flowrun.spec.problems import did_you_mean
 from flowrun.spec.project import Mark, Parameter
 from flowrun.stores import Stores
 from flowrun.surroundings import SilentObserver, Surroundings
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class SweepOutcome:
     """How a sweep ended."""
 
@@ -63,7 +64,7 @@ class SweepOutcome:
     """None without a metric, or if no trial has a number for it."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class SweepAsked:
     """What a sweep is to try."""
 

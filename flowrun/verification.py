@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from flowrun.api import (
@@ -46,6 +46,7 @@ from flowrun.sources.source import silent
 from flowrun.stores import Stores, all_items, now_ms
 from flowrun.surroundings import SilentObserver, Surroundings
 from flowrun.tracking.entities import Run, RunStatus
+from flowrun.valueclass import valueclass
 
 EXPERIMENT_SUFFIX = " (verify)"
 BASELINE = "baseline"
@@ -123,7 +124,7 @@ def verify(
         return report
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class _Desk:
     """Executes what is verified, in one set of surroundings."""
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +23,7 @@ from flowrun.cli.tables import print_rows
 from flowrun.engine.services import Home
 from flowrun.errors import FlowrunError
 from flowrun.settings import Settings
+from flowrun.valueclass import valueclass
 from flowrun.version import __version__
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -41,7 +42,7 @@ class Verdict(StrEnum):
     BAD = "BAD"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Finding:
     """One line of the report."""
 

@@ -7,7 +7,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -30,6 +30,7 @@ from flowrun.settings import Settings
 from flowrun.stores import ARTIFACT_ROOT, Stores, now_ms, open_stores
 from flowrun.tracking.sql.database import Durability
 from flowrun.tracking.uri import with_absolute_path
+from flowrun.valueclass import valueclass
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -37,7 +38,7 @@ TOKEN_BYTES = 24
 MAX_WORKERS = 64
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Served:
     """What one server serves: enough to make the application, in any process."""
 

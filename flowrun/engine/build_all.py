@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from flowrun.engine.locked import Asked, EnvLookup, check_locked, tell_problems
@@ -17,9 +17,10 @@ from flowrun.plan.environments import AskedEnv
 from flowrun.sources.cache import SourceCache
 from flowrun.sources.resolve import resolve
 from flowrun.sources.source import Source
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class ProjectEnvs:
     """All environments that a project may ask for."""
 

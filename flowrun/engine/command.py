@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import assert_never
 
@@ -37,6 +37,7 @@ from flowrun.plan.expressions import StepResult
 from flowrun.plan.params import check_value
 from flowrun.plan.plan import CommandAction, PlannedStep
 from flowrun.spec.project import ParameterType
+from flowrun.valueclass import valueclass
 
 SHELL = "bash"
 """MLflow's: the entry point's command is bash's. Source: mlflow/projects/backend/local.py."""
@@ -46,7 +47,7 @@ TRAP = "trap 'exit 143' TERM\n"
 """A container ends with its shell: so the shell waits for the program that is asked to end."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class CommandRunner:
     """Runs the command steps of one run; its methods are called from the steps' threads."""
 

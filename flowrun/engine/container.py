@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from flowrun.engine.inputs import Inputs
@@ -16,6 +16,7 @@ from flowrun.errors import EnvError
 from flowrun.executors.base import Bind, Container
 from flowrun.plan.plan import PlannedStep
 from flowrun.spec.project import DockerSpec, Resources
+from flowrun.valueclass import valueclass
 
 HOST_NETWORK = "host"
 """The default: the store that steps log to listens on this machine's loopback."""
@@ -27,7 +28,7 @@ SYSTEM_FOLDERS = frozenset(["/", *(f"/{name}" for name in _SYSTEM)])
 _ROOT = frozenset({"0", "root", "0:0", "root:root"})
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class ContainerMaker:
     """Makes the containers of one run."""
 

@@ -13,17 +13,17 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from flowrun.errors import CancelledError
+from flowrun.valueclass import valueclass
 
 _CHUNK_BYTES = 1 << 20
 _FILES_PER_THREAD = 2
 """With fewer files for each, starting the threads takes as long as they save."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Digest:
     """A content's digest with its size."""
 
@@ -33,7 +33,7 @@ class Digest:
     is_directory: bool
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Below:
     """Something below a directory that is no directory."""
 

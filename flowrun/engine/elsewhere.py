@@ -10,20 +10,20 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from flowrun.engine.live import PARENT_TAG, SESSION_TAG, this_host
 from flowrun.engine.pulse import HOST_TAG, PID_TAG, is_lost, place_of
 from flowrun.errors import CancelledError, FlowrunError
 from flowrun.tracking.entities import Run, RunStatus
 from flowrun.tracking.store import TrackingStore
+from flowrun.valueclass import valueclass
 
 DOING_TAG = "flowrun.doing"
 """On the run of a step from its beginning: its fingerprint."""
 LOOK_EVERY_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Elsewhere:
     """Looks for others in a store that machines or users share."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from flowrun.engine.events import EnvEnded, EnvProgress, Event, StepProgress
 from flowrun.engine.request import GivenEnv, ProjectCode, RunRequest
@@ -14,11 +14,12 @@ from flowrun.envs.manager import LOCAL
 from flowrun.envs.side_by_side import SideBySide
 from flowrun.plan.plan import Plan, PlannedStep
 from flowrun.spec.project import EnvKind, EnvSpec
+from flowrun.valueclass import valueclass
 
 OnReady = Callable[[tuple[str, ...]], None]
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class _Ahead:
     """An environment that is made before a step asks for it."""
 
@@ -133,7 +134,7 @@ class Environments:
         return replace(asked, lock=given.lock, manager=given.manager, wish=given.wish)
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class _Observer:
     """Tells the run what becomes of its environments."""
 

@@ -6,7 +6,7 @@ Events are told in the order in which they happen; those of different steps inte
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from flowrun.executors.base import Stream
 from flowrun.plan.plan import Plan
 from flowrun.sources.source import Source
 from flowrun.tracking.entities import RunStatus
+from flowrun.valueclass import valueclass
 
 
 class StepStatus(StrEnum):
@@ -25,7 +26,7 @@ class StepStatus(StrEnum):
     KILLED = "killed"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class RunBegan:
     """Everything is checked; a pipeline's parent run exists."""
 
@@ -37,14 +38,14 @@ class RunBegan:
     source: Source
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class RunWatched:
     """Somebody began to watch a run that another process carries out."""
 
     step_count: int
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class EnvProgress:
     """An environment is resolved or built for steps that have not begun."""
 
@@ -53,14 +54,14 @@ class EnvProgress:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class EnvEnded:
     """It is there, or can't be had; what was wrong, each of its steps says in its turn."""
 
     step_ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class StepBegan:
     """A step's turn has come; its run exists."""
 
@@ -71,7 +72,7 @@ class StepBegan:
     attempt: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class StepProgress:
     """Something that takes time before a step's command runs (an environment is built)."""
 
@@ -79,7 +80,7 @@ class StepProgress:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class StepPrinted:
     """A step's command printed a line."""
 
@@ -88,7 +89,7 @@ class StepPrinted:
     line: str
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Attempt:
     """One attempt at a step."""
 
@@ -100,7 +101,7 @@ class Attempt:
     """What went wrong; '' of one that ended well."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class StepPaused:
     """An attempt at a step failed, and another will follow."""
 
@@ -111,7 +112,7 @@ class StepPaused:
     wait_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Before:
     """When a step ran that ended well before its pipeline was resumed."""
 
@@ -119,7 +120,7 @@ class Before:
     end_time_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class StepEnded:
     """A step is over. `detail` says in words what went wrong, or what an engine's step did."""
 
@@ -141,14 +142,14 @@ class StepEnded:
     """It did not run now: it had ended well before the pipeline was resumed."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class PlanGrew:
     """A `foreach` was decided: these steps came."""
 
     step_ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class CancelBegan:
     """Everything that runs has been asked to end (`is_forced`: is being killed)."""
 
@@ -157,7 +158,7 @@ class CancelBegan:
     """Who asked for it from elsewhere."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class RunEnded:
     """All is over and recorded."""
 

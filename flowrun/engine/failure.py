@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from flowrun.engine.console import duration_text
 from flowrun.engine.events import StepStatus
 from flowrun.engine.identity import Identity
 from flowrun.executors.base import Job, JobEnded, Usage
 from flowrun.spec.project import LOST, OUT_OF_MEMORY, TIMEOUT
+from flowrun.valueclass import valueclass
 
 SIGNAL_BASE = 128
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class CommandEnded:
     """What a command came to."""
 

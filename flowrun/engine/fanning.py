@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from flowrun.engine.foresight import foresee_added
 from flowrun.engine.items import ItemFinder
@@ -11,9 +10,10 @@ from flowrun.engine.reuse import Reuse
 from flowrun.plan.expressions import StepResult
 from flowrun.plan.fan import Growth, grow
 from flowrun.plan.plan import PlannedStep
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Fans:
     """What the steps of one run grow by; called from their threads."""
 

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -27,6 +26,7 @@ from flowrun.sources.credentials import Credentials
 from flowrun.sources.source import Progress
 from flowrun.sources.uri import ZipUri
 from flowrun.tracking.artifacts import PROXIED, REMOTE_SCHEMES, Artifacts
+from flowrun.valueclass import valueclass
 
 Download = Callable[[ZipUri, Path, Mapping[str, str], float, Progress, int], None]
 
@@ -55,7 +55,7 @@ def unfetchable(uri: str) -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Fetcher:
     """Fetches `runs:/`, `models:/`, a file of the web, or what fsspec knows."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import assert_never
 
 from flowrun.engine.earlier import FINGERPRINT_TAG
@@ -23,9 +23,10 @@ from flowrun.plan.plan import (
 )
 from flowrun.spec.project import Promote, Register
 from flowrun.tracking.entities import Run
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class FinishedSteps:
     """What finished steps left, read back from their runs and looked at by digest."""
 

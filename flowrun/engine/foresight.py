@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import assert_never
 
 from flowrun.engine.code import Codes
@@ -28,6 +28,7 @@ from flowrun.plan.expressions import StepResult, condition_holds, evaluate
 from flowrun.plan.fan import grow
 from flowrun.plan.plan import CommandAction, FanIn, FanOut, PipelineEnd, PlannedStep, SelectAction
 from flowrun.spec.project import Promote, Register, Value
+from flowrun.valueclass import valueclass
 
 
 def foresee(request: RunRequest, services: Services) -> Mapping[str, Foreseen]:
@@ -110,7 +111,7 @@ class _NotYetError(Exception):
     """Something that decides a step is not known yet; the message says what."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class _Foresight:
     """Decides one step after the other."""
 

@@ -25,13 +25,14 @@ from flowrun.envs.exclusive import exclusive_now
 from flowrun.envs.kept import KeptEnvs
 from flowrun.envs.workshop import abandoned
 from flowrun.sources.copies import remove
+from flowrun.valueclass import valueclass
 
 BUSY = "a flowrun is running"
 _TRASH = "trash"
 _GC_LOCK = "gc.lock"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Pile:
     """Things of one kind that are removed, or would be."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,12 +20,13 @@ from flowrun.envs.published import key_of
 from flowrun.plan.fingerprint import Kind, Label, Manifest
 from flowrun.plan.plan import CommandAction, PlannedStep
 from flowrun.spec.project import DockerSpec, MountSpec, ParameterType
+from flowrun.valueclass import valueclass
 
 _OWN_INTERPRETER = "# the caller's interpreter"
 """How the line of a `local` lock begins that says where the interpreter is."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Identity:
     """What decides a step, and where each part of it comes from."""
 
@@ -38,7 +38,7 @@ class Identity:
     """By name of an input that an earlier step made: its URI."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Identifier:
     """Makes the identities of one run's steps."""
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import queue
-from dataclasses import dataclass
 
 from flowrun.engine.attempts import Attempts
 from flowrun.engine.step import StepOutcome
 from flowrun.plan.fan import Growth
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Done:
     """An attempt at a step is over."""
 
@@ -18,42 +18,42 @@ class Done:
     outcome: StepOutcome
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Broken:
     """A step's thread ended by a bug of flowrun's own."""
 
     error: BaseException
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Prepared:
     """These steps wait for their environment no more."""
 
     step_ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class PauseOver:
     """A step that waits to be tried again has waited long enough."""
 
     step_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Grown:
     """The plan has more steps."""
 
     growth: Growth
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Prune:
     """A trial is to end, with all its steps."""
 
     step_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Cancel:
     """The run is to end, or to be killed."""
 

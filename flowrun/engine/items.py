@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from flowrun.engine.digest import Digest
 from flowrun.engine.fetch import Fetcher
@@ -16,12 +15,13 @@ from flowrun.plan.matrix import items_of
 from flowrun.plan.plan import Item
 from flowrun.spec.parse_fan import MAX_INSTANCES
 from flowrun.tracking.artifacts import Artifacts
+from flowrun.valueclass import valueclass
 
 MAX_LIST_BYTES = 64 << 20
 _CHUNK_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class ItemFinder:
     """Finds the items that a value stands for."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from flowrun.engine.digest import Digest
@@ -21,6 +20,7 @@ from flowrun.tracking.artifacts import Artifacts
 from flowrun.tracking.entities import Run
 from flowrun.tracking.limits import MAX_TAG_VALUE_LENGTH
 from flowrun.tracking.store import TrackingStore
+from flowrun.valueclass import valueclass
 
 OUTPUT_PREFIX = "flowrun.output."
 VALUE_PREFIX = "flowrun.value."
@@ -36,7 +36,7 @@ class OutputGoneError(NotKeptError):
     """An output is not there any more."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Kept:
     """Reads what runs left. Nothing that a store says is believed: anyone may write to it."""
 

@@ -13,7 +13,7 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
@@ -22,6 +22,7 @@ from flowrun.sources.copies import remove
 from flowrun.stores import all_items
 from flowrun.tracking.entities import Run, RunStatus
 from flowrun.tracking.store import TrackingStore
+from flowrun.valueclass import valueclass
 
 SESSION_TAG = "flowrun.session"
 ERROR_TAG = "flowrun.error"
@@ -29,7 +30,7 @@ PARENT_TAG = "mlflow.parentRunId"
 ABANDONED = "flowrun itself ended (killed, or the machine stopped) before this run did"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Session:
     """One flowrun that records runs."""
 

@@ -28,6 +28,7 @@ from flowrun.sources.resolve import resolve
 from flowrun.sources.source import Source
 from flowrun.spec.load import LOCK_FILE
 from flowrun.spec.project import EnvSpec, Mark
+from flowrun.valueclass import valueclass
 
 if TYPE_CHECKING:
     from flowrun.plan.sweep import Swept
@@ -37,7 +38,7 @@ _SUBJECT = re.compile(r"(-c |pip: |channel |variable )?[\w./@:+-]+")
 _AFTER_PATH = re.compile(r"[;\[].*")
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Asked:
     """What is to be planned."""
 
@@ -54,7 +55,7 @@ class Asked:
     """Plan a sweep over the entry point."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class LockedEnvs:
     """What a lock file makes of the environments of a plan."""
 

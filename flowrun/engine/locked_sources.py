@@ -15,6 +15,7 @@ from flowrun.sources.cache import SourceCache
 from flowrun.sources.source import Source, SourceKind
 from flowrun.sources.uri import shown_uri
 from flowrun.spec.load import LOCK_FILE
+from flowrun.valueclass import valueclass
 
 if TYPE_CHECKING:
     from flowrun.spec.lockfile import LockedEnv, LockFile
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _MAX_BYTES = 64 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Name:
     """What a lock file calls a project: what asks for it."""
 

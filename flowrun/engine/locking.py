@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from flowrun.engine.locked import changes, env_name
@@ -24,9 +24,10 @@ from flowrun.sources.source import Source, SourceKind
 from flowrun.spec.load import LOCK_FILE
 from flowrun.spec.lockfile import LockedEnv, LockedProject, LockFile, find_env
 from flowrun.spec.project import Mark
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Upgrade:
     """What does not stay as it is locked."""
 
@@ -42,7 +43,7 @@ class Upgrade:
 NO_UPGRADE = Upgrade()
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class LockOptions:
     """How to make a lock file."""
 
@@ -55,7 +56,7 @@ class LockOptions:
     """Resolve nothing: only tell what would have to be."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Locked:
     """A lock file, made."""
 

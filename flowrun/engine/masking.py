@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from flowrun.envs.masking import mask as mask_credentials
+from flowrun.valueclass import valueclass
 
 MASK = "***"
 MIN_LINE_CHARS = 4
 """A shorter line of a secret of several lines (`{`, say) tells nothing and is everywhere."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Masker:
     """Masks every secret of one run, whichever step it is for: a step may hand it on."""
 

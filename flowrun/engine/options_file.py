@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from flowrun.engine.request import RunOptions
+from flowrun.valueclass import valueclass
 
 OPTIONS_FILE = "flowrun/options.json"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class AskedOptions:
     """Those options of a run that decide what its steps do, and which of them run."""
 

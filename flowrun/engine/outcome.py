@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 
 from flowrun.engine.events import Attempt
 from flowrun.errors import NotFoundError
 from flowrun.tracking.artifacts import Artifacts
+from flowrun.valueclass import valueclass
 
 OUTCOME_FILE = "flowrun/outcome.json"
 SWEEP_TAG = "flowrun.sweep"
@@ -25,7 +26,7 @@ NOT_OVER = frozenset({WAITING, RUNNING})
 """Beside them `StepStatus` has the words for steps that are over."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class StepRow:
     """How one step is, as it was written down."""
 

@@ -6,7 +6,6 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from flowrun.engine.digest import Digest, digest_of
@@ -18,6 +17,7 @@ from flowrun.models.mlmodel import read_mlmodel
 from flowrun.spec.project import OutputSpec, OutputType
 from flowrun.tracking.artifacts import Artifacts
 from flowrun.tracking.entities import LoggedModel, ModelOutput, ModelStatus, Run
+from flowrun.valueclass import valueclass
 
 MAX_VALUES_BYTES = 1 << 20
 MAX_METRICS_BYTES = 10 << 20
@@ -27,7 +27,7 @@ class OutputError(FlowrunError):
     """The command ended well, but what it left is not what was declared."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class OutputTaker:
     """Takes the declared outputs of one finished command into the stores."""
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from flowrun.errors import UsageError
 from flowrun.spec.params_file import MAX_BYTES, parse_params
 from flowrun.spec.project import Mark
+from flowrun.valueclass import valueclass
 
 PARAMS_FILE_TAG = "flowrun.params_file"
 """On the runs of which it gave parameters: its path as it was named, and its sha256."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class GivenParams:
     """The parameters that were asked for."""
 

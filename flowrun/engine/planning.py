@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,12 +23,13 @@ from flowrun.sources.source import Source
 from flowrun.sources.uri import joined
 from flowrun.spec.load import find_project_file, load_project
 from flowrun.spec.project import EntryPoint, Mark, Parameter, ParameterType, Project, ProjectCall
+from flowrun.valueclass import valueclass
 
 if TYPE_CHECKING:
     from flowrun.plan.sweep import Swept
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class PlannedProject:
     """A plan with the code of every project in it."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from flowrun.engine.recorder import StepRecord
 from flowrun.engine.services import Services
@@ -20,6 +19,7 @@ from flowrun.registry.store import RegistryStore
 from flowrun.spec.project import Promote, Register, Value
 from flowrun.stores import all_items
 from flowrun.tracking.entities import Run
+from flowrun.valueclass import valueclass
 
 Evaluate = Callable[[Value], object]
 
@@ -154,7 +154,7 @@ def stage_of(action: Promote, evaluate: Evaluate) -> Stage | None:
     raise StepError(f"'{text}' is no stage; the stages are {known}")
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Champions:
     """Looks up the version that holds the place a `promote` step moves to."""
 

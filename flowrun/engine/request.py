@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,12 +11,13 @@ from flowrun.engine.events import Attempt
 from flowrun.envs.base import NO_WISH, Wish
 from flowrun.plan.plan import Plan, PlannedStep
 from flowrun.sources.source import Source
+from flowrun.valueclass import valueclass
 
 if TYPE_CHECKING:
     from flowrun.engine.sweep import Sweep
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class ProjectCode:
     """One project of a plan: its exact tree and a read-only copy of its directory."""
 
@@ -24,7 +25,7 @@ class ProjectCode:
     directory: Path
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class GivenEnv:
     """The environment that a step must have, as a record or the project's lock file says."""
 
@@ -36,7 +37,7 @@ class GivenEnv:
     """Without a lock: how to resolve."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Rehearsal:
     """The steps that would write to the model registry only act as if they did.
 
@@ -50,7 +51,7 @@ class Rehearsal:
     """By step id: the model version that it made then."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Resumed:
     """What a run has already that is gone on with."""
 
@@ -60,7 +61,7 @@ class Resumed:
     """By step id: those that there were; they are counted on."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class RunOptions:
     """How to carry out a plan; the command line's flags."""
 
@@ -119,7 +120,7 @@ class RunOptions:
         return step.id in self.rerun or bool(name)
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class RunRequest:
     """A plan with its code and options."""
 

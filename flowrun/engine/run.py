@@ -13,7 +13,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import assert_never
 
 from flowrun.engine.attempts import Attempts
@@ -79,9 +79,10 @@ from flowrun.plan.schedule import (
 from flowrun.sources.copies import remove
 from flowrun.spec.project import EnvKind, Register
 from flowrun.tracking.entities import Run, RunStatus
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class RunOutcome:
     """How a whole run ended."""
 

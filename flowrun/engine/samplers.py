@@ -11,6 +11,7 @@ from typing import Protocol
 from flowrun.errors import UnsupportedError, UsageError
 from flowrun.plan.sweep import Values, draw, grid_of
 from flowrun.spec.parse_space import Space
+from flowrun.valueclass import valueclass
 
 GRID = "grid"
 RANDOM = "random"
@@ -31,7 +32,7 @@ class TrialState(StrEnum):
     """Cancelled: it is tried again when the sweep is gone on with."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Trial:
     """One trial of a sweep that is over."""
 
@@ -47,7 +48,7 @@ class Trial:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class SweepSpec:
     """What a sweep was asked for; what it is gone on with."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from flowrun.registry.store import RegistryStore
 from flowrun.sources.cache import SourceCache
 from flowrun.tracking.artifacts import Artifacts
 from flowrun.tracking.store import TrackingStore
+from flowrun.valueclass import valueclass
 
 
 class Endpoint(Protocol):
@@ -36,7 +37,7 @@ class Endpoint(Protocol):
         """Whether anything can have connected yet."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class ServerEndpoint:
     """The endpoint of stores that are behind a server: steps speak to it themselves."""
 
@@ -60,7 +61,7 @@ class ServerEndpoint:
         return [v for k, v in self.credentials.items() if k != "MLFLOW_TRACKING_USERNAME"]
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Home:
     """flowrun's folder: `$FLOWRUN_HOME`, by default in the user's data directory."""
 
@@ -137,7 +138,7 @@ class Home:
         return self.root / "live"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Services:
     """Everything that carrying out a plan needs, made by `api.py`."""
 

@@ -41,6 +41,7 @@ from flowrun.plan.plan import (
 from flowrun.sources.copies import remove
 from flowrun.spec.project import LOST, Promote, Register, Value
 from flowrun.tracking.entities import RunStatus
+from flowrun.valueclass import valueclass
 
 RUN_STATUS = {
     StepStatus.SUCCEEDED: RunStatus.FINISHED,
@@ -49,7 +50,7 @@ RUN_STATUS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class StepOutcome:
     """What came of a step."""
 
@@ -77,7 +78,7 @@ def reused_outcome(reused: Reused) -> StepOutcome:
     return StepOutcome(reused.result, reused_from=reused.run_id, before=reused.before)
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class StepRunner:
     """Carries out steps; `run` is called from each step's thread."""
 

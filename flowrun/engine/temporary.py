@@ -7,7 +7,6 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from flowrun.engine.console import size_text
 from flowrun.engine.events import Event, StepProgress
@@ -19,6 +18,7 @@ from flowrun.engine.verdicts import UNMET, Foreseen, Verdict
 from flowrun.errors import FlowrunError, NotFoundError
 from flowrun.plan.expressions import StepResult
 from flowrun.plan.plan import CommandAction, FanOut, PlannedStep
+from flowrun.valueclass import valueclass
 
 REMOVED = "removed_time_ms"
 """In the tag of an output that is not there any more: when it was removed."""
@@ -78,7 +78,7 @@ def _makers_before(step: PlannedStep, steps: Mapping[str, PlannedStep]) -> Itera
             waiting += steps[need].needs
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class _Removal:
     step_id: str
     run_id: str

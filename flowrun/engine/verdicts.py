@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from flowrun.engine.events import Before
 from flowrun.engine.identity import Identity
 from flowrun.plan.expressions import StepResult
+from flowrun.valueclass import valueclass
 
 CACHE_OFF = "the cache is off"
 """By --no-cache, or because a recorded run is run again."""
@@ -26,7 +26,7 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Reused:
     """A finished run that stands for a step."""
 
@@ -37,7 +37,7 @@ class Reused:
     """It is a run of the very pipeline that is resumed."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Foreseen:
     """What will become of one step, and why."""
 
@@ -46,7 +46,7 @@ class Foreseen:
     reused: Reused | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Turn:
     """What was decided when a step's turn came."""
 

@@ -13,9 +13,10 @@ from flowrun.spec.project import (
     ProjectCall,
     StepSpec,
 )
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class AskedEnv:
     """One environment, and who asks for it."""
 

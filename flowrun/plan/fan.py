@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from flowrun.errors import PlanError
 from flowrun.plan.expressions import ExpressionError, NotEndedError, evaluate_early
@@ -20,12 +20,13 @@ from flowrun.plan.plan import Action, FanIn, FanOut, Item, PipelineEnd, Plan, Pl
 from flowrun.spec.expressions import condition_code, names_in
 from flowrun.spec.problems import Problems
 from flowrun.spec.project import StepSpec, Value
+from flowrun.valueclass import valueclass
 
 WriteOut = Callable[[Iterable[Turn], Problems], tuple[PlannedStep, ...]]
 """Plans instances, and notes what is wrong with them."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Growth:
     """What a plan grows by."""
 

@@ -19,6 +19,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from flowrun.valueclass import valueclass
+
 TAG = "step/1"
 """Kind and version: the first line. Another version's fingerprints equal none of this one's."""
 MAX_VALUE_LENGTH = 300
@@ -55,7 +57,7 @@ class Label:
         return f"{self.kind} {_escaped(self.name)}" if self.name else str(self.kind)
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Manifest:
     """The lines of one step, but for the first, which is the same for all."""
 
@@ -97,7 +99,7 @@ class Manifest:
         return hashlib.sha256(self.text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Difference:
     """One line that two manifests do not have in common; None: that one has no such line."""
 
@@ -140,7 +142,7 @@ def differences(before: Manifest, after: Manifest) -> tuple[Difference, ...]:
     return tuple(each for each in found if each.before != each.after)
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class CodeFile:
     """A file of a project's tree."""
 
@@ -160,7 +162,7 @@ def code_digest(files: Iterable[CodeFile]) -> str:
     return f"sha256:{hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()}"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class CodeChange:
     """A file that is not as it was."""
 
@@ -189,7 +191,7 @@ def _what(old: CodeFile | None, new: CodeFile | None) -> str:
     return "changed" if new is not None else "is gone"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Reason:
     """Why a step ran, or would run: what is different from the nearest earlier run of it."""
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from flowrun.plan.loaded import LoadedProject
 from flowrun.plan.matrix import Instance
 from flowrun.plan.plan import Gate, Membership, Scope
 from flowrun.spec.project import EntryPoint, StepSpec
 from flowrun.spec.references import looks_at_status
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Frame:
     """One pipeline that is being expanded, with what its caller hands down."""
 
@@ -34,7 +33,7 @@ class Frame:
         return f"{self.caller}/{name}" if self.caller else name
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Turn:
     """One instance of one step, about to be planned."""
 

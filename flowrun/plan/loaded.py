@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TypeAlias
 
 from flowrun.plan.command import script_command
 from flowrun.plan.plan import SubProject
 from flowrun.spec.project import EntryPoint, Mark, Project, ProjectCall
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class LoadedProject:
     """A project with what the plan must know of its files."""
 

@@ -10,7 +10,7 @@ import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from flowrun.errors import PlanError
 from flowrun.plan.early import is_open, known_value
@@ -19,6 +19,7 @@ from flowrun.plan.plan import Item, Scope
 from flowrun.spec.parse_fan import MAX_INSTANCES
 from flowrun.spec.problems import Problems
 from flowrun.spec.project import FanSpec, Plain, StepSpec, Value
+from flowrun.valueclass import valueclass
 
 ITEM = "item"
 """What a `foreach` step's instance has in its matrix."""
@@ -27,7 +28,7 @@ _PLAIN_IN_ID = re.compile(r"[^\[\],=]{1,60}")
 _PLAIN_ITEM = re.compile(r"(?!#|\*$)[^\[\],=/]{1,60}")
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Instance:
     """One concrete step: `train[lr=0.5]`, with its value of each axis."""
 
@@ -112,7 +113,7 @@ def _single(position: int, value: object) -> str | int | float:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class _Named:
     """A value, with what stands for it in ids."""
 
@@ -127,7 +128,7 @@ class _Named:
 _Combination = dict[str, _Named]
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class _Matrix:
     """A matrix while its combinations are made."""
 

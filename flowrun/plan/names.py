@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from flowrun.errors import PlanError
 from flowrun.plan.plan import Gate, Scope
@@ -28,12 +28,13 @@ from flowrun.spec.expressions import (
 )
 from flowrun.spec.project import Parameter, Value
 from flowrun.spec.values import JSON_TYPES, is_text, meaning, mismatch
+from flowrun.valueclass import valueclass
 
 Champion = Callable[[], Mapping[str, object] | None]
 """Gives the model version that a promote step would replace; asked only if it is mentioned."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class StepResult:
     """What came of a step; `status` is succeeded, failed, skipped or killed."""
 
@@ -98,7 +99,7 @@ class _Table(Mapping[str, object]):
         return len(self._names)
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class ScopeNames:
     """The names of one scope, with what they mean now."""
 

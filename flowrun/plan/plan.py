@@ -7,7 +7,7 @@ expression in a `Value` and is evaluated by `expressions.py` when its turn comes
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from flowrun.spec.project import (
     ONE_ATTEMPT,
@@ -26,9 +26,10 @@ from flowrun.spec.project import (
     Scalar,
     Value,
 )
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class CommandAction:
     """Run a command: `template` is MLflow's `{name}` template over the declared parameters.
 
@@ -45,7 +46,7 @@ class CommandAction:
     """
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class SelectAction:
     """Pick one of `candidates` (step ids, in matrix order) by a metric."""
 
@@ -54,7 +55,7 @@ class SelectAction:
     mode: str
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class PipelineEnd:
     """The end of a nested pipeline: its results become the outputs of the calling step.
 
@@ -66,7 +67,7 @@ class PipelineEnd:
     """It is a trial of a sweep: a run of its own, over those of its steps."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class FanOut:
     """Find out the items of a step whose `foreach` is decided while the plan runs."""
 
@@ -82,7 +83,7 @@ class FanOut:
     """Plans instances, and gives their ids and all their steps."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class FanIn:
     """The end of all instances of a FanOut: their results become one result, of lists."""
 
@@ -97,7 +98,7 @@ class FanIn:
 Action = CommandAction | SelectAction | Register | Promote | PipelineEnd | FanOut | FanIn
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Scope:
     """What the names in one pipeline's expressions mean.
 
@@ -114,7 +115,7 @@ class Scope:
     matrix: Mapping[str, Value] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Gate:
     """One `if` that governs a step, or the lack of one, which means `success()`.
 
@@ -132,7 +133,7 @@ class Gate:
     """Of `needs`: those with `continue_on_error`, whose failure counts as success."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Item:
     """One of the values that a `foreach` comes to: a single one, or a map of them."""
 
@@ -143,7 +144,7 @@ class Item:
     """The name is fit for an id, and no other item has it."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Membership:
     """A step's part in a group of which only so many members may be under way at once."""
 
@@ -157,7 +158,7 @@ class Membership:
     """Whether the failure of one member ends the others."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class PlannedStep:
     """One concrete step.
 
@@ -208,7 +209,7 @@ class PlannedStep:
         return tuple((gate.condition, gate.scope) for gate in self.gates if gate.condition)
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class SubProject:
     """Another project that a step calls, as it was found: pinned to a commit."""
 
@@ -220,7 +221,7 @@ class SubProject:
     tree: str
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Plan:
     """A DAG of steps in an order in which they could run one after another."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
@@ -20,6 +19,7 @@ from flowrun.plan.groups import Groups
 from flowrun.plan.plan import CommandAction, Gate, PlannedStep
 from flowrun.plan.ready import ReadySteps
 from flowrun.spec.project import Resources
+from flowrun.valueclass import valueclass
 
 
 class StepState(StrEnum):
@@ -57,26 +57,26 @@ class InvalidMoveError(Exception):
     """An event that can't be: a bug of whoever sent it. The message has the step's story."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Begin:
     """The first event."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class StepsPrepared:
     """These steps have all that they need besides other steps."""
 
     step_ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class StepSucceeded:
     """A started step has done what it should."""
 
     step_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class StepFailed:
     """A started step has not."""
 
@@ -85,21 +85,21 @@ class StepFailed:
     """What it failed for, in the words of `retry_on`; none: another attempt changes nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class PauseEnded:
     """The time of a pausing step has come; too late is no mistake."""
 
     step_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class StepKilled:
     """A started step was ended from outside."""
 
     step_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class StepDeclined:
     """A started step did not run: its `if` was false."""
 
@@ -107,14 +107,14 @@ class StepDeclined:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class StepsAdded:
     """A running step has decided which steps come; more may follow until it ends."""
 
     growth: Growth
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class CancelRequested:
     """Nothing more is to start, and what runs is to end. May come more than once."""
 
@@ -132,7 +132,7 @@ Event = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class StartStep:
     """Evaluate the step's `if`; if it holds, run it. Exactly one event about it must follow."""
 
@@ -140,7 +140,7 @@ class StartStep:
     attempt: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class PauseStep:
     """Wait as long as the step's backoff says, then tell that its pause has ended."""
 
@@ -149,14 +149,14 @@ class PauseStep:
     """The one that failed."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class GiveUpStep:
     """A pausing step is not tried again: it ended as its last attempt did."""
 
     step_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class SkipStep:
     """The step will not run."""
 
@@ -164,14 +164,14 @@ class SkipStep:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class CancelStep:
     """Make the running step end; its event must still follow."""
 
     step_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Finish:
     """Every step has ended. `status` is FINISHED, FAILED or KILLED; the last action there is."""
 

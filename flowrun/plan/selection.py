@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from flowrun.errors import PlanError
 from flowrun.plan.plan import FanOut, Plan, PlannedStep
 from flowrun.spec.problems import did_you_mean, listed
+from flowrun.valueclass import valueclass
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Selection:
     """What was asked for, by steps' names or ids."""
 
@@ -22,7 +23,7 @@ class Selection:
     """These must run; what needs them runs if they give something else than before."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Selected:
     """The steps of a selection."""
 

@@ -6,10 +6,10 @@ import itertools
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from flowrun.errors import UsageError
 from flowrun.spec.parse_space import Choice, Dimension, Range, Space, text_of_number
+from flowrun.valueclass import valueclass
 
 MAX_GRID = 100_000
 
@@ -17,7 +17,7 @@ Values = Mapping[str, str]
 """The swept parameters of one trial, as texts."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Swept:
     """What a plan leaves open for a sweep."""
 

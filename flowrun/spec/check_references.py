@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from flowrun.spec.expressions import ExpressionSyntaxError, Names
 from flowrun.spec.parse_steps import UNREADABLE
@@ -20,6 +20,7 @@ from flowrun.spec.project import (
     Value,
 )
 from flowrun.spec.references import Use, names_of
+from flowrun.valueclass import valueclass
 
 STEP_FIELDS = ("outputs", "metrics", "params", "run_id", "status")
 _AXES = frozenset({Use.AXIS, Use.AXIS_LIST})
@@ -29,7 +30,7 @@ PROMOTE_OUTPUTS = ("name", "version", "stage")
 """What a promote step gives to others."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Declared:
     """The names that a field of a step is known to have; more may turn up unless `is_closed`."""
 
@@ -37,7 +38,7 @@ class Declared:
     is_closed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class PipelineNames:
     """What the names in one pipeline's expressions can mean."""
 

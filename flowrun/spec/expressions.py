@@ -9,10 +9,10 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
 from flowrun.spec.problems import listed
+from flowrun.valueclass import valueclass
 
 ROOTS = ("params", "steps", "matrix", "item", "env", "champion")
 """The names that an expression may begin with."""
@@ -42,14 +42,14 @@ class ExpressionValueError(ValueError):
     """The expression comes to nothing; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Code:
     """One expression, without its braces."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Names:
     """What an expression uses."""
 

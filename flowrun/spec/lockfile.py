@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from flowrun.errors import Problem, SpecError
 from flowrun.spec.load import LOCK_FILE
 from flowrun.spec.problems import Problems
 from flowrun.spec.project import Mark
 from flowrun.spec.yaml_nodes import ListNode, MapNode, Node, ScalarNode, read_yaml
+from flowrun.valueclass import valueclass
 
 VERSION = "1"
 _HEAD = "# Written by `flowrun lock`: what a run takes exactly. Commit it, don't edit it.\n"
@@ -25,7 +26,7 @@ _SIMPLE = re.compile(r"[A-Za-z_.#/][\w./-]*")
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class LockedEnv:
     """One environment."""
 
@@ -40,7 +41,7 @@ class LockedEnv:
     mark: Mark = field(default=_NOWHERE, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class LockedProject:
     """Another project, or another directory of this one (`#dir`), that steps call."""
 
@@ -60,7 +61,7 @@ class LockedProject:
         return self.tree is None and not self.environments
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class LockFile:
     """A whole file."""
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from flowrun.spec.problems import Problems
 from flowrun.spec.project import Mark
 from flowrun.spec.yaml_nodes import MapNode, Node, ScalarNode, plain, read_yaml
+from flowrun.valueclass import valueclass
 
 MAX_BYTES = 1_048_576
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class ParamsFile:
     """Parameter values, each with the place of its name."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from flowrun.errors import UsageError
 from flowrun.spec.fields import Fields
@@ -13,19 +12,20 @@ from flowrun.spec.problems import Problems
 from flowrun.spec.project import Mark, Parameter, ParameterType
 from flowrun.spec.values import mismatch
 from flowrun.spec.yaml_nodes import Entry, ListNode, MapNode, ScalarNode, read_yaml
+from flowrun.valueclass import valueclass
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _RANGE = re.compile(rf"({_NUMBER})\.\.({_NUMBER})(?::(?:(log)|({_NUMBER})))?")
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Choice:
     """A parameter that has one of some values, as texts."""
 
     texts: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Range:
     """A parameter that has a number from `low` to `high`, both included."""
 

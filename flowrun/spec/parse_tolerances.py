@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from flowrun.spec.fields import Fields
 from flowrun.spec.project import EXACT, MetricTolerance, Tolerance
 from flowrun.spec.yaml_nodes import MapNode
+from flowrun.valueclass import valueclass
 
 MAX_REPEATS = 100
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class MetricsFields:
     """What a `metrics:` says: a file, how far its numbers may differ, or both."""
 

@@ -6,11 +6,13 @@ Values only. `parse.py` makes them from text, `plan` turns them into a DAG.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
+from flowrun.valueclass import valueclass
 
-@dataclass(frozen=True, slots=True)
+
+@valueclass
 class Mark:
     """A place in a project's file; line and column count from 1."""
 
@@ -30,7 +32,7 @@ Plain = Scalar | list["Plain"] | dict[str, "Plain"]
 """A value of YAML or JSON without its place in a file."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Value:
     """A value as written: a scalar, or several (an axis, a `foreach`), not yet evaluated.
 
@@ -45,7 +47,7 @@ class Value:
     """`raw` is the value itself, even if it looks like an expression: it came from outside."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Name:
     """A name that must mean something elsewhere in the file: a step, an entry point."""
 
@@ -71,7 +73,7 @@ class ParameterType(StrEnum):
     URI = "uri"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Parameter:
     """One declared parameter of an entry point.
 
@@ -106,7 +108,7 @@ class EnvKind(StrEnum):
     """No key: python_env.yaml, else conda.yaml, uv.lock, pyproject.toml, or a bare Python."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class BuildSpec:
     """How to build an image; `context` is relative to the project, `dockerfile` to the context."""
 
@@ -125,7 +127,7 @@ class MountType(StrEnum):
     TMPFS = "tmpfs"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class MountSpec:
     """One of a `docker_env`'s `mounts`; `target` is absolute in the container."""
 
@@ -138,7 +140,7 @@ class MountSpec:
     """Of memory, at most; 0 is the engine's own limit."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class DockerSpec:
     """A `docker_env`: `environment` pairs define a variable; a name alone copies the caller's.
 
@@ -159,7 +161,7 @@ class DockerSpec:
     mounts: tuple[MountSpec, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class EnvSpec:
     """Which environment a step asks for; `path` is relative to the project's directory."""
 
@@ -176,7 +178,7 @@ class OutputType(StrEnum):
     MODEL = "model"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Tolerance:
     """How far the numbers of two runs may differ: |a - b| <= atol + rtol * |a|, a the recorded one.
 
@@ -192,7 +194,7 @@ class Tolerance:
 EXACT = Tolerance()
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class MetricTolerance:
     """The same for a step's metrics; `each` goes before `all` for single ones."""
 
@@ -202,7 +204,7 @@ class MetricTolerance:
     """How often a verification runs it, to see how much the numbers vary by themselves."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class OutputSpec:
     """A declared output of a command; `path` is relative to the step's working directory.
 
@@ -225,7 +227,7 @@ class CacheScope(StrEnum):
     EXPERIMENT = "experiment"
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class CacheSpec:
     """Whether a finished run may stand for a step, and which."""
 
@@ -235,7 +237,7 @@ class CacheSpec:
     scope: CacheScope = CacheScope.STORE
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Resources:
     """What one step takes of the machine while it runs."""
 
@@ -260,7 +262,7 @@ TIMEOUT = "timeout"
 """Words of `retry_on`, beside exit codes (`1`) and signals (`SIGKILL`)."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Backoff:
     """How long to wait before a command is tried again; each wait is longer by `growth`."""
 
@@ -269,7 +271,7 @@ class Backoff:
     limit_s: float = 600.0
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Attempts:
     """How often a command is tried and how long one try may take; None: not said."""
 
@@ -294,14 +296,14 @@ class Attempts:
 ONE_ATTEMPT = Attempts()
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class EntryPointCall:
     """The step calls an entry point of the same project (by default the one of its own name)."""
 
     entry_point: Name
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class ProjectCall:
     """The step calls an entry point of another project: a URI as on the command line."""
 
@@ -311,14 +313,14 @@ class ProjectCall:
     mark: Mark
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class InlineCommand:
     """The step is a command written in place; `{name}` stands for a value of its `with`."""
 
     command: str
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Select:
     """The step picks the instance of a matrix step whose metric is best."""
 
@@ -329,7 +331,7 @@ class Select:
     """`min` or `max`."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Register:
     """The step makes a model version of a model output; all texts may hold expressions."""
 
@@ -340,7 +342,7 @@ class Register:
     alias: Value | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Promote:
     """The step moves a model version to a stage, an alias, or both; texts may hold expressions."""
 
@@ -356,7 +358,7 @@ class Promote:
 StepAction = EntryPointCall | ProjectCall | InlineCommand | Select | Register | Promote
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class FanSpec:
     """How one step becomes many: an instance for each combination of a matrix, or for each item."""
 
@@ -379,7 +381,7 @@ class FanSpec:
         return tuple(dict.fromkeys((*self.matrix, *more)))
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class StepSpec:
     """One step of a pipeline, as written."""
 
@@ -411,7 +413,7 @@ class StepSpec:
     attempts: Attempts = ONE_ATTEMPT
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class EntryPoint:
     """A command, or a pipeline (`steps` is not empty)."""
 
@@ -436,7 +438,7 @@ class EntryPoint:
     attempts: Attempts = ONE_ATTEMPT
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Project:
     """A whole project file. `file` is its name in the project directory, None if there is none."""
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import string
-from dataclasses import dataclass
 from enum import Enum, auto
+
+from flowrun.valueclass import valueclass
 
 
 class Quoting(Enum):
@@ -23,7 +24,7 @@ class Quoting(Enum):
     """Inside `'...'`, backticks, `${...}`, `$((...))`, a comment or a here-document."""
 
 
-@dataclass(frozen=True, slots=True)
+@valueclass
 class Placeholder:
     """`{name}` or, padded, `{name:>8}`."""
 
