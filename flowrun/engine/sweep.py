@@ -168,6 +168,9 @@ class Sweep:
             raise CancelledError("cancelled")
         if event is None or running is None:
             return False
+        if has_pruner and self.spec.metric is not None:
+            # All of it: others are compared with this one, however soon it was over.
+            self.sampler.is_worse(running.number, points(event.step_id, self.spec.metric))
         trial = self._over(event, running)
         self.sampler.tell(trial)
         self._take(trial)
