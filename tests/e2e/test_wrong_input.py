@@ -13,9 +13,9 @@ WRONG = {
         "MLproject:4:22: ",
     ),
     "not available yet": (
-        "entry_points:\n  main:\n    steps:\n      a: {run: echo, retries: 2}\n",
+        "entry_points:\n  main:\n    steps:\n      a: {evaluate: {model: x}}\n",
         (),
-        "'retries'",
+        "'evaluate'",
     ),
     "missing parameter": (
         "entry_points:\n  main:\n    parameters: {lr: float}\n    command: echo {lr}\n",
