@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path
 
 from benchmarks.lab import FLOWRUN, Lab, open_lab, parse_options
-from benchmarks.layers import WRITERS, write_layers
+from benchmarks.layers import WRITERS, steps_of, write_layers
 from benchmarks.race import Command, Contender, Result, race
 from benchmarks.report import (
     Target,
@@ -24,7 +24,6 @@ from benchmarks.report import (
 
 ROUNDS = 3
 STEPS = 1000
-STEPS_OF = {"dvc": 100, "redun": 100}
 
 
 def main() -> None:
@@ -53,21 +52,17 @@ def _faster_than_python(results: Mapping[str, Result]) -> Target:
     return Target("faster than every peer in Python", measured, ours_s < best.wall_s)
 
 
-def _steps_of(name: str) -> int:
-    return STEPS_OF.get(name, STEPS)
-
-
 def _unchanged(lab: Lab, name: str) -> Contender:
     """Let one run once, which the race does to warm up, and then again and again."""
     return Contender.at(
-        name, partial(write_layers, lab, name, _steps_of(name)), lab.folder / f"same-{name}"
+        name, partial(write_layers, lab, name, steps_of(name, STEPS)), lab.folder / f"same-{name}"
     )
 
 
 def _changed(lab: Lab, name: str) -> Contender:
     folder = lab.folder / f"changed-{name}"
     folder.mkdir()
-    command = write_layers(lab, name, _steps_of(name), folder)
+    command = write_layers(lab, name, steps_of(name, STEPS), folder)
     rounds = count()
 
     def change(_: Path) -> Command:

@@ -1,7 +1,8 @@
 """A thousand trivial steps in ten layers, two at a time, and ten thousand of flowrun's.
 
 Everything runs, in a new project each time. flowrun records each step as a run with its logs,
-outputs and usage; the others record nothing of the kind. DVC runs one step at a time.
+outputs and usage; the others record nothing of the kind. DVC runs one step at a time; it and redun
+get a hundred steps.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.lab import FLOWRUN, Lab, open_lab, parse_options
-from benchmarks.layers import WRITERS, write_layers
+from benchmarks.layers import FEW, WRITERS, steps_of, write_layers
 from benchmarks.projects import JOBS
 from benchmarks.race import Command, Contender, Result, measure
 from benchmarks.report import (
@@ -34,9 +35,9 @@ def main() -> None:
     options = parse_options(__doc__, rounds=ROUNDS)
     with open_lab(options, *(name for name in WRITERS if name != FLOWRUN)) as lab:
         print_title("Thousands of steps", lab.tools, lab.rounds)
-        first = _in_turns(lab, [*map(partial(_new, lab, STEPS), WRITERS), _bare(lab)])
-        print_results(f"{STEPS:,} steps, all of them run", first)
-        kept = {name: _new(lab, MANY, name).prepare(_folder(lab, name)) for name in LEAN}
+        first = _in_turns(lab, [*(_new(lab, name, STEPS) for name in WRITERS), _bare(lab)])
+        print_results(f"{STEPS:,} steps, all of them run ({FEW} of DVC's and redun's)", first)
+        kept = {name: _new(lab, name, MANY).prepare(_folder(lab, name)) for name in LEAN}
         again = {name: Contender(name, lambda _, name=name: kept[name]) for name in LEAN}
         many = _in_turns(lab, [again[FLOWRUN]])
         for name in LEAN[1:]:
@@ -52,13 +53,14 @@ def main() -> None:
 
 def _targets(first: dict[str, Result], many: Result, same: Result) -> list[Target]:
     ours = first[FLOWRUN]
-    slower = min((first[name] for name in ("snakemake", "dvc")), key=lambda each: each.wall_s)
+    each_s = {name: first[name].wall_s / steps_of(name, STEPS) for name in first}
+    best = min(("snakemake", "dvc"), key=each_s.__getitem__)
     beyond_s = (ours.wall_s - first[BARE].wall_s) / STEPS
     times = many.wall_s / ours.wall_s
     peak_mib = max(many.peak_mib, same.peak_mib)
-    to_both = f"{duration(ours.wall_s)} to {slower.name}'s {duration(slower.wall_s)}"
+    to_both = f"{duration(each_s[FLOWRUN])} to {best}'s {duration(each_s[best])}"
     return [
-        Target("faster than Snakemake and DVC", to_both, ours.wall_s < slower.wall_s),
+        Target("a step faster than Snakemake's and DVC's", to_both, each_s[FLOWRUN] < each_s[best]),
         Target("10 ms a step beyond its own process", duration(beyond_s), beyond_s <= 0.010),
         Target("10 times the steps take 12 times as long", f"{times:.1f} times", times <= 12),
         Target(f"{MOST_MIB} MiB for {MANY:,}", f"{peak_mib:.0f} MiB", peak_mib <= MOST_MIB),
@@ -66,8 +68,8 @@ def _targets(first: dict[str, Result], many: Result, same: Result) -> list[Targe
     ]
 
 
-def _new(lab: Lab, count: int, name: str) -> Contender:
-    return Contender(name, partial(write_layers, lab, name, count))
+def _new(lab: Lab, name: str, count: int) -> Contender:
+    return Contender(name, partial(write_layers, lab, name, steps_of(name, count)))
 
 
 def _bare(lab: Lab) -> Contender:

@@ -10,6 +10,8 @@ from benchmarks.projects import JOBS, LOCAL, REDUN_CONFIG, commit
 from benchmarks.race import Command
 
 LAYERS = 10
+FEW, FEW_OF = 100, frozenset({"dvc", "redun"})
+"""These take many minutes for a thousand steps."""
 SCRIPT = 'cat "$1" > "$2" && echo "$3" >> "$2"\n'
 """Each step writes something of its own: equal steps would run once."""
 NINJA = "rule step\n  command = sh step.sh $in $out $out\n"
@@ -77,6 +79,11 @@ def layered(steps: int) -> dict[str, str]:
         for layer in range(LAYERS)
         for place in range(width)
     }
+
+
+def steps_of(name: str, count: int) -> int:
+    """Give how many steps a tool gets instead of so many."""
+    return min(FEW, count) if name in FEW_OF else count
 
 
 def write_layers(lab: Lab, name: str, count: int, folder: Path) -> Command:
