@@ -35,6 +35,9 @@ _INSTANCE = re.compile(r"\[[^\[]*\]$")
 _RUNS_AT_ONCE = 500
 _MOST_PIPELINES = 5
 _MOST_CANDIDATES = 10
+_MOST_ASKED = 10
+"""So many steps of a run are looked for under their names in all of the store, which takes the
+store longer the more runs it has. Where more are unknown, it is the pipeline that is new."""
 
 
 @dataclass(slots=True)
@@ -48,6 +51,7 @@ class EarlierRuns:
     _by_step: dict[str, list[Run]] = field(default_factory=dict)
     _by_name: dict[str, list[Run]] = field(default_factory=dict)
     """The same for all instances of a matrix: a new one is like one of those."""
+    _asked: set[str] = field(default_factory=set)
 
     def fetch(self, pipeline: str, step_ids: Collection[str]) -> None:
         """Fetch what stood for the steps when the pipeline ran the last few times."""
@@ -116,7 +120,8 @@ class EarlierRuns:
         known = self._by_step.get(step_id) or self._by_name.get(name_of(step_id))
         if known:
             yield from known[:_MOST_CANDIDATES]
-        elif _QUOTABLE.fullmatch(step_id):
+        elif _QUOTABLE.fullmatch(step_id) and len(self._asked | {step_id}) <= _MOST_ASKED:
+            self._asked.add(step_id)
             condition = f"{_FINISHED} != '' AND tags.`{STEP_TAG}` = '{step_id}'"
             yield from self._search(condition, _MOST_CANDIDATES)
 
