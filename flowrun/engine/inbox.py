@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+from contextlib import suppress
 
 from flowrun.engine.attempts import Attempts
 from flowrun.engine.step import StepOutcome
@@ -65,6 +66,9 @@ class Cancel:
 Message = Done | Broken | Prepared | PauseOver | Grown | Prune | Cancel
 
 
+LOOK_EVERY_S = 1.0
+
+
 class Inbox:
     """Messages in the order in which they came. `put` may be called from a signal handler."""
 
@@ -77,10 +81,9 @@ class Inbox:
 
     def next(self, attempts: Attempts) -> Message:
         """Wait for a message, or for the end of a pause, whichever comes first."""
-        left_s = attempts.left_s()
-        if left_s is None or left_s > 0:
-            try:
-                return self._messages.get(timeout=left_s)
-            except queue.Empty:
-                pass
+        while (left_s := attempts.left_s()) is None or left_s > 0:
+            # A signal that comes a moment before the wait begins does not end it.
+            wait_s = LOOK_EVERY_S if left_s is None else min(left_s, LOOK_EVERY_S)
+            with suppress(queue.Empty):
+                return self._messages.get(timeout=wait_s)
         return PauseOver(attempts.take())
