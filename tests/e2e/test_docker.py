@@ -144,12 +144,12 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("docker", "message"), REFUSED.values(), ids=REFUSED.keys())
+@pytest.mark.parametrize(("env", "message"), REFUSED.values(), ids=REFUSED.keys())
 def test_what_can_be_seen_to_be_wrong_is_told_before_any_run_exists(
-    space: Space, docker: str, message: str
+    space: Space, env: str, message: str
 ) -> None:
-    docker = docker.replace("{space}", str(space.path))
-    space.write({"p/MLproject": project("command: echo", docker), "p/box/other": ""})
+    env = env.replace("{space}", str(space.path))
+    space.write({"p/MLproject": project("command: echo", env), "p/box/other": ""})
     assert message in space.flowrun("run", "p", code=3).err
     assert space.runs() == []
     assert not (space.path / "pwned").exists()
