@@ -56,7 +56,8 @@ class Http:
         # By thread; a later thread that gets the number of an ended one may use its connection.
         self._connections: dict[int, http.client.HTTPConnection] = {}
         atexit.register(self.close)
-        os.register_at_fork(after_in_child=self.close)  # they stay open in the parent
+        self._left_to_parent: list[http.client.HTTPConnection] = []
+        os.register_at_fork(after_in_child=self._leave_to_parent)
 
     def call(
         self,
@@ -111,6 +112,19 @@ class Http:
         """Close all connections; the next call opens a new one."""
         while self._connections:
             self._connections.popitem()[1].close()
+
+    def _leave_to_parent(self) -> None:
+        """Go on in a forked child, without the connections of its parent.
+
+        To close one, or to let it go, would wait for ever if a thread of the parent, which isn't
+        here, was reading from it: only the descriptor is closed.
+        """
+        self._left_to_parent.extend(self._connections.values())
+        self._connections = {}
+        for connection in self._left_to_parent:
+            descriptor = -1 if connection.sock is None else connection.sock.detach()
+            if descriptor >= 0:
+                os.close(descriptor)
 
     def _exchange(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,10 @@ import pytest
 
 from flowrun.tracking.entities import RunStatus
 from tests.fluent.light import Light
+from tests.support.odd_server import Reply, odd_server
 from tests.support.serving import TOKEN, Served, serving
+
+RUN_ID = "a" * 32
 
 
 @pytest.fixture(scope="module")
@@ -356,6 +360,36 @@ def test_metrics_of_worker_processes_are_recorded(
     for name in ("w0", "w1", "w2"):
         assert len(server.tracking.get_metric_history(run_id, name).items) == 20
     assert len(server.tracking.get_metric_history(run_id, "main").items) == 2
+
+
+def test_a_process_forked_while_an_answer_is_read_goes_on(light: Light) -> None:
+    info = {"run_id": RUN_ID, "experiment_id": "0", "artifact_uri": "x"}
+    held = threading.Event()
+    script = (
+        "import os, sys, flowrun\n"
+        "flowrun.log_metric('main', 1)\n"
+        "def is_read(frame): return frame and (\n"
+        "    frame.f_code.co_name == '_safe_read' or is_read(frame.f_back))\n"
+        "while not any(map(is_read, sys._current_frames().values())): pass\n"
+        "child = os.fork()\n"
+        "flowrun.log_metric('both', 1)\n"
+        "if child: print(os.waitpid(child, 0)[1], flush=True)\n"
+        "os._exit(0)"
+    )
+    replies = [
+        Reply(body=json.dumps({"run": {"info": info, "data": {}}})),
+        Reply(body=json.dumps({"run_info": info})),
+        Reply(body_after=held),
+        Reply(),
+    ]
+    with odd_server(replies) as server:
+        try:
+            variables = {"MLFLOW_TRACKING_URI": server.url, "MLFLOW_RUN_ID": RUN_ID}
+            done = light.run(script, variables)
+        finally:
+            held.set()
+    assert (done.stdout, done.stderr) == ("0\n", "")
+    assert server.asked[2:] == 2 * ["POST /api/2.0/mlflow/runs/log-batch"]
 
 
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP"])

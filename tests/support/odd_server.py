@@ -20,6 +20,8 @@ class Reply:
     cut_bytes: int | None = None
     is_dropped: bool = False
     """The connection ends without an answer."""
+    body_after: threading.Event | None = None
+    """The headers are sent at once, the body when this has happened."""
 
 
 DROPPED = Reply(is_dropped=True)
@@ -73,6 +75,8 @@ def odd_server(replies: Sequence[Reply], tls: ssl.SSLContext | None = None) -> I
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
+            if reply.body_after is not None:
+                reply.body_after.wait()
             self.wfile.write(body if reply.cut_bytes is None else body[: reply.cut_bytes])
             self.close_connection = reply.cut_bytes is not None
 
