@@ -8,17 +8,19 @@ from typing import Annotated
 
 import typer
 
+from flowrun.cli.observing import GC_THRESHOLD, exit_with, observer_of, progress_of
 from flowrun.cli.options import IsOffline, TrackingUri, settings_of
-from flowrun.cli.run import (
-    GC_THRESHOLD,
+from flowrun.cli.run_options import (
+    DockerArgs,
+    IsFailFast,
+    IsQuiet,
+    Jobs,
+    OutcomeAsJson,
     ParamList,
-    observer_of,
     parse_docker_args,
     parse_params,
-    progress_of,
 )
 from flowrun.cli.summary import print_summary
-from flowrun.engine.exit_codes import exit_code_of
 from flowrun.resuming import resume
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -31,24 +33,13 @@ def resume_command(
         str, typer.Argument(metavar="RUN", help="Run id, its first digits, or `latest`.")
     ],
     param_list: ParamList = None,
-    docker_args: Annotated[
-        list[str] | None, typer.Option("--docker-args", "-A", help="NAME[=VALUE] for docker run.")
-    ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option("--jobs", "-j", min=1, help="Steps at the same time; default: processors."),
-    ] = None,
-    fail_fast: Annotated[
-        bool, typer.Option("--fail-fast", help="Stop at the first failed step.")
-    ] = False,
+    docker_args: DockerArgs = None,
+    jobs: Jobs = None,
+    fail_fast: IsFailFast = False,
     tracking_uri: TrackingUri = None,
     offline: IsOffline = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Do not show what the steps print.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the outcome as JSON, and nothing else.")
-    ] = False,
+    quiet: IsQuiet = False,
+    as_json: OutcomeAsJson = False,
 ) -> None:
     """Go on with a run that failed, was cancelled or killed; what has finished is not run again."""
     gc.set_threshold(*GC_THRESHOLD)
@@ -66,7 +57,4 @@ def resume_command(
         )
     with suppress(BrokenPipeError):  # the exit code is the run's, whoever reads about it
         print_summary(outcome, settings, as_json=as_json, is_resumable=True)
-    code = exit_code_of(
-        outcome.status, outcome.cancelled_by, is_surroundings=outcome.is_surroundings
-    )
-    raise typer.Exit(code)
+    raise exit_with(outcome)

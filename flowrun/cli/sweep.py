@@ -11,22 +11,22 @@ from typing import Annotated
 
 import typer
 
+from flowrun.cli.observing import GC_THRESHOLD, exit_with, observer_of, progress_of
 from flowrun.cli.options import IsOffline, TrackingUri, settings_of
-from flowrun.cli.run import (
-    GC_THRESHOLD,
+from flowrun.cli.run_options import (
     EntryPoint,
+    ExperimentId,
+    ExperimentName,
     IsLocked,
     NoCache,
+    OutcomeAsJson,
     ParamList,
     ParamsFile,
     Version,
-    observer_of,
     parse_params,
-    progress_of,
 )
 from flowrun.cli.summary import print_end
 from flowrun.cli.tables import print_rows
-from flowrun.engine.exit_codes import exit_code_of
 from flowrun.engine.samplers import PRUNERS, SAMPLERS, Trial
 from flowrun.engine.sweep_file import trial_json
 from flowrun.errors import UsageError
@@ -91,10 +91,8 @@ def sweep_command(
     resume: Annotated[
         str | None, typer.Option(metavar="RUN", help="Go on with a sweep that did not end.")
     ] = None,
-    experiment_name: Annotated[
-        str | None, typer.Option(help="Experiment to record into; made if it is new.")
-    ] = None,
-    experiment_id: Annotated[str | None, typer.Option(help="The same by its id.")] = None,
+    experiment_name: ExperimentName = None,
+    experiment_id: ExperimentId = None,
     run_name: Annotated[str | None, typer.Option(help="Name of the sweep's run.")] = None,
     env_manager: Annotated[str | None, typer.Option(help="As for run: what trials run in.")] = None,
     tracking_uri: TrackingUri = None,
@@ -104,9 +102,7 @@ def sweep_command(
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Do not show what the trials print.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the outcome as JSON, and nothing else.")
-    ] = False,
+    as_json: OutcomeAsJson = False,
 ) -> None:
     """Run an entry point with many values of its parameters, and tell the best."""
     gc.set_threshold(*GC_THRESHOLD)
@@ -154,9 +150,7 @@ def sweep_command(
             )
     with suppress(BrokenPipeError):
         _print(outcome, settings, as_json=as_json)
-    run = outcome.run
-    code = exit_code_of(run.status, run.cancelled_by, is_surroundings=run.is_surroundings)
-    raise typer.Exit(code)
+    raise exit_with(outcome.run)
 
 
 def _check_resume(

@@ -10,8 +10,9 @@ from typing import Annotated
 
 import typer
 
+from flowrun.cli.observing import observer_of, progress_of
 from flowrun.cli.options import TrackingUri, settings_of
-from flowrun.cli.run import EntryPoint, ParamList, Version, observer_of, parse_params, progress_of
+from flowrun.cli.run_options import EntryPoint, IsQuiet, Jobs, ParamList, Version, parse_params
 from flowrun.cli.tables import printable
 from flowrun.errors import FlowrunError, StoreError
 from flowrun.proof.verify.junit import report_to_junit
@@ -48,19 +49,14 @@ def verify_command(
     env_manager: Annotated[
         str | None, typer.Option(help="Of a project: local, virtualenv, uv or conda.")
     ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option("--jobs", "-j", min=1, help="Steps at the same time; default: processors."),
-    ] = None,
+    jobs: Jobs = None,
     junit: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the report as JUnit XML.")
     ] = None,
     markdown: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the report as Markdown.")
     ] = None,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Do not show what the steps print.")
-    ] = False,
+    quiet: IsQuiet = False,
     tracking_uri: TrackingUri = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the report as JSON, and nothing else.")

@@ -14,7 +14,7 @@ from operator import itemgetter
 
 import typer
 
-from flowrun.cli.run import observer_of
+from flowrun.cli.observing import observer_of
 from flowrun.cli.tables import printable
 from flowrun.engine.console import duration_text
 from flowrun.engine.earlier import STEP_TAG
