@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -19,6 +19,7 @@ from typing import assert_never
 from flowrun.engine.attempts import Attempts
 from flowrun.engine.command import CommandRunner
 from flowrun.engine.container import ContainerMaker
+from flowrun.engine.course import Course, is_end, is_in
 from flowrun.engine.environments import Environments
 from flowrun.engine.events import (
     CancelBegan,
@@ -51,12 +52,11 @@ from flowrun.engine.services import Services
 from flowrun.engine.standing import Standing
 from flowrun.engine.step import StepOutcome, StepRunner, reused_outcome
 from flowrun.engine.temporary import TemporaryOutputs
-from flowrun.engine.trial_runs import TrialRuns, is_trial
+from flowrun.engine.trial_runs import TrialRuns
 from flowrun.errors import FlowrunError
 from flowrun.executors.base import Executor, Stream
-from flowrun.plan.expressions import StepResult
 from flowrun.plan.fan import Growth, grown
-from flowrun.plan.plan import FanIn, PipelineEnd, PlannedStep
+from flowrun.plan.plan import PlannedStep
 from flowrun.plan.schedule import (
     Action,
     Begin,
@@ -77,7 +77,7 @@ from flowrun.plan.schedule import (
     StepSucceeded,
 )
 from flowrun.sources.copies import remove
-from flowrun.spec.project import EnvKind, Register
+from flowrun.spec.project import EnvKind
 from flowrun.tracking.entities import Run, RunStatus
 from flowrun.valueclass import valueclass
 
@@ -107,10 +107,7 @@ class PlanRun:
         self._observer = observer
         self._tell_lock = threading.Lock()
         self._inbox = Inbox()
-        self._steps = {step.id: step for step in request.plan.steps}
-        self._results: dict[str, StepResult] = {}
-        self._ended: dict[str, StepEnded] = {}
-        self._began_ms: dict[str, int] = {}
+        self._course = Course(request.plan.steps, services.now)
         self._attempts = Attempts(
             request.options.resumed.attempts if request.options.resumed else {},
             time.monotonic,
@@ -118,12 +115,8 @@ class PlanRun:
         )
         self._starts = 0
         self._standing = Standing()
-        self._run_ids: dict[str, str] = {}
         self._threads: dict[str, threading.Thread] = {}
         """Of the steps that run now."""
-        self._step_ids: dict[str, str] = {}
-        """Run id, which is a command's job id as well, to step id."""
-        self._growths: list[Growth] = []
         self._sweep = request.options.sweep
         self._stopped: set[str] = set()
         """The steps that are to end, while the others go on."""
@@ -150,7 +143,7 @@ class PlanRun:
         self._journal = Journal(request.plan.steps, self._recorder.put_outcome, services.now)
         self._pulse = Pulse(services.tracking, session_id, self._cancel_from_afar, services.now)
         self._temporary = TemporaryOutputs(services, request, self._tell)
-        self._trial_runs = TrialRuns(self._recorder, lambda: self._steps, self._tell)
+        self._trial_runs = TrialRuns(self._recorder, lambda: self._course.steps, self._tell)
         self._recorder.over = self._trial_runs.over
         self._memo = DigestMemo(services.home.digests, is_cancelled=lambda: self._cancels > 0)
         self._environments = Environments(services, request, self._tell, lambda: self._cancels > 0)
@@ -208,26 +201,17 @@ class PlanRun:
             self._journal.close()
         self._trial_runs.close()
         run_id = self._finish_pipeline(status)
-        counts = Counter(ended.status for ended in self._ended.values())
-        duration_ms = self._since(began_ms)
-        self._tell(RunEnded(run_id, status, duration_ms, counts))
+        duration_ms = self._course.since(began_ms)
+        self._tell(RunEnded(run_id, status, duration_ms, self._course.counts()))
         return RunOutcome(
             run_id,
             status,
-            self._ended,
+            self._course.ended,
             duration_ms,
-            self._versions(),
+            self._course.versions(),
             self._has_failed_surroundings,
             self._cancelled_by,
         )
-
-    def _versions(self) -> tuple[str, ...]:
-        registered = [
-            self._results[step.id].outputs
-            for step in self._steps.values()
-            if isinstance(step.action, Register) and step.id in self._results
-        ]
-        return tuple(f"{o['name']}/{o['version']}" for o in registered if "version" in o)
 
     def _loop(self, executor: Executor) -> RunStatus:
         options = self._request.options
@@ -260,7 +244,7 @@ class PlanRun:
                     status = self._act(self._grow(growth, schedule), schedule, runner)
                 case Prune(trial_id):
                     for step_id in list(self._threads):
-                        if _is_in(step_id, trial_id):
+                        if is_in(step_id, trial_id):
                             self._stop(step_id, runner)
                 case PauseOver(step_id):
                     status = self._act(schedule.on(PauseEnded(step_id)), schedule, runner)
@@ -269,8 +253,9 @@ class PlanRun:
                     if self._sweep is not None:
                         self._sweep.stop()
                     for step_id in self._threads:
-                        if step_id in self._run_ids:  # else it looks whether it is cancelled
-                            executor.cancel(self._run_ids[step_id], force=is_forced)
+                        run_id = self._course.run_id_of(step_id)
+                        if run_id is not None:  # else it looks whether it is cancelled
+                            executor.cancel(run_id, force=is_forced)
                     status = self._act(schedule.on(CancelRequested()), schedule, runner)
                 case Broken(error):
                     raise error
@@ -297,7 +282,7 @@ class PlanRun:
         fans = Fans(
             ItemFinder(fetcher, self._memo),
             reuse,
-            lambda: dict(self._steps),
+            lambda: dict(self._course.steps),
             lambda growth: self._inbox.put(Grown(growth)),
             lambda fan: self._carry_out_trials(fan, reuse),
         )
@@ -338,16 +323,15 @@ class PlanRun:
         while undone:
             match undone.popleft():
                 case StartStep(step_id, attempt):
-                    reused = self._standing.of(
-                        self._steps[step_id], runner.commands.reuse, self._results
-                    )
+                    step = self._course.steps[step_id]
+                    self._course.turn_came(step)
+                    reused = self._standing.of(step, runner.commands.reuse, self._course.results)
                     if reused is None:
-                        self._start(self._steps[step_id], attempt, runner)
+                        self._start(step, attempt, runner)
                     else:
-                        self._began_ms[step_id] = self._services.now()
                         undone += self._take(step_id, reused_outcome(reused), schedule)
                 case SkipStep(step_id, reason):
-                    self._skip(step_id, reason)
+                    self._end(self._course.skipped(step_id, reason))
                 case GiveUpStep(step_id):
                     self._end(self._attempts.give_up(step_id))
                 case CancelStep(step_id):
@@ -362,27 +346,21 @@ class PlanRun:
 
     def _grow(self, growth: Growth, schedule: Schedule) -> list[Action]:
         """Take in the steps that came."""
-        self._growths.append(growth)
         self._temporary.grow((*growth.steps, growth.end))
-        self._steps.update((step.id, step) for step in (*growth.steps, growth.end))
-        shown = tuple(step.id for step in growth.steps if not _is_end(step))
-        self._tell(PlanGrew(shown))
+        self._tell(PlanGrew(self._course.grow(growth)))
         return schedule.on(StepsAdded(growth))
 
     def _stop(self, step_id: str, runner: StepRunner) -> None:
         """Ask one running step to end; with a cancellation, all were asked already."""
         self._stopped.add(step_id)
-        if self._cancels == 0 and step_id in self._threads and step_id in self._run_ids:
-            runner.commands.executor.cancel(self._run_ids[step_id])
+        run_id = self._course.run_id_of(step_id)
+        if self._cancels == 0 and step_id in self._threads and run_id is not None:
+            runner.commands.executor.cancel(run_id)
 
     def _start(self, step: PlannedStep, attempt: int, runner: StepRunner) -> None:
-        if not is_trial(step) or step.id not in self._began_ms:
-            self._began_ms[step.id] = self._services.now()
-        if not is_trial(step):  # the run of a trial began with its first step
-            self._run_ids.pop(step.id, None)
         self._starts += 1
         work = self._work / str(self._starts)
-        results = self._results
+        results = self._course.results
         number = self._attempts.number(step.id, attempt)
         sized = replace(step, resources=step.resources.at(attempt)) if attempt > 1 else step
 
@@ -398,44 +376,24 @@ class PlanRun:
 
     def _take(self, step_id: str, outcome: StepOutcome, schedule: Schedule) -> list[Action]:
         """Note how an attempt at a step ended, tell it, and give what is to be done now."""
-        result, before = outcome.result, outcome.before
-        self._results[step_id] = result
+        step, ended = self._course.steps[step_id], self._course.attempt_ended(step_id, outcome)
         self._has_failed_surroundings |= outcome.is_surroundings
-        step = self._steps[step_id]
         if outcome.status is StepStatus.SKIPPED or outcome.reused_from is not None:
             self._standing.did_not_run(step_id)
         if outcome.status in {StepStatus.SUCCEEDED, StepStatus.SKIPPED}:
-            self._temporary.done(step_id, self._results)
+            self._temporary.done(step_id, self._course.results)
         actions = schedule.on(_event_of(step_id, outcome))
-        if _is_end(step) and outcome.status is StepStatus.SUCCEEDED:
-            return actions
-        ended = StepEnded(
-            step_id,
-            outcome.status,
-            outcome.reused_from or self._run_ids.get(step_id),
-            before.end_time_ms - before.start_time_ms
-            if before
-            else self._since(self._began_ms[step_id]),
-            outcome.detail,
-            result.metrics,
-            is_tolerated=step.continue_on_error and outcome.status is StepStatus.FAILED,
-            reused_from=None if before else outcome.reused_from,
-            why=outcome.why,
-            before=before,
-        )
         match actions:
+            case _ if is_end(step) and outcome.status is StepStatus.SUCCEEDED:
+                pass  # nothing to look at
             case [PauseStep(paused, attempt), *_] if paused == step_id:
                 self._tell(self._attempts.pause(step, attempt, ended))
             case _:
                 self._end(self._attempts.complete(ended))
         return actions
 
-    def _skip(self, step_id: str, reason: str) -> None:
-        self._results[step_id] = StepResult(step_id, StepStatus.SKIPPED)
-        self._end(StepEnded(step_id, StepStatus.SKIPPED, detail=reason))
-
     def _end(self, ended: StepEnded) -> None:
-        self._ended[ended.step_id] = ended
+        self._course.ended[ended.step_id] = ended
         self._tell(ended)
         if self._sweep is not None:
             self._sweep.ended(ended)
@@ -446,12 +404,12 @@ class PlanRun:
         assert sweep is not None  # noqa: S101 - given with such a plan
 
         def add(growth: Growth) -> None:
-            foresee_added(reuse, growth.steps, self._results)
+            foresee_added(reuse, growth.steps, self._course.results)
             self._inbox.put(Grown(growth))
 
         return sweep.carry_out(
             fan,
-            lambda: dict(self._steps),
+            lambda: dict(self._course.steps),
             add,
             self._points,
             lambda step_id: self._inbox.put(Prune(step_id)),
@@ -460,32 +418,25 @@ class PlanRun:
 
     def _points(self, trial_id: str, metric: str) -> list[tuple[int, float]]:
         """Give what the steps of a trial have logged of a metric so far."""
-        run_ids = [run_id for key, run_id in list(self._run_ids.items()) if _is_in(key, trial_id)]
         found: list[tuple[int, float]] = []
-        for run_id in run_ids:
+        for run_id in self._course.run_ids_in(trial_id):
             history = self._services.tracking.get_metric_history(run_id, metric).items
             found += [(point.step, point.value) for point in history]
         return sorted(found)
-
-    def _since(self, began_ms: int) -> int:
-        """Give the milliseconds since then; none if the clock was set back meanwhile."""
-        return max(self._services.now() - began_ms, 0)
 
     def _finish_pipeline(self, status: RunStatus) -> str:
         """Make the parent run final; give the id of the run that stands for the whole."""
         parent_id = self._recorder.parent_run_id
         if parent_id is None:
-            return next((e.run_id for e in self._ended.values() if e.run_id), "")
+            return self._course.first_run_id()
         if self._pulse.is_taken_over:
             return parent_id
-        if self._growths:
-            self._recorder.put_plan(grown(self._request.plan, self._growths))
+        if self._course.growths:
+            self._recorder.put_plan(grown(self._request.plan, self._course.growths))
         self._recorder.put_outcome(self._journal.rows())
-        failed = [e for e in self._ended.values() if e.status is StepStatus.FAILED]
-        error = "; ".join(f"step '{e.step_id}': {e.detail}" for e in failed if not e.is_tolerated)
         is_surroundings = self._has_failed_surroundings
         code = exit_code_of(status, self._cancelled_by, is_surroundings=is_surroundings)
-        self._recorder.end_pipeline(status, error, code)
+        self._recorder.end_pipeline(status, self._course.error(), code)
         return parent_id
 
     def _close_left(self, *, is_closed: bool) -> bool:
@@ -508,14 +459,12 @@ class PlanRun:
         self._tell(RunBegan(run_id, run_name, name, self._request.plan, source))
 
     def _printed(self, job_id: str, stream: Stream, line: str) -> None:
-        self._tell(StepPrinted(self._step_ids.get(job_id, ""), stream, line))
+        self._tell(StepPrinted(self._course.step_id_of(job_id), stream, line))
 
     def _tell(self, event: Event) -> None:
         with self._tell_lock:
             if isinstance(event, StepBegan):
-                self._began_ms.setdefault(event.step_id, self._services.now())
-                self._run_ids[event.step_id] = event.run_id
-                self._step_ids[event.run_id] = event.step_id
+                self._course.run_began(event)
                 if not self._request.plan.is_pipeline:
                     self._pulse.begin(event.run_id)
             self._journal.on(event)
@@ -537,12 +486,3 @@ def _event_of(
             return StepDeclined(step_id, outcome.detail)
         case _:
             assert_never(outcome.status)
-
-
-def _is_end(step: PlannedStep) -> bool:
-    """Tell whether a step only stands for the end of others, and is nothing to look at itself."""
-    return isinstance(step.action, PipelineEnd | FanIn) and not is_trial(step)
-
-
-def _is_in(step_id: str, trial_id: str) -> bool:
-    return step_id == trial_id or step_id.startswith(f"{trial_id}/")
