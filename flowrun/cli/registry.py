@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from flowrun import api
+from flowrun.cli import signing
 from flowrun.cli.options import TrackingUri, settings_of
 from flowrun.cli.tables import print_facts, print_rows, printable, time_text
 from flowrun.engine.console import metrics_text
@@ -66,6 +67,11 @@ def show_model(
             _show_version(stores, version, as_json=as_json)
         else:
             _show_registered(stores.registry, name, as_json=as_json)
+
+
+models.command("sign")(signing.sign_model)
+models.command("verify-signature")(signing.verify_signature)
+models.command("keygen")(signing.make_key)
 
 
 def model_to_json(model: RegisteredModel) -> dict[str, object]:

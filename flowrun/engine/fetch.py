@@ -13,15 +13,9 @@ from urllib.parse import unquote, urlsplit
 
 from flowrun.engine.local_paths import scheme_of
 from flowrun.engine.services import Services
-from flowrun.errors import InvalidValueError, NotFoundError
-from flowrun.models.uri import (
-    AliasUri,
-    LoggedModelUri,
-    RunUri,
-    StageUri,
-    VersionUri,
-    parse_model_uri,
-)
+from flowrun.errors import InvalidValueError
+from flowrun.models.uri import parse_model_uri
+from flowrun.registry.files import find_files
 from flowrun.sources.credentials import Credentials
 from flowrun.sources.source import Progress
 from flowrun.sources.uri import ZipUri
@@ -88,33 +82,7 @@ class Fetcher:
         if scheme_of(uri) not in MODEL_SCHEMES:
             base, _, name = uri.rstrip("/").rpartition("/")
             return self.services.open_artifacts(base), name
-        tracking, registry = self.services.tracking, self.services.registry
-        match parse_model_uri(uri):
-            case RunUri(run_id, path):
-                return self._of_run(run_id, path)
-            case LoggedModelUri(model_id):
-                where = tracking.get_logged_model(model_id).artifact_uri
-            case AliasUri(name, alias):
-                where = registry.get_version_by_alias(name, alias).download_uri
-            case VersionUri(name, number):
-                where = registry.get_model_version(name, number).download_uri
-            case StageUri(name, stage):
-                latest = registry.get_latest_versions(name, [stage])
-                if not latest:
-                    raise NotFoundError(f"model '{name}' has no version in stage {stage}")
-                where = latest[0].download_uri
-        return self.services.open_artifacts(where), ""
-
-    def _of_run(self, run_id: str, path: str) -> tuple[Artifacts, str]:
-        """Find an artifact of a run, or a model that it logged under that name."""
-        run = self.services.tracking.get_run(run_id)
-        artifacts = self.services.open_artifacts(run.info.artifact_uri)
-        if not artifacts.exists(path):
-            for output in run.model_outputs:
-                model = self.services.tracking.get_logged_model(output.model_id)
-                if model.name == path:
-                    return self.services.open_artifacts(model.artifact_uri), ""
-        return artifacts, path
+        return find_files(self.services, uri)
 
     def _download(self, uri: str, folder: Path) -> Path:
         file = _web_file(uri)
