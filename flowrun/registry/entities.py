@@ -97,3 +97,5 @@ class Transition:
     reason: str = ""
     run_id: str | None = None
     """The run (of a `promote` step) that did it."""
+    via: str = ""
+    """How it came about: '' by a promotion, `approval` by one that was approved, `rollback`."""

@@ -11,6 +11,13 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from flowrun.registry.entities import ModelVersion, RegisteredModel, Stage, Transition
+from flowrun.registry.requests import (
+    Asked,
+    Decision,
+    Move,
+    PromotionRequest,
+    RequestStatus,
+)
 from flowrun.tracking.entities import Page
 
 
@@ -136,8 +143,19 @@ class ModelVersionStore(Protocol):
         user_id: str,
         reason: str,
         run_id: str | None,
+        holder: str | None = None,
     ) -> ModelVersion:
-        """Move stage and alias in one transaction, with the history."""
+        """Move stage and alias in one transaction, with the history.
+
+        Args:
+            holder: the version that was in the place (the stage's, else the alias') when the caller
+                decided, '' for none; None: whoever it is.
+
+        Raises:
+            InvalidStateError: another version holds the place now.
+            PermissionDeniedError: the place is entered by an approved request only; see
+                `registry/approval.py`.
+        """
 
     def delete_model_version(self, name: str, version: str) -> None:
         """Remove a version and the aliases that point to it."""
@@ -152,7 +170,47 @@ class ModelVersionStore(Protocol):
         """Give the history of a model or of one version, oldest first."""
 
 
-class RegistryStore(RegisteredModelStore, ModelVersionStore, Protocol):
+class PromotionRequestStore(Protocol):
+    """Requests to move a version, which somebody else decides; and the way back."""
+
+    @property
+    def keeps_requests(self) -> bool:
+        """False: the calls about requests are refused with `UnsupportedError`."""
+
+    def request_promotion(
+        self, name: str, version: str, move: Move, asked: Asked
+    ) -> PromotionRequest:
+        """Ask that a version be moved; the same again gives the request that is pending."""
+
+    def get_promotion_request(self, request_id: str) -> PromotionRequest:
+        """Give a request as it is now."""
+
+    def list_promotion_requests(
+        self, name: str | None = None, status: RequestStatus | None = None
+    ) -> list[PromotionRequest]:
+        """Give requests, oldest first; by default all."""
+
+    def decide_promotion(self, request_id: str, decision: Decision) -> PromotionRequest:
+        """Approve a request, which moves its version at once, or reject it.
+
+        Raises:
+            InvalidStateError: it is not pending any more; or another version holds the place than
+                the one with which its condition was looked at.
+            PermissionDeniedError: the rules, or the request, name others.
+        """
+
+    def roll_back(
+        self, name: str, *, stage: Stage | None, alias: str | None, user_id: str, reason: str
+    ) -> ModelVersion:
+        """Take the last promotion to a place back, stage and alias together; see `rollback.py`.
+
+        Raises:
+            InvalidStateError: there is nothing to go back to.
+            PermissionDeniedError: the place is guarded, and its rule names others.
+        """
+
+
+class RegistryStore(RegisteredModelStore, ModelVersionStore, PromotionRequestStore, Protocol):
     """All of it."""
 
     def close(self) -> None:

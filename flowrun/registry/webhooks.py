@@ -39,6 +39,11 @@ class WebhookEvent(StrEnum):
     PROMPT_VERSION_TAG_DELETED = "prompt_version_tag.deleted"
     PROMPT_ALIAS_CREATED = "prompt_alias.created"
     PROMPT_ALIAS_DELETED = "prompt_alias.deleted"
+    STAGE_SET = "model_version_stage.set"
+    """This and what follows is flowrun's own: MLflow's client does not know the words."""
+    REQUEST_CREATED = "promotion_request.created"
+    REQUEST_APPROVED = "promotion_request.approved"
+    REQUEST_REJECTED = "promotion_request.rejected"
 
     @property
     def entity(self) -> str:

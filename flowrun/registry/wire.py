@@ -100,6 +100,7 @@ def transition_json(transition: Transition) -> JsonObject:
         alias=transition.alias or None,
         reason=transition.reason or None,
         run_id=transition.run_id,
+        via=transition.via or None,
     )
 
 
@@ -116,4 +117,5 @@ def transition_from(fields: Fields) -> Transition:
         alias=fields.text_or("alias"),
         reason=fields.text_or("reason"),
         run_id=fields.text_or_none("run_id"),
+        via=fields.text_or("via"),
     )

@@ -25,6 +25,7 @@ def promote(call: Call) -> JsonObject:
         user_id=call.user or fields.text_or("user_id"),
         reason=fields.text_or("reason"),
         run_id=fields.text_or_none("run_id") or None,
+        holder=fields.text_or_none("holder"),
     )
     return {"model_version": model_version_json(version)}
 

@@ -16,6 +16,7 @@ from flowrun.registry.entities import ModelVersion, Stage, Transition
 from flowrun.registry.store import RegistryStore
 from flowrun.tracking.entities import ModelOutput
 from flowrun.tracking.store import TrackingStore
+from tests.contracts.promotion_requests import RollbackContract
 
 PROMPT = {"mlflow.prompt.is_prompt": "true"}
 Call = Callable[[RegistryStore], object]
@@ -460,6 +461,10 @@ class RefusalContract:
 
 
 class RegistryStoreContract(
-    RegisteredModelContract, ModelVersionContract, ReleaseContract, RefusalContract
+    RegisteredModelContract,
+    ModelVersionContract,
+    ReleaseContract,
+    RollbackContract,
+    RefusalContract,
 ):
     """All promises of `RegistryStore`."""

@@ -13,6 +13,7 @@ import pytest
 
 from flowrun.errors import NotFoundError
 from flowrun.registry.entities import Stage
+from flowrun.registry.requests import Asked, Decision, Move
 from flowrun.registry.store import RegistryStore
 from flowrun.registry.webhooks import WebhookEvent, WebhookStatus, WebhookStore
 
@@ -149,7 +150,7 @@ class WebhookStoreContract:
             ("prompt_alias.deleted", {"name": "hi", "alias": "best"}),
         ]
 
-    def test_a_promotion_tells_its_alias(
+    def test_a_promotion_tells_stage_and_alias(
         self, store: RegistryStore, webhooks: WebhookStore
     ) -> None:
         store.create_registered_model("wine")
@@ -165,7 +166,52 @@ class WebhookStoreContract:
             reason="",
             run_id=None,
         )
-        assert [event for event, _ in told(webhooks)] == ["model_version_alias.created"]
+        assert told(webhooks) == [
+            (
+                "model_version_stage.set",
+                {
+                    "name": "wine",
+                    "version": "1",
+                    "from_stage": "None",
+                    "to_stage": "Production",
+                },
+            ),
+            (
+                "model_version_alias.created",
+                {"name": "wine", "alias": "champion", "version": "1"},
+            ),
+        ]
+
+    def test_requests_and_decisions_are_told(
+        self, store: RegistryStore, webhooks: WebhookStore
+    ) -> None:
+        store.create_registered_model("wine")
+        store.create_model_version("wine", "s3://b/1")
+        listen(webhooks)
+        for is_approved in (False, True):
+            request = store.request_promotion("wine", "1", Move(alias="best"), Asked("ada"))
+            decision = Decision(is_approved, "bob", "because")
+            store.decide_promotion(request.request_id, decision)
+        events = told(webhooks)
+        assert [event for event, _ in events] == [
+            "promotion_request.created",
+            "promotion_request.rejected",
+            "promotion_request.created",
+            "model_version_alias.created",
+            "promotion_request.approved",
+        ]
+        assert events[-1][1] == {
+            "request_id": "2",
+            "name": "wine",
+            "version": "1",
+            "to_stage": None,
+            "alias": "best",
+            "requested_by": "ada",
+            "reason": "",
+            "run_id": None,
+            "decided_by": "bob",
+            "comment": "because",
+        }
 
     def test_removing_what_is_not_there_is_not_told(
         self, store: RegistryStore, webhooks: WebhookStore

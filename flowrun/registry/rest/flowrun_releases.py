@@ -27,6 +27,7 @@ class FlowrunReleases:
         alias: str | None,
         archive_existing: bool,
         act: Act,
+        holder: str | None,
     ) -> ModelVersion:
         """Move a version to a stage, an alias, or both, in one transaction."""
         body = {
@@ -38,10 +39,39 @@ class FlowrunReleases:
             "user_id": act.user_id,
             "reason": act.reason,
             "run_id": act.run_id,
+            "holder": holder,
         }
-        # Repeatable: a second time it only adds a line to the history.
-        path = "model-versions/promote"
-        moved = self._server.send("POST", path, body, read_version, api=FLOWRUN_API)
+        # Repeatable: a second time it only adds a line to the history. Not where it is compared
+        # with what the first time may have changed.
+        moved = self._server.send(
+            "POST",
+            "model-versions/promote",
+            body,
+            read_version,
+            api=FLOWRUN_API,
+            is_repeatable=holder is None,
+        )
+        return located(self._server, moved)
+
+    def roll_back(
+        self, name: str, stage: Stage | None, alias: str | None, user_id: str, reason: str
+    ) -> ModelVersion:
+        """Take the last promotion to a place back, in one transaction."""
+        body = {
+            "name": name,
+            "stage": stage.value if stage else None,
+            "alias": alias,
+            "user_id": user_id,
+            "reason": reason,
+        }
+        moved = self._server.send(
+            "POST",
+            "registered-models/rollback",
+            body,
+            read_version,
+            api=FLOWRUN_API,
+            is_repeatable=False,  # a second time it would go back one more
+        )
         return located(self._server, moved)
 
     def delete_alias(self, name: str, alias: str, user_id: str) -> None:

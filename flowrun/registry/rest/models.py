@@ -90,7 +90,7 @@ class RestRegisteredModels(RestRegistryPart):
         """Point an alias to a version."""
         act = Act(user_id, reason, run_id)
         self._releases.promote(
-            name, version, stage=None, alias=alias, archive_existing=False, act=act
+            name, version, stage=None, alias=alias, archive_existing=False, act=act, holder=None
         )
 
     def delete_alias(self, name: str, alias: str, *, user_id: str = "") -> None:

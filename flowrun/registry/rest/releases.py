@@ -15,6 +15,7 @@ class Act:
     user_id: str = ""
     reason: str = ""
     run_id: str | None = None
+    via: str = ""
 
 
 class Releases(Protocol):
@@ -29,8 +30,14 @@ class Releases(Protocol):
         alias: str | None,
         archive_existing: bool,
         act: Act,
+        holder: str | None,
     ) -> ModelVersion:
-        """Move a version to a stage, an alias, or both."""
+        """Move a version to a stage, an alias, or both; see `ModelVersionStore.promote`."""
+
+    def roll_back(
+        self, name: str, stage: Stage | None, alias: str | None, user_id: str, reason: str
+    ) -> ModelVersion:
+        """Take the last promotion to a place back."""
 
     def delete_alias(self, name: str, alias: str, user_id: str) -> None:
         """Remove an alias; nothing happens if there is none."""

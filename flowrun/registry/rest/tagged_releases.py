@@ -10,10 +10,17 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from flowrun.errors import FlowrunError, InvalidValueError, NotFoundError, StoreError
+from flowrun.errors import (
+    FlowrunError,
+    InvalidStateError,
+    InvalidValueError,
+    NotFoundError,
+    StoreError,
+)
 from flowrun.registry.entities import ModelVersion, RegisteredModel, Stage, Transition
 from flowrun.registry.rest.reading import located, read_model, read_version, version_from
 from flowrun.registry.rest.releases import Act
+from flowrun.registry.rollback import ROLLBACK, find_rollback
 from flowrun.registry.wire import transition_from, transition_json
 from flowrun.tracking.fields import Fields
 from flowrun.tracking.rest.part import page_from
@@ -42,15 +49,19 @@ class TaggedReleases:
         alias: str | None,
         archive_existing: bool,
         act: Act,
+        holder: str | None,
     ) -> ModelVersion:
         """Move a version to a stage, then an alias to it, then note both.
 
         The server moves and archives in one transaction, and sets the alias in another. Whoever
         looks in between sees the new stage with the old alias. All of it can be done again.
         """
+        if holder is not None:
+            self._check_holder(name, stage, alias, holder)
         before = self._version(name, version)
         number = before.version
         lines: list[Transition] = []
+        now = self._now()  # one time tells what was moved at once
         if stage is not None:
             others = self._in_stage(name, stage, number) if archive_existing else []
             body = {
@@ -60,13 +71,13 @@ class TaggedReleases:
                 "archive_existing_versions": archive_existing,
             }
             self._server.do("POST", "model-versions/transition-stage", body)
-            lines += [self._stage_line(each, Stage.ARCHIVED, act) for each in others]
-            lines.append(self._stage_line(before, stage, act))
+            lines += [self._stage_line(each, Stage.ARCHIVED, act, now) for each in others]
+            lines.append(self._stage_line(before, stage, act, now))
         if alias is not None:
             had = self._alias_holder(name, alias)
             body = {"name": name, "alias": alias, "version": number}
             self._server.do("POST", "registered-models/alias", body)
-            lines.append(self._alias_line(before, alias, had, number, act))
+            lines.append(self._alias_line(before, alias, had, number, act, now))
         self._note(lines)
         return located(self._server, self._version(name, number))
 
@@ -81,7 +92,24 @@ class TaggedReleases:
             version = self._version(name, had)
         except NotFoundError:
             return  # MLflow leaves the aliases of a deleted version behind
-        self._note([self._alias_line(version, alias, had, "", Act(user_id))])
+        self._note([self._alias_line(version, alias, had, "", Act(user_id), self._now())])
+
+    def roll_back(
+        self, name: str, stage: Stage | None, alias: str | None, user_id: str, reason: str
+    ) -> ModelVersion:
+        """Take the last promotion to a place back; somebody else may promote meanwhile."""
+        history = self.history(name, None)
+        living = {each.version for each in self._versions(name)}
+        back = find_rollback(name, history, living, stage=stage, alias=alias)
+        return self.promote(
+            name,
+            back.target,
+            stage=back.move.stage,
+            alias=back.move.alias,
+            archive_existing=back.move.stage is not None,
+            act=Act(user_id, reason or f"back from version {back.current}", via=ROLLBACK),
+            holder=None,
+        )
 
     def history(self, name: str, version: str | None) -> list[Transition]:
         """Give what was moved, oldest first; what happened to a deleted version is gone with it."""
@@ -109,26 +137,27 @@ class TaggedReleases:
                     "Promote it again when the server answers.",
                 ) from error
 
-    def _stage_line(self, version: ModelVersion, stage: Stage, act: Act) -> Transition:
+    def _stage_line(self, version: ModelVersion, stage: Stage, act: Act, now: int) -> Transition:
         return Transition(
             name=version.name,
             version=version.version,
-            time_ms=self._now(),
+            time_ms=now,
             user_id=act.user_id,
             kind="stage",
             before=version.stage.value,
             after=stage.value,
             reason=act.reason[:_MAX_REASON_LENGTH],
             run_id=act.run_id,
+            via=act.via,
         )
 
     def _alias_line(
-        self, version: ModelVersion, alias: str, before: str, after: str, act: Act
+        self, version: ModelVersion, alias: str, before: str, after: str, act: Act, now: int
     ) -> Transition:
         return Transition(
             name=version.name,
             version=version.version,
-            time_ms=self._now(),
+            time_ms=now,
             user_id=act.user_id,
             kind="alias",
             before=before,
@@ -136,7 +165,22 @@ class TaggedReleases:
             alias=alias,
             reason=act.reason[:_MAX_REASON_LENGTH],
             run_id=act.run_id,
+            via=act.via,
         )
+
+    def _check_holder(self, name: str, stage: Stage | None, alias: str | None, holder: str) -> None:
+        """Look who has the place; the server can't do it in the transaction of the move."""
+        if stage is not None:
+            numbers = [int(each.version) for each in self._in_stage(name, stage, but="")]
+            now = str(max(numbers, default=""))
+        else:
+            now = self._alias_holder(name, alias or "")
+        if now != holder:
+            place = stage or f"@{alias}"
+            raise InvalidStateError(
+                f"{place} of '{name}' is no longer held by the version with which it was "
+                "compared: look at the condition again"
+            )
 
     def _alias_holder(self, name: str, alias: str) -> str:
         return self._model(name).aliases.get(alias, "")

@@ -9,12 +9,13 @@ from flowrun.registry.origin import Origin, VersionLookup, find_origin
 from flowrun.registry.rest.models import RestRegisteredModels
 from flowrun.registry.rest.reading import USER_TAG, located, read_version, version_from
 from flowrun.registry.rest.releases import Act
+from flowrun.registry.rest.requests import RestPromotionRequests
 from flowrun.tracking.entities import Page
 from flowrun.tracking.rest.part import page_from
 from flowrun.tracking.wire import pairs_json
 
 
-class RestRegistryStore(RestRegisteredModels):
+class RestRegistryStore(RestRegisteredModels, RestPromotionRequests):
     """The `RegistryStore` of a server. Source: MLflow REST API, "model versions".
 
     Where a version's files lie is asked for by a call of its own, so versions that come in lists
@@ -125,11 +126,18 @@ class RestRegistryStore(RestRegisteredModels):
         user_id: str,
         reason: str,
         run_id: str | None,
+        holder: str | None = None,
     ) -> ModelVersion:
         """Move stage and alias, with the history; at once where the server is flowrun's."""
         act = Act(user_id, reason, run_id)
         return self._releases.promote(
-            name, version, stage=stage, alias=alias, archive_existing=archive_existing, act=act
+            name,
+            version,
+            stage=stage,
+            alias=alias,
+            archive_existing=archive_existing,
+            act=act,
+            holder=holder,
         )
 
     def delete_model_version(self, name: str, version: str) -> None:

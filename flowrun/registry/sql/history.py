@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowrun.registry.entities import Transition
-from flowrun.registry.sql.outbox import tell_alias
+from flowrun.registry.sql.outbox import tell_alias, tell_stage
 from flowrun.tracking.sql.database import Connection
 from flowrun.valueclass import valueclass
 
@@ -16,16 +16,19 @@ class Act:
     user_id: str = ""
     reason: str = ""
     run_id: str | None = None
+    via: str = ""
 
 
 _INSERT = """
     INSERT INTO model_version_transitions
         (registered_model_pk, version, time_ms, user_id, kind, before, after, alias, reason,
-         run_id)
-    VALUES (:pk, :version, :time_ms, :user_id, :kind, :before, :after, :alias, :reason, :run_id)
+         run_id, via)
+    VALUES (:pk, :version, :time_ms, :user_id, :kind, :before, :after, :alias, :reason, :run_id,
+            :via)
 """
 _SELECT = """
-    SELECT version, time_ms, user_id, kind, before, after, alias, reason, run_id
+    SELECT version, time_ms, user_id, kind, before, after, alias, reason, run_id,
+        COALESCE(via, '')
     FROM model_version_transitions
     WHERE registered_model_pk = :pk AND version = COALESCE(:version, version)
     ORDER BY transition_pk
@@ -35,8 +38,9 @@ _SELECT = """
 def record_stage(
     connection: Connection, pk: int, version: int, before: str, after: str, act: Act
 ) -> None:
-    """Add that a version's stage changed."""
+    """Add that a version's stage changed, and tell webhooks."""
     _record(connection, pk, version, act, kind="stage", before=before, after=after, alias="")
+    tell_stage(connection, pk, version, before, after, act.time_ms)
 
 
 def record_alias(
@@ -76,8 +80,9 @@ def read_history(
             alias=alias,
             reason=reason,
             run_id=run_id,
+            via=via,
         )
-        for number, time_ms, user_id, kind, before, after, alias, reason, run_id in (
+        for number, time_ms, user_id, kind, before, after, alias, reason, run_id, via in (
             connection.execute(_SELECT, {"pk": pk, "version": version})
         )
     ]
@@ -107,5 +112,6 @@ def _record(
             "alias": alias,
             "reason": act.reason,
             "run_id": act.run_id,
+            "via": act.via or None,
         },
     )

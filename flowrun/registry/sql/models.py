@@ -6,8 +6,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from flowrun.errors import AlreadyExistsError, InvalidValueError, NotFoundError
+from flowrun.registry.approval import check_rule_tag
 from flowrun.registry.entities import ModelVersion, RegisteredModel
+from flowrun.registry.requests import Move
 from flowrun.registry.sql import search
+from flowrun.registry.sql.guards import check_unguarded
 from flowrun.registry.sql.history import Act, record_alias
 from flowrun.registry.sql.outbox import tell_model_created, tell_model_tag
 from flowrun.registry.sql.part import RegistryPart
@@ -79,6 +82,7 @@ class SqlRegisteredModels(RegistryPart):
         tags = tags or {}
         for key, value in tags.items():
             checks.check_registry_tag(key, value)
+            check_rule_tag(key, value)
         with self._database.write(name) as connection:
             values = {"name": name, "now": self._now(), "description": description}
             row = connection.execute(_INSERT, values).fetchone()
@@ -141,6 +145,7 @@ class SqlRegisteredModels(RegistryPart):
     def set_registered_model_tag(self, name: str, key: str, value: str) -> None:
         """Set or replace a tag."""
         checks.check_registry_tag(key, value)
+        check_rule_tag(key, value)
         with self._database.write(name) as connection:
             pk = find_model(connection, name).pk
             connection.execute(_SET_TAG, (pk, key, value))
@@ -167,6 +172,7 @@ class SqlRegisteredModels(RegistryPart):
         checks.check_alias(alias)
         with self._database.write(name) as connection:
             found = find_version(connection, name, version)
+            check_unguarded(connection, found.pk, name, Move(alias=alias))
             act = Act(self._now(), user_id, reason, run_id)
             point_alias(connection, found.pk, alias, found.version, act)
 
@@ -174,7 +180,7 @@ class SqlRegisteredModels(RegistryPart):
         """Remove an alias."""
         with self._database.write(name) as connection:
             pk = find_model(connection, name).pk
-            version = _version_of(connection, pk, alias)
+            version = alias_holder(connection, pk, alias)
             if version is not None:
                 connection.execute(_DELETE_ALIAS, {"pk": pk, "alias": alias})
                 act = Act(self._now(), user_id)
@@ -194,7 +200,7 @@ def version_by_alias(connection: Connection, name: str, alias: str) -> ModelVers
         if version is None:
             raise NotFoundError(f"Latest version not found for model {name}.")
     else:
-        version = _version_of(connection, pk, alias)
+        version = alias_holder(connection, pk, alias)
         if version is None:
             raise InvalidValueError(f"Registered model alias {alias} not found.")
     return read_version(connection, name, str(version))
@@ -202,12 +208,13 @@ def version_by_alias(connection: Connection, name: str, alias: str) -> ModelVers
 
 def point_alias(connection: Connection, pk: int, alias: str, version: int, act: Act) -> None:
     """Let an alias point to a version that exists, with a line in the history."""
-    before = _version_of(connection, pk, alias)
+    before = alias_holder(connection, pk, alias)
     connection.execute(_SET_ALIAS, {"pk": pk, "alias": alias, "version": version})
     record_alias(connection, pk, alias, before, version, act)
 
 
-def _version_of(connection: Connection, pk: int, alias: str) -> int | None:
+def alias_holder(connection: Connection, pk: int, alias: str) -> int | None:
+    """Give the version an alias points to; None if there is none."""
     row = connection.execute(_SELECT_ALIAS, {"pk": pk, "alias": alias}).fetchone()
     return row[0] if row else None
 

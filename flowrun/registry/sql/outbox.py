@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 
 from flowrun.registry.entities import ModelVersion, RegisteredModel
+from flowrun.registry.requests import PromotionRequest
 from flowrun.registry.sql.search import PROMPT_TAG
 from flowrun.registry.webhooks import WebhookEvent
 from flowrun.tracking.sql.database import Connection
@@ -98,6 +99,32 @@ def tell_alias(connection: Connection, pk: int, alias: str, version: int | None,
         event = WebhookEvent.PROMPT_ALIAS_CREATED if is_prompt else WebhookEvent.ALIAS_CREATED
         data["version"] = str(version)
     _tell(connection, event, data, now)
+
+
+def tell_stage(
+    connection: Connection, pk: int, version: int, before: str, after: str, now: int
+) -> None:
+    """Tell that a version has another stage."""
+    name, _ = _about(connection, pk)
+    data = {"name": name, "version": str(version), "from_stage": before, "to_stage": after}
+    _tell(connection, WebhookEvent.STAGE_SET, data, now)
+
+
+def tell_request(connection: Connection, event: WebhookEvent, request: PromotionRequest) -> None:
+    """Tell that somebody asks for a promotion, or what was decided about it."""
+    data = {
+        "request_id": request.request_id,
+        "name": request.name,
+        "version": request.version,
+        "to_stage": request.move.stage,
+        "alias": request.move.alias,
+        "requested_by": request.user_id,
+        "reason": request.reason,
+        "run_id": request.run_id,
+    }
+    if request.decided_time_ms is not None:
+        data |= {"decided_by": request.decided_by, "comment": request.comment}
+    _tell(connection, event, data, request.decided_time_ms or request.time_ms)
 
 
 def _anybody_listens(connection: Connection) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKeyConstraint, Index, Integer, Text
+from sqlalchemy import ForeignKeyConstraint, Index, Integer, Text, text
 from sqlmodel import Field, SQLModel
 
 from flowrun.tracking.sql.columns import BIG, CLUSTERED, STRICT
+
+_SHORT = text("length(value) <= 100")
 
 
 class RegisteredModelRow(SQLModel, table=True):
@@ -75,6 +77,13 @@ class ModelVersionTagRow(SQLModel, table=True):
             ["model_versions.registered_model_pk", "model_versions.version"],
             ondelete="CASCADE",
         ),
+        Index(
+            "model_version_tags_by_value",
+            "key",
+            "value",
+            sqlite_where=_SHORT,
+            postgresql_where=_SHORT,
+        ),
         CLUSTERED,
     )
     registered_model_pk: int = Field(primary_key=True, sa_type=Integer)
@@ -119,6 +128,35 @@ class TransitionRow(SQLModel, table=True):
     after: str = Field(sa_type=Text)
     reason: str = Field(sa_type=Text)
     run_id: str | None = Field(sa_type=Text)
+    via: str | None = Field(sa_type=Text)
+
+
+class PromotionRequestRow(SQLModel, table=True):
+    """Requests to move a version; they outlive their model, as the history does."""
+
+    __tablename__ = "promotion_requests"
+    __table_args__ = (
+        Index("promotion_requests_by_model", "registered_model_pk", "version"),
+        Index("promotion_requests_by_status", "status"),
+        {"sqlite_autoincrement": True, **STRICT},
+    )
+    request_pk: int = Field(primary_key=True, sa_type=Integer)
+    registered_model_pk: int = Field(sa_type=Integer)
+    version: int = Field(sa_type=Integer)
+    stage: str | None = Field(sa_type=Text)
+    alias: str | None = Field(sa_type=Text)
+    archive_existing: int = Field(sa_type=Integer)
+    time_ms: int = Field(sa_type=BIG)
+    user_id: str = Field(sa_type=Text)
+    reason: str = Field(sa_type=Text)
+    run_id: str | None = Field(sa_type=Text)
+    condition: str = Field(sa_type=Text)
+    holder: str | None = Field(sa_type=Text)
+    approvers: str = Field(sa_type=Text)
+    status: str = Field(sa_type=Text)
+    decided_by: str = Field(sa_type=Text)
+    decided_time_ms: int | None = Field(sa_type=BIG)
+    comment: str = Field(sa_type=Text)
 
 
 class WebhookRow(SQLModel, table=True):

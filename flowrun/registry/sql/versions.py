@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from flowrun.errors import InvalidValueError
 from flowrun.registry.entities import ModelVersion, Stage, Transition, parse_stage
 from flowrun.registry.origin import VersionLookup, find_origin
+from flowrun.registry.requests import Move
 from flowrun.registry.sql import search
-from flowrun.registry.sql.history import Act, read_history, record_alias, record_stage
-from flowrun.registry.sql.models import point_alias, version_by_alias
+from flowrun.registry.sql.guards import check_unguarded
+from flowrun.registry.sql.history import Act, read_history, record_alias
+from flowrun.registry.sql.models import version_by_alias
+from flowrun.registry.sql.moves import TOUCH_MODEL, apply_move, check_holder, check_places
 from flowrun.registry.sql.outbox import tell_version_created, tell_version_tag
 from flowrun.registry.sql.part import RegistryPart
 from flowrun.registry.sql.reading import (
@@ -22,14 +24,12 @@ from flowrun.registry.sql.reading import (
     read_version,
     to_versions,
 )
+from flowrun.registry.sql.requests import cancel_requests
 from flowrun.tracking import checks, limits
 from flowrun.tracking.entities import Page
 from flowrun.tracking.paging import offset_of, page_of
 from flowrun.tracking.sql.database import Connection
 from flowrun.tracking.sql.part import chunks
-
-_ARCHIVING = (Stage.STAGING, Stage.PRODUCTION)
-"""The stages that only one version may be meant to have."""
 
 _NEXT_NUMBER = """
     UPDATE registered_models SET last_version = last_version + 1, last_update_time_ms = :now
@@ -45,17 +45,6 @@ _INSERT = """
 _DESCRIBE = """
     UPDATE model_versions SET description = :description, last_update_time_ms = :now
     WHERE registered_model_pk = :pk AND version = :version
-"""
-_SET_STAGE = """
-    UPDATE model_versions SET stage = :stage, last_update_time_ms = :now
-    WHERE registered_model_pk = :pk AND version = :version
-"""
-_SELECT_OTHERS = """
-    SELECT version FROM model_versions
-    WHERE registered_model_pk = :pk AND stage = :stage AND version != :version ORDER BY version
-"""
-_TOUCH_MODEL = """
-    UPDATE registered_models SET last_update_time_ms = :now WHERE registered_model_pk = :pk
 """
 _DELETE = "DELETE FROM model_versions WHERE registered_model_pk = :pk AND version = :version"
 _SET_TAG = """
@@ -195,27 +184,17 @@ class SqlModelVersions(RegistryPart):
         user_id: str,
         reason: str,
         run_id: str | None,
+        holder: str | None = None,
     ) -> ModelVersion:
         """Move stage and alias in one transaction, with the history."""
-        if alias is not None:
-            checks.check_alias(alias)
-        if archive_existing and stage is not None and stage not in _ARCHIVING:
-            raise InvalidValueError(
-                "Model version transition cannot archive existing model versions because "
-                f"'{stage}' is not an Active stage. "
-                f"Valid stages are {[each.value for each in _ARCHIVING]}"
-            )
+        move = Move(stage, alias, archive_existing)
+        check_places(move)
         with self._database.write(name) as connection:
             found = find_version(connection, name, version)
-            act = Act(self._now(), user_id, reason, run_id)
-            if stage is not None and archive_existing:
-                for other in _others_in(connection, found.pk, found.version, stage):
-                    _move(connection, found.pk, other, stage, Stage.ARCHIVED, act)
-            if stage is not None:
-                _move(connection, found.pk, found.version, Stage(found.stage), stage, act)
-            if alias is not None:
-                point_alias(connection, found.pk, alias, found.version, act)
-            connection.execute(_TOUCH_MODEL, {"pk": found.pk, "now": act.time_ms})
+            check_unguarded(connection, found.pk, name, move)
+            if holder is not None:
+                check_holder(connection, found.pk, name, move, holder)
+            apply_move(connection, found, move, Act(self._now(), user_id, reason, run_id))
             return read_version(connection, name, version)
 
     def delete_model_version(self, name: str, version: str) -> None:
@@ -226,9 +205,10 @@ class SqlModelVersions(RegistryPart):
             for alias, number in read_aliases(connection, [found.pk]).get(found.pk, {}).items():
                 if number == found.version:
                     record_alias(connection, found.pk, alias, number, None, act)
+            cancel_requests(connection, found, act.time_ms)
             # Its tags and aliases go with it, by their foreign keys.
             connection.execute(_DELETE, {"pk": found.pk, "version": found.version})
-            connection.execute(_TOUCH_MODEL, {"pk": found.pk, "now": act.time_ms})
+            connection.execute(TOUCH_MODEL, {"pk": found.pk, "now": act.time_ms})
 
     def set_model_version_tag(self, name: str, version: str, key: str, value: str) -> None:
         """Set or replace a tag."""
@@ -259,19 +239,6 @@ def _lookup(connection: Connection) -> VersionLookup:
         by_alias=lambda name, alias: version_by_alias(connection, name, alias),
         latest=lambda name: latest_versions(connection, [find_model(connection, name).pk]),
     )
-
-
-def _others_in(connection: Connection, pk: int, version: int, stage: Stage) -> list[int]:
-    where = {"pk": pk, "version": version, "stage": stage}
-    return [number for (number,) in connection.execute(_SELECT_OTHERS, where).fetchall()]
-
-
-def _move(
-    connection: Connection, pk: int, version: int, before: Stage, after: Stage, act: Act
-) -> None:
-    values = {"pk": pk, "version": version, "stage": after, "now": act.time_ms}
-    connection.execute(_SET_STAGE, values)
-    record_stage(connection, pk, version, before, after, act)
 
 
 def _read(connection: Connection, keys: Sequence[tuple[int, int]]) -> list[ModelVersion]:

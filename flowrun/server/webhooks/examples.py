@@ -13,6 +13,18 @@ _VALUE = {"value": "example_value"}
 _ALIAS = {"alias": "example_alias"}
 _TAGS = {"tags": {"example_key": "example_value"}}
 
+_REQUEST = {
+    "request_id": "1",
+    **_MODEL,
+    **_VERSION,
+    "to_stage": "Production",
+    "alias": None,
+    "requested_by": "example_user",
+    "reason": "",
+    "run_id": "abcd1234abcd5678",
+}
+_DECISION = {"decided_by": "example_approver", "comment": "An example comment"}
+
 EXAMPLES: Mapping[WebhookEvent, Mapping[str, object]] = {
     WebhookEvent.MODEL_CREATED: {**_MODEL, **_TAGS, "description": "An example registered model"},
     WebhookEvent.VERSION_CREATED: {
@@ -41,4 +53,13 @@ EXAMPLES: Mapping[WebhookEvent, Mapping[str, object]] = {
     WebhookEvent.PROMPT_VERSION_TAG_DELETED: {**_PROMPT, **_VERSION, **_KEY},
     WebhookEvent.PROMPT_ALIAS_CREATED: {**_PROMPT, **_ALIAS, **_VERSION},
     WebhookEvent.PROMPT_ALIAS_DELETED: {**_PROMPT, **_ALIAS},
+    WebhookEvent.STAGE_SET: {
+        **_MODEL,
+        **_VERSION,
+        "from_stage": "Staging",
+        "to_stage": "Production",
+    },
+    WebhookEvent.REQUEST_CREATED: _REQUEST,
+    WebhookEvent.REQUEST_APPROVED: {**_REQUEST, **_DECISION},
+    WebhookEvent.REQUEST_REJECTED: {**_REQUEST, **_DECISION},
 }

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from flowrun.errors import InvalidValueError, StoreError
 
-REVISION = "0004"
+REVISION = "0005"
 """The newest migration: what this flowrun reads and writes."""
 
 

@@ -28,7 +28,7 @@ CREATE TABLE model_version_transitions (
 	"after" TEXT NOT NULL, 
 	reason TEXT NOT NULL, 
 	run_id TEXT
-)
+, via TEXT)
  STRICT
 
 ;
@@ -428,6 +428,28 @@ CREATE TABLE trace_tags (
  STRICT
 
 ;
+CREATE TABLE promotion_requests (
+	request_pk INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
+	registered_model_pk INTEGER NOT NULL, 
+	version INTEGER NOT NULL, 
+	stage TEXT, 
+	alias TEXT, 
+	archive_existing INTEGER NOT NULL, 
+	time_ms INTEGER NOT NULL, 
+	user_id TEXT NOT NULL, 
+	reason TEXT NOT NULL, 
+	run_id TEXT, 
+	condition TEXT NOT NULL, 
+	holder TEXT, 
+	approvers TEXT NOT NULL, 
+	status TEXT NOT NULL, 
+	decided_by TEXT NOT NULL, 
+	decided_time_ms INTEGER, 
+	comment TEXT NOT NULL
+)
+ STRICT
+
+;
 CREATE INDEX transitions_by_model ON model_version_transitions (registered_model_pk, version);
 CREATE UNIQUE INDEX datasets_by_name ON datasets (experiment_id, name, digest);
 CREATE INDEX logged_models_by_creation ON logged_models (experiment_id, lifecycle_stage, creation_time_ms);
@@ -451,5 +473,8 @@ CREATE INDEX trace_metadata_by_value ON trace_metadata ("key", value) WHERE leng
 CREATE INDEX trace_prompts_by_name ON trace_prompts (name, version);
 CREATE INDEX trace_runs_by_run ON trace_runs (run_id);
 CREATE INDEX trace_tags_by_value ON trace_tags ("key", value) WHERE length(value) <= 100;
-INSERT INTO alembic_version VALUES ('0004');
+CREATE INDEX promotion_requests_by_model ON promotion_requests (registered_model_pk, version);
+CREATE INDEX promotion_requests_by_status ON promotion_requests (status);
+CREATE INDEX model_version_tags_by_value ON model_version_tags ("key", value) WHERE length(value) <= 100;
+INSERT INTO alembic_version VALUES ('0005');
 PRAGMA application_id = 1718382455;

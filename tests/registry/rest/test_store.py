@@ -14,6 +14,7 @@ from flowrun.tracking.rest.address import server_address
 from flowrun.tracking.rest.server import Server
 from flowrun.tracking.rest.store import RestTrackingStore
 from flowrun.tracking.store import TrackingStore
+from tests.contracts.promotion_requests import RequestContract
 from tests.contracts.registry_store import RegistryStoreContract, wine  # noqa: F401 - a fixture
 from tests.support.serving import TOKEN, serving
 from tests.support.stores import counting_ids, ticking_clock
@@ -37,7 +38,7 @@ def store(server: Server, tracking: TrackingStore) -> RegistryStore:
     return RestRegistryStore(server, tracking, now=ticking_clock(), new_id=counting_ids())
 
 
-class TestRestRegistryStore(RegistryStoreContract):
+class TestRestRegistryStore(RegistryStoreContract, RequestContract):
     """Every promise, through HTTP."""
 
     # The server reads a request, and looks at where it leads, before the store sees it.

@@ -11,6 +11,7 @@ import pytest
 from flowrun.registry.entities import Stage
 from flowrun.registry.store import RegistryStore
 from flowrun.tracking.store import TrackingStore
+from tests.contracts.promotion_requests import RequestContract
 from tests.contracts.registry_store import RegistryStoreContract, wine  # noqa: F401 - a fixture
 from tests.support.stores import registry_store, tracking_store
 
@@ -40,7 +41,7 @@ def store(store_uri: str, tracking: TrackingStore) -> Iterator[RegistryStore]:
         yield store
 
 
-class TestSqlRegistryStore(RegistryStoreContract):
+class TestSqlRegistryStore(RegistryStoreContract, RequestContract):
     """Every promise, on each database."""
 
 
