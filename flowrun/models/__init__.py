@@ -13,7 +13,7 @@ _HOMES = {
     "ModelInfo": "flowrun.models.log",
     "ModelSignature": "flowrun.models.signature",
     "infer_signature": "flowrun.models.signature",
-    "set_model": "flowrun.models.flavors.own",
+    "set_model": "flowrun.models.flavors.scripts",
 }
 
 

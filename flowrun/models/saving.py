@@ -126,8 +126,10 @@ def _signature(
         return given
     if given is not None and not isinstance(given, bool):
         return ModelSignature.from_dict(given.to_dict())  # MLflow's own
-    if given is not None or example is None or content.predict is None:
+    if given is not None:
         return None
+    if example is None or content.predict is None:
+        return content.signature
     try:
         output = content.predict(example.data, example.params)
     except Exception as error:  # noqa: BLE001 - the user's model on the user's data
@@ -135,7 +137,7 @@ def _signature(
             f"the model has no signature, since it fails on the input example: {error}",
             stacklevel=5,
         )
-        return None
+        return content.signature
     return infer_from_example(example.data, output, example.params)
 
 

@@ -162,5 +162,7 @@ def test_another_package_brings_a_flavor_of_its_own(
         pyfunc.load_model(str(folder))
     monkeypatch.syspath_prepend(str(site))
     assert pyfunc.load_model(str(folder)).predict({"a": [1, 2]}) == [2.0, 4.0]
-    with pytest.raises(UnsupportedError, match=r"flavors here: .*, statsmodels, tiny, xgboost"):
+    with pytest.raises(
+        UnsupportedError, match=r"flavors here: .*, statsmodels, tiny, transformers, xgboost"
+    ):
         find_flavor("prophet")

@@ -18,12 +18,15 @@ _HERE = "flowrun.models.flavors"
 BACKENDS = {
     "catboost": f"{_HERE}.catboost:FLAVOR",
     "keras": f"{_HERE}.keras:FLAVOR",
+    "langchain": f"{_HERE}.langchain:FLAVOR",
     "lightgbm": f"{_HERE}.lightgbm:FLAVOR",
     "onnx": f"{_HERE}.onnx:FLAVOR",
     "python_function": f"{_HERE}.own:FLAVOR",
     "pytorch": f"{_HERE}.pytorch:FLAVOR",
     "sklearn": f"{_HERE}.sklearn:FLAVOR",
+    "spark": f"{_HERE}.spark:FLAVOR",
     "statsmodels": f"{_HERE}.statsmodels:FLAVOR",
+    "transformers": f"{_HERE}.transformers:FLAVOR",
     "xgboost": f"{_HERE}.xgboost:FLAVOR",
 }
 """Name of a flavor's section in MLmodel files to where it is."""

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from flowrun.errors import InvalidValueError, PermissionDeniedError, UnsupportedError
 from flowrun.models.requirements import installed_version
+from flowrun.models.signature import ModelSignature
 from flowrun.tracking.light_session import is_pickle_allowed
 
 Settings = Mapping[str, object]
@@ -46,6 +47,8 @@ class Content:
     """Predicts as the saved model will, for the signature that follows from an example."""
     params: Mapping[str, object] = field(default_factory=dict)
     """What of its configuration is recorded as params of the run."""
+    signature: ModelSignature | None = None
+    """What it takes and gives, if neither the user nor an example tells."""
 
 
 class Flavor(Protocol):

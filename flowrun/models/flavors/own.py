@@ -5,15 +5,12 @@ Source: MLflow 3.17, mlflow/pyfunc/model.py.
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import os
 import pickle
 import shutil
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Union
 
 from flowrun.errors import FlowrunError, InvalidValueError
@@ -28,6 +25,7 @@ from flowrun.models.flavors.base import (
     library,
     refuse_pickle,
 )
+from flowrun.models.flavors.scripts import run_script
 from flowrun.models.loading import PYFUNC
 from flowrun.models.places import local_copy
 from flowrun.models.python_model import (
@@ -42,16 +40,6 @@ OwnModel = Union[PythonModel, Callable[..., object], str, "os.PathLike[str]"]
 CLASS_LOADER = "mlflow.pyfunc.model"
 CODE_LOADER = "mlflow.pyfunc.loaders.code_model"
 _PICKLED = "python_model.pkl"
-_MODELS_OF_SCRIPT: list[object] = []  # what a script that is being run says is its model
-
-
-def set_model(model: object) -> None:
-    """Say, in a file that is a model's code, what the model is.
-
-    Args:
-        model: an object of a class derived from `PythonModel`, or a function.
-    """
-    _MODELS_OF_SCRIPT.append(model)
 
 
 class PyfuncFlavor:
@@ -208,7 +196,7 @@ def load_own(
         # MLflow writes the whole path on the machine that it was saved on.
         path = inside(folder, Path(str(settings["model_code_path"])).name)
         refuse_pickle(f"the code in {path}", "Load a model that brings no code.")
-        model = _as_model(_run_script(path))
+        model = _as_model(run_script(path))
     else:
         model = _unpickled(inside(folder, settings.get("python_model")), settings)
     artifacts = {
@@ -231,32 +219,6 @@ def _unpickled(path: Path, settings: Settings) -> PythonModel:
         raise
     except Exception as error:
         raise damaged(path, error, "cloudpickle", settings.get("cloudpickle_version")) from error
-
-
-def _run_script(path: Path) -> object:
-    spec = importlib.util.spec_from_file_location(f"flowrun_model_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise InvalidValueError(f"{path} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    before = len(_MODELS_OF_SCRIPT)
-    spec.loader.exec_module(module)
-    if len(_MODELS_OF_SCRIPT) > before:
-        model = _MODELS_OF_SCRIPT.pop()
-        del _MODELS_OF_SCRIPT[before:]
-        return model
-    return _set_by_mlflow(path)
-
-
-def _set_by_mlflow(path: Path) -> object:
-    """Give what the script said by MLflow's own `set_model`, if it used that."""
-    theirs: ModuleType | None = sys.modules.get("mlflow.models.model")
-    model: object = getattr(theirs, "__mlflow_model__", None)
-    if model is None:
-        raise InvalidValueError(
-            f"{path} does not say what the model is",
-            "Call flowrun.models.set_model(model) in it.",
-        )
-    return model
 
 
 def own_predictor(model: PythonModel, context: PythonModelContext | None) -> Predict:
