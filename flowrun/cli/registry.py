@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from flowrun import api
-from flowrun.cli import signing
+from flowrun.cli import model_serving, signing
 from flowrun.cli.options import TrackingUri, settings_of
 from flowrun.cli.tables import print_facts, print_rows, printable, time_text
 from flowrun.engine.console import metrics_text
@@ -21,6 +21,7 @@ from flowrun.tracking.entities import Run
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 models = typer.Typer(help="List and show registered models.", no_args_is_help=True)
 app.add_typer(models, name="models")
+model_serving.add_commands(models)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Everything, as JSON.")]
 

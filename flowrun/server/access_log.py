@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from flowrun.server.asgi import Scope
-from flowrun.server.messages import Route
+from flowrun.server.meters import Metered
 
 
 class LogFormat(StrEnum):
@@ -34,7 +34,7 @@ class AccessLog:
         self._now = now
 
     def write(
-        self, scope: Scope, route: Route | None, status: int, length_bytes: int, seconds: float
+        self, scope: Scope, route: Metered | None, status: int, length_bytes: int, seconds: float
     ) -> None:
         """Tell of a request that has ended."""
         client = scope.get("client")

@@ -13,8 +13,8 @@ import mmap
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
+from typing import Protocol
 
-from flowrun.server.messages import Route
 from flowrun.version import __version__
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
@@ -22,7 +22,8 @@ CLIENT_GONE = 499
 """Stands for the status of a request whose caller went away before the answer, as in nginx."""
 
 _BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-_STATUSES = (200, 204, 206, 400, 401, 403, 404, 405, 410, 416, 422, CLIENT_GONE, 500, 501, 507)
+_REFUSED = (400, 401, 403, 404, 405, 410, 413, 415, 416, 422, CLIENT_GONE)
+_STATUSES = (200, 204, 206, *_REFUSED, 500, 501, 503, 504, 507)
 _OTHER = "other"
 _STORE_FAILED = 507
 
@@ -33,10 +34,22 @@ _TIME_CELLS = len(_BUCKETS_S) + 1
 _ROW = _STATUS_CELLS + _TIME_CELLS + 1  # and the sum of the times
 
 
+class Metered(Protocol):
+    """What is counted by itself: a route."""
+
+    @property
+    def method(self) -> str:
+        """Of the requests."""
+
+    @property
+    def path(self) -> str:
+        """Of the requests; what stands in braces is any."""
+
+
 class Meters:
     """The counters of one server; of which process they are told, `of_worker` says."""
 
-    def __init__(self, routes: Iterable[Route], workers: int = 1) -> None:
+    def __init__(self, routes: Iterable[Metered], workers: int = 1) -> None:
         """Set all to zero. Call it before the workers are forked, or they would not share it."""
         self._labels = [(route.method, route.path) for route in routes]
         self._labels.append(("*", "(none)"))
@@ -60,7 +73,7 @@ class Meters:
         """Count a request that begins."""
         self._cells[self._base] += 1
 
-    def leave(self, route: Route | None, status: int, seconds: float) -> None:
+    def leave(self, route: Metered | None, status: int, seconds: float) -> None:
         """Count a request that ends; without a route, it was for nothing that is served."""
         cells = self._cells
         cells[self._base] -= 1

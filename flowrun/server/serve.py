@@ -6,7 +6,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from types import FrameType
 
 import uvicorn
@@ -49,6 +49,25 @@ def serve_as_worker(closed: socket.socket, listener: socket.socket, app: ASGIApp
     server = uvicorn.Server(_config(app, log_level="warning", grace_s=_GRACE_S))
     with _stopped_by_signals(server):
         _serve_until(closed, listener, server)
+
+
+def serve_within(
+    around: AbstractAsyncContextManager[object],
+    listener: socket.socket,
+    app: ASGIApp,
+    *,
+    on_ready: Callable[[], None],
+) -> None:
+    """Serve on a socket that listens already, with something open around it on the same loop."""
+    server = uvicorn.Server(_config(app, log_level="warning", grace_s=_GRACE_S))
+
+    async def run() -> None:
+        async with around:
+            with _stopped_by_signals(server):
+                on_ready()
+                await server.serve(sockets=[listener])
+
+    asyncio.run(run())
 
 
 def serve_until(closed: socket.socket, listener: socket.socket, app: ASGIApp) -> None:

@@ -95,6 +95,13 @@ class PyFuncModel:
             params = enforce_params(params, schema.params)
         return self._predict(data, params)
 
+    def predict_enforced(self, data: object, params: Mapping[str, object] | None = None) -> object:
+        """Do the same with data that is known to fit the signature."""
+        schema = self.signature
+        if schema is not None:
+            params = enforce_params(params, schema.params)
+        return self._predict(data, params)
+
     def predict_stream(
         self, data: object, params: Mapping[str, object] | None = None
     ) -> Iterator[object]:

@@ -1,0 +1,245 @@
+"""`flowrun models serve` as its callers see it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from openapi_spec_validator import validate
+
+from tests.serving.models import (
+    COLUMNS,
+    NAUGHTY,
+    ROWS,
+    TEXT,
+    save_code,
+    save_function,
+    save_numbers,
+)
+from tests.support.scoring import Scoring, scoring
+from tests.support.space import Space
+from tests.support.waiting import until
+
+SPLIT = {"dataframe_split": {"columns": COLUMNS, "data": ROWS}}
+JSON = {"Content-Type": "application/json"}
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def numbers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scoring]:
+    folder = tmp_path_factory.mktemp("numbers")
+    save_numbers(folder / "model")
+    with scoring(folder, folder / "model", "--max-body-mb", "1") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def naughty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scoring]:
+    folder = tmp_path_factory.mktemp("naughty")
+    save_code(folder / "model", NAUGHTY, TEXT)
+    with scoring(folder, folder / "model", "-w", "2", "-t", "4", "--max-waiting", "3") as server:
+        yield server
+
+
+def what(text: str) -> object:
+    """Ask the naughty model for something."""
+    return {"dataframe_records": [{"what": text}]}
+
+
+CALLS = {
+    "ping": ("GET", "/ping", None, {}, 200, "\n"),
+    "health": ("GET", "/health", None, {}, 200, "\n"),
+    "no such path": ("GET", "/other", None, {}, 404, "ENDPOINT_NOT_FOUND"),
+    "wrong method": ("GET", "/invocations", None, {}, 405, "ENDPOINT_NOT_FOUND"),
+    "no content type": ("POST", "/invocations", b"{}", {}, 415, "content types"),
+    "a column that is missing": (
+        "POST",
+        "/invocations",
+        b'{"dataframe_records": [{"a": 1, "b": 2}]}',
+        JSON,
+        400,
+        "Model is missing inputs ['c']",
+    ),
+    "a text in a column of numbers": (
+        "POST",
+        "/invocations",
+        b'{"dataframe_records": [{"a": 1, "b": "x", "c": 3}]}',
+        JSON,
+        400,
+        "Failed to convert column b",
+    ),
+    "too large a body": ("POST", "/invocations", b" " * (2**20 + 1), JSON, 413, "1048576 bytes"),
+    "a foreign host": ("GET", "/ping", None, {"Host": "evil.example"}, 403, "PERMISSION_DENIED"),
+    "a foreign page": (
+        "POST",
+        "/invocations",
+        b"{}",
+        {**JSON, "Origin": "https://evil.example"},
+        403,
+        "PERMISSION_DENIED",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_each_call_has_its_answer(numbers: Scoring, name: str) -> None:
+    method, path, body, headers, status, text = CALLS[name]
+    answer = numbers.call(method, path, body, headers)
+    assert (answer.status, text in answer.body.decode()) == (status, True), answer.body
+
+
+def test_concurrent_tables_get_their_own_predictions(numbers: Scoring) -> None:
+    """Those that wait together are predicted in one call, a bad one among them or not."""
+    tables = [[[float(n), 0.0, float(row)] for row in range(n % 3 + 1)] for n in range(40)]
+
+    def ask(rows: list[list[float]]) -> list[float]:
+        answer = numbers.ask({"dataframe_split": {"columns": COLUMNS, "data": rows}})
+        assert answer.status == 200, answer.body
+        found: list[float] = answer.json["predictions"]
+        return found
+
+    def ask_badly(_: object) -> int:
+        return numbers.ask({"dataframe_split": {"columns": COLUMNS, "data": [["x"]]}}).status
+
+    with ThreadPoolExecutor(16) as pool:
+        bad = pool.map(ask_badly, range(10))
+        came = list(pool.map(ask, tables))
+        assert set(bad) == {400}
+    for rows, made in zip(tables, came, strict=True):
+        assert made == pytest.approx([sum(row) for row in rows])
+    metrics = numbers.call("GET", "/metrics").body.decode()
+    lines = [line.split() for line in metrics.splitlines() if not line.startswith("#")]
+    told = {name: float(value) for name, value in lines}
+    assert told["flowrun_model_calls_total"] < told["flowrun_model_requests_total"]
+    assert 'flowrun_requests_total{method="POST",route="/invocations",status="400"}' in told
+
+
+def test_openapi_tells_the_columns(numbers: Scoring) -> None:
+    told = numbers.call("GET", "/openapi.json").json
+    validate(told)
+    post = told["paths"]["/invocations"]["post"]["requestBody"]["content"]["application/json"]
+    records = next(f for f in post["schema"]["oneOf"] if f["title"] == "dataframe_records")
+    row = records["properties"]["dataframe_records"]["items"]
+    assert row["required"] == COLUMNS
+    assert numbers.ask(post["example"]).status == 200
+
+
+def test_model_that_raises_is_a_bad_request_and_nothing_more(naughty: Scoring) -> None:
+    answer = naughty.ask(what("raise"))
+    assert answer.status == 400
+    assert answer.json["error_code"] == "BAD_REQUEST"
+    assert "RuntimeError: no such wine" in answer.json["message"]
+    assert "Traceback" not in answer.json["message"]
+    assert naughty.ask(what("well")).json == {"predictions": ["well"]}
+
+
+def test_what_a_model_prints_is_not_an_answer(naughty: Scoring) -> None:
+    assert naughty.ask(what("print")).json == {"predictions": ["print"]}
+    until(lambda: "printed by the model" in naughty.log.read_text(), what="the print")
+
+
+@pytest.mark.parametrize(("deed", "status"), [("hang", 504), ("die", 500)])
+def test_request_that_costs_a_process_hurts_no_other(
+    naughty: Scoring, deed: str, status: int
+) -> None:
+    until(lambda: len(naughty.children()) == 2, what="both processes")
+    with ThreadPoolExecutor(2) as pool:
+        bad = pool.submit(naughty.ask, what(deed))
+        assert [naughty.ask(what("well")).status for _ in range(20)] == [200] * 20
+        assert bad.result().status == status
+    until(lambda: len(naughty.children()) == 2, what="another process")
+
+
+def test_process_that_is_killed_is_replaced_unseen(naughty: Scoring) -> None:
+    until(lambda: len(naughty.children()) == 2, what="both processes")
+    for pid in naughty.children():
+        os.kill(pid, signal.SIGKILL)
+    assert naughty.ask(what("well")).status == 200
+    assert naughty.call("GET", "/ping").status == 200
+
+
+def test_more_requests_than_may_wait_are_refused_for_now(naughty: Scoring) -> None:
+    until(lambda: len(naughty.children()) == 2, what="both processes")
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda _: naughty.ask(what("hang")), range(12)))
+    statuses = sorted(answer.status for answer in answers)
+    assert set(statuses) == {503, 504}
+    refused = next(answer for answer in answers if answer.status == 503)
+    assert refused.headers["retry-after"] == "1"
+
+
+def test_model_deleted_under_the_server_is_served_on(tmp_path: Path, space: Space) -> None:
+    model = tmp_path / "model"
+    save_numbers(model)
+    with scoring(tmp_path, model) as server:
+        for path in sorted(model.rglob("*"), reverse=True):
+            path.unlink()
+        model.rmdir()
+        (pid,) = server.children()
+        os.kill(pid, signal.SIGKILL)
+        assert server.ask(SPLIT).status == 200
+    done = space.flowrun("models", "serve", "-m", model, "--env-manager", "local", code=2)
+    assert "is no model: no MLmodel file is there" in done.err
+
+
+def test_request_in_flight_is_answered_when_the_server_is_stopped(tmp_path: Path) -> None:
+    code = NAUGHTY.replace("threading.Event().wait()", "threading.Event().wait(1.5)")
+    save_code(tmp_path / "model", code, TEXT)
+    with scoring(tmp_path, tmp_path / "model") as server, ThreadPoolExecutor(1) as pool:
+        begun = threading.Event()
+
+        def ask() -> int:
+            begun.set()
+            return server.ask(what("hang")).status
+
+        answer = pool.submit(ask)
+        begun.wait()
+        until(lambda: _in_flight(server) == 2, what="the request")  # and the one that asks
+        server.process.send_signal(signal.SIGTERM)
+        assert answer.result() == 200
+    assert server.process.returncode == 0
+
+
+def _in_flight(server: Scoring) -> int:
+    text = server.call("GET", "/metrics").body.decode()
+    line = next(x for x in text.splitlines() if x.startswith("flowrun_requests_in_flight "))
+    return int(line.split()[1])
+
+
+def test_forbidden_pickle_is_refused_before_anything_starts(space: Space) -> None:
+    save_function(space.path / "model", NAUGHTY, TEXT)
+    words = ("models", "serve", "-m", space.path / "model", "-p", "0")
+    done = space.flowrun(*words, code=2, FLOWRUN_ALLOW_PICKLE="false")
+    assert "FLOWRUN_ALLOW_PICKLE forbids" in done.err
+    assert not (space.home / "envs").exists()
+
+
+def test_public_address_asks_for_a_token(tmp_path: Path) -> None:
+    save_numbers(tmp_path / "model")
+    with scoring(tmp_path, tmp_path / "model", "-h", "0.0.0.0") as server:  # noqa: S104 - meant
+        server = Scoring(server.url.replace("0.0.0.0", "127.0.0.1"), server.process, server.log)  # noqa: S104
+        assert server.ask(SPLIT).status == 401
+        assert server.call("GET", "/ping").status == 200
+        token = (tmp_path / "home" / "server-token").read_text().strip()
+        headers = {**JSON, "Authorization": f"Bearer {token}"}
+        body = json.dumps(SPLIT).encode()
+        assert server.call("POST", "/invocations", body, headers).status == 200
+
+
+REFUSED = {
+    "mlserver": (("--enable-mlserver",), "--workers N"),
+    "unknown manager": (("--env-manager", "pixi"), "no environment manager 'pixi'"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_flags_that_make_no_sense_are_refused(space: Space, name: str) -> None:
+    words, text = REFUSED[name]
+    done = space.flowrun("models", "serve", "-m", "nowhere", "-p", "0", *words, code=2)
+    assert text in done.err
