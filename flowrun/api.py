@@ -23,7 +23,7 @@ from flowrun.engine.locked import Asked, plan_as_locked
 from flowrun.engine.outcome import SWEEP_TAG
 from flowrun.engine.params_file import given_params
 from flowrun.engine.planning import PlannedProject
-from flowrun.engine.request import GivenEnv, RunOptions
+from flowrun.engine.request import GivenEnv, Releasing, RunOptions
 from flowrun.engine.run import RunOutcome
 from flowrun.engine.values import as_text
 from flowrun.engine.verdicts import Foreseen
@@ -98,6 +98,8 @@ def run(
     build_image: bool = False,
     cache: bool = True,
     selection: Selection | None = None,
+    dry_run_registry: bool = False,
+    wait_approval_s: float | None = None,
     observer: Observer | None = None,
     settings: Settings | None = None,
     progress: Callable[[str], None] | None = None,
@@ -127,6 +129,9 @@ def run(
         build_image: run containers of an image that has the project's files in it.
         cache: let finished runs that did the same stand for steps of a pipeline.
         selection: which steps, and which of them must run; default: all, and none.
+        dry_run_registry: `register` and `promote` steps only say what they would do.
+        wait_approval_s: how long a promotion waits for an approval, maybe infinite; None: the run
+            ends with it pending.
         observer: told what happens while it happens.
         settings: the surroundings; by default those of this process.
         progress: told what takes time before the run begins (fetching).
@@ -154,6 +159,7 @@ def run(
         build_image=build_image,
         is_cache_on=cache,
         tags=given.tags,
+        releasing=Releasing(dry_run_registry, wait_approval_s),
     )
     with ExitStack() as stack:
         # first of all, since it comes up by itself while the project is found and read

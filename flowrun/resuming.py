@@ -11,7 +11,7 @@ from flowrun.engine.events import Observer
 from flowrun.engine.gpus import gpus_of
 from flowrun.engine.live import ABANDONED, SESSION_TAG, Session, close_left_running
 from flowrun.engine.options_file import parse_options
-from flowrun.engine.request import RunOptions
+from flowrun.engine.request import Releasing, RunOptions
 from flowrun.engine.run import RunOutcome
 from flowrun.engine.services import Home
 from flowrun.errors import NotRepeatableError
@@ -37,6 +37,7 @@ def resume(
     jobs: int | None = None,
     fail_fast: bool = False,
     docker_args: Mapping[str, str] | None = None,
+    wait_approval_s: float | None = None,
     observer: Observer | None = None,
     settings: Settings | None = None,
     progress: Callable[[str], None] | None = None,
@@ -52,6 +53,7 @@ def resume(
         jobs: steps at the same time, at most; default: the number of processors.
         fail_fast: stop at the first failed step, also if the run was not to.
         docker_args: as the run was given; they are not taken from a record.
+        wait_approval_s: as for `run`.
         observer: told what happens while it happens.
         settings: the surroundings; by default those of this process.
         progress: told what takes time.
@@ -86,6 +88,7 @@ def resume(
             is_cache_on=asked.is_cache_on,
             rerun=asked.rerun,
             resumed=resumed(again.run),
+            releasing=Releasing(asked.is_dry_run, wait_approval_s),
         )
         surroundings = Surroundings(settings, supervisor, observer or SilentObserver())
         return surroundings.carry_out(replace(again.planned, plan=plan), options, None, None)

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from flowrun.engine.check import check_before_run
+from flowrun.engine.check import check_approvals, check_before_run
 from flowrun.engine.code import Codes
 from flowrun.engine.container import SESSION_LABEL
 from flowrun.engine.events import Event, Observer
@@ -96,6 +96,8 @@ class Surroundings:
         with ExitStack() as stack:
             stack.enter_context(closing(envs))
             stores = stack.enter_context(open_default_stores(settings))
+            if options.rehearsal is None:
+                check_approvals(planned.plan, stores.registry, stores.uri)
             endpoint = stack.enter_context(endpoint_of(stores))
             close_killed(settings, stores)
             sweep(home.verifications)

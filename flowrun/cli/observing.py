@@ -58,6 +58,9 @@ def progress_of(*, is_silent: bool) -> Callable[[str], None]:
 def exit_with(outcome: RunOutcome) -> typer.Exit:
     """Give the end of the command that is the run's end."""
     code = exit_code_of(
-        outcome.status, outcome.cancelled_by, is_surroundings=outcome.is_surroundings
+        outcome.status,
+        outcome.cancelled_by,
+        is_surroundings=outcome.is_surroundings,
+        is_pending=bool(outcome.pending),
     )
     return typer.Exit(code)

@@ -8,18 +8,21 @@ from typing import Annotated
 import typer
 
 from flowrun import api
-from flowrun.cli import model_serving, signing
+from flowrun.cli import model_serving, releases, signing
+from flowrun.cli.history import print_history, transition_to_json
+from flowrun.cli.naming import named_version
 from flowrun.cli.options import TrackingUri, settings_of
 from flowrun.cli.tables import print_facts, print_rows, printable, time_text
 from flowrun.engine.console import metrics_text
 from flowrun.errors import NotFoundError
-from flowrun.registry.entities import ModelVersion, RegisteredModel, Transition
+from flowrun.registry.entities import ModelVersion, RegisteredModel
 from flowrun.registry.store import RegistryStore
 from flowrun.stores import Stores, all_items
 from flowrun.tracking.entities import Run
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
-models = typer.Typer(help="List and show registered models.", no_args_is_help=True)
+models = typer.Typer(help="Show, promote and manage registered models.", no_args_is_help=True)
+models.add_typer(releases.app)
 app.add_typer(models, name="models")
 model_serving.add_commands(models)
 
@@ -63,7 +66,7 @@ def show_model(
 ) -> None:
     """Show a registered model with its history, or one version with where it came from."""
     with api.open_default_stores(settings_of(ctx, tracking_uri)) as stores:
-        version = _named_version(stores.registry, name)
+        version = named_version(stores.registry, name)
         if version is not None:
             _show_version(stores, version, as_json=as_json)
         else:
@@ -107,37 +110,12 @@ def version_to_json(version: ModelVersion) -> dict[str, object]:
     }
 
 
-def transition_to_json(transition: Transition) -> dict[str, object]:
-    """Give one line of the history for programs."""
-    return {
-        "time_ms": transition.time_ms,
-        "version": transition.version,
-        "kind": transition.kind,
-        "alias": transition.alias,
-        "from": transition.before,
-        "to": transition.after,
-        "user": transition.user_id,
-        "reason": transition.reason,
-        "run_id": transition.run_id,
-    }
-
-
 def _all_models(registry: RegistryStore, filter_text: str) -> list[RegisteredModel]:
     return all_items(
         lambda token: registry.search_registered_models(
             filter_text=filter_text, max_results=1000, page_token=token
         )
     )
-
-
-def _named_version(registry: RegistryStore, text: str) -> ModelVersion | None:
-    name, at, alias = text.rpartition("@")
-    if at and name:
-        return registry.get_version_by_alias(name, alias)
-    name, slash, number = text.rpartition("/")
-    if slash and number.isdigit():
-        return registry.get_model_version(name, number)
-    return None
 
 
 def _show_registered(registry: RegistryStore, name: str, *, as_json: bool) -> None:
@@ -168,7 +146,7 @@ def _show_registered(registry: RegistryStore, name: str, *, as_json: bool) -> No
         for version in versions
     ]
     print_rows(("version", "stage", "aliases", "created", "user", "run"), rows, as_json=False)
-    _print_history(history)
+    print_history(history)
 
 
 def _show_version(stores: Stores, version: ModelVersion, *, as_json: bool) -> None:
@@ -207,7 +185,7 @@ def _show_version(stores: Stores, version: ModelVersion, *, as_json: bool) -> No
     for key, text in inputs:
         data = json.loads(text)
         typer.echo(f"  input {key.removeprefix('flowrun.input.')}  sha256:{data['sha256']}")
-    _print_history(history)
+    print_history(history)
 
 
 def _run(stores: Stores, version: ModelVersion) -> Run | None:
@@ -217,28 +195,3 @@ def _run(stores: Stores, version: ModelVersion) -> Run | None:
         return stores.tracking.get_run(version.run_id)
     except NotFoundError:
         return None  # purged since
-
-
-def _print_history(history: list[Transition]) -> None:
-    if not history:
-        return
-    typer.echo("history")
-    rows = [
-        {
-            "time": time_text(line.time_ms),
-            "version": line.version,
-            "change": _change(line),
-            "by": line.user_id,
-            "why": line.reason,
-        }
-        for line in history
-    ]
-    print_rows(("time", "version", "change", "by", "why"), rows, as_json=False)
-
-
-def _change(line: Transition) -> str:
-    if line.kind == "stage":
-        return f"{line.before} -> {line.after}"
-    if not line.after:
-        return f"@{line.alias} removed"
-    return f"@{line.alias} = {line.after}" + (f" (was {line.before})" if line.before else "")

@@ -17,8 +17,10 @@ from flowrun.cli.run_options import (
     Jobs,
     OutcomeAsJson,
     ParamList,
+    WaitApproval,
     parse_docker_args,
     parse_params,
+    parse_wait,
 )
 from flowrun.cli.summary import print_summary
 from flowrun.resuming import resume
@@ -36,6 +38,7 @@ def resume_command(
     docker_args: DockerArgs = None,
     jobs: Jobs = None,
     fail_fast: IsFailFast = False,
+    wait_approval: WaitApproval = None,
     tracking_uri: TrackingUri = None,
     offline: IsOffline = False,
     quiet: IsQuiet = False,
@@ -51,6 +54,7 @@ def resume_command(
             jobs=jobs,
             fail_fast=fail_fast,
             docker_args=parse_docker_args(docker_args or []),
+            wait_approval_s=parse_wait(wait_approval),
             observer=observer,
             settings=settings,
             progress=progress_of(is_silent=as_json),

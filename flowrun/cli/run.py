@@ -32,9 +32,11 @@ from flowrun.cli.run_options import (
     Until,
     Uri,
     Version,
+    WaitApproval,
     check_backend,
     parse_docker_args,
     parse_params,
+    parse_wait,
     selection_of,
 )
 from flowrun.cli.summary import print_summary
@@ -98,6 +100,13 @@ def run_command(
     rerun: Rerun = None,
     start: From = None,
     until: Until = None,
+    dry_run_registry: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run-registry", help="Only say what register and promote steps would do."
+        ),
+    ] = False,
+    wait_approval: WaitApproval = None,
     quiet: IsQuiet = False,
     as_json: OutcomeAsJson = False,
 ) -> None:
@@ -128,6 +137,8 @@ def run_command(
             build_image=build_image,
             cache=not no_cache,
             selection=selection_of(rerun, start, until),
+            dry_run_registry=dry_run_registry,
+            wait_approval_s=parse_wait(wait_approval),
             observer=observer,
             settings=settings,
             progress=progress_of(is_silent=as_json),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +12,9 @@ import typer
 
 from flowrun.errors import UsageError
 from flowrun.plan.selection import Selection
+
+_WAIT = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+_WAIT_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 Uri = Annotated[
     str, typer.Argument(metavar="URI", help="Git URL, directory or zip; #subdir; runs:/ID.")
@@ -53,6 +58,13 @@ ExperimentId = Annotated[str | None, typer.Option(help="The same by its id.")]
 Jobs = Annotated[
     int | None,
     typer.Option("--jobs", "-j", min=1, help="Steps at the same time; default: processors."),
+]
+WaitApproval = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DURATION",
+        help="Wait so long for approvals: 30m, 2h, forever; default: not at all.",
+    ),
 ]
 IsFailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failed step.")]
 IsQuiet = Annotated[bool, typer.Option("--quiet", "-q", help="Do not show what the steps print.")]
@@ -105,3 +117,17 @@ def check_backend(backend: str, config: str | None) -> None:
         raise UsageError(f"--backend-config {config}: {error}") from error
     if not isinstance(data, dict):
         raise UsageError(f"--backend-config {config}: must be a JSON object")
+
+
+def parse_wait(text: str | None) -> float | None:
+    """Give the seconds of `--wait-approval`; None: do not wait.
+
+    Raises:
+        UsageError: it is no duration.
+    """
+    if text is None or text == "forever":
+        return None if text is None else math.inf
+    found = _WAIT.fullmatch(text)
+    if found is None:
+        raise UsageError(f"--wait-approval {text}: write it as 90s, 30m, 2h, 7d or forever")
+    return float(found[1]) * _WAIT_UNITS_S[found[2]]

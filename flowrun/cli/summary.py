@@ -42,16 +42,20 @@ def print_end(outcome: RunOutcome, settings: Settings, *, resume: str | None) ->
     """
     flag = _flag(settings)
     words = {RunStatus.FINISHED: "finished", RunStatus.KILLED: "was cancelled"}
+    is_pending = outcome.pending and outcome.status is RunStatus.FINISHED
     typer.echo(
-        f"run {outcome.run_id} {words.get(outcome.status, 'FAILED')} "
-        f"in {duration_text(outcome.duration_ms)}"
+        f"run {outcome.run_id} "
+        f"{'waits for an approval' if is_pending else words.get(outcome.status, 'FAILED')} "
+        f"{'after' if is_pending else 'in'} {duration_text(outcome.duration_ms)}"
     )
     if outcome.run_id:
         typer.echo(f"  all about it   flowrun runs show {outcome.run_id}{flag}")
     for step in outcome.steps.values():
         if step.status == "failed" and not step.is_tolerated and step.run_id:
             typer.echo(f"  what it said   flowrun runs logs {step.run_id}{flag}   ({step.step_id})")
-    if resume and outcome.run_id and outcome.status is not RunStatus.FINISHED:
+    for pending in outcome.pending:
+        typer.echo(f"  pending        {pending}{flag}")
+    if resume and outcome.run_id and (is_pending or outcome.status is not RunStatus.FINISHED):
         typer.echo(f"  to go on       {resume} {outcome.run_id}{flag}")
     for version in outcome.versions:
         typer.echo(f"  model          flowrun models show {version}{flag}")
@@ -77,6 +81,7 @@ def outcome_to_json(outcome: RunOutcome) -> dict[str, object]:
         "status": outcome.status.value,
         "duration_ms": outcome.duration_ms,
         "model_versions": list(outcome.versions),
+        "pending": list(outcome.pending),
         "steps": [
             {
                 "id": step.step_id,

@@ -77,5 +77,5 @@ class Attempts:
 
 
 def _attempt(number: int, ended: StepEnded) -> Attempt:
-    detail = "" if ended.status is StepStatus.SUCCEEDED else ended.detail
+    detail = "" if ended.status in {StepStatus.SUCCEEDED, StepStatus.PENDING} else ended.detail
     return Attempt(number, ended.run_id, ended.duration_ms, detail)

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from flowrun.engine.fetch import unfetchable
 from flowrun.engine.local_paths import local_path_of
+from flowrun.engine.promoting import no_approvals_text
 from flowrun.engine.request import ProjectCode, RunOptions
 from flowrun.envs.base import EnvRequest
 from flowrun.envs.store import EnvStore
-from flowrun.errors import PlanError
+from flowrun.errors import PlanError, UnsupportedError
 from flowrun.plan.plan import CommandAction, Plan, PlannedStep
-from flowrun.spec.project import EnvSpec, Parameter, ParameterType
+from flowrun.registry.store import RegistryStore
+from flowrun.spec.project import EnvSpec, Parameter, ParameterType, Promote
 
 
 def check_before_run(
@@ -46,6 +48,17 @@ def check_before_run(
         if step.env is not None and (step.project, step.env, manager) not in checked:
             checked.add((step.project, step.env, manager))
             envs.check(EnvRequest(step.env, projects[step.project].directory), manager)
+
+
+def check_approvals(plan: Plan, registry: RegistryStore, uri: str) -> None:
+    """Refuse a plan with a promotion to be approved, where nobody could approve it.
+
+    Raises:
+        UnsupportedError: the registry keeps no requests.
+    """
+    needs = any(isinstance(s.action, Promote) and s.action.needs_approval for s in plan.looks)
+    if needs and not registry.keeps_requests:
+        raise UnsupportedError(no_approvals_text(uri))
 
 
 def _missing_secrets(step: PlannedStep, variables: Mapping[str, str]) -> Iterator[str]:

@@ -16,7 +16,7 @@ def collected(step: PlannedStep, action: FanIn, results: Mapping[str, StepResult
         PlanError: one has failed, and may not.
     """
     instances = tuple(results[step_id] for step_id in action.instances)
-    fine = {"succeeded", "skipped", *({"failed"} if step.continue_on_error else ())}
+    fine = {"succeeded", "skipped", "pending", *({"failed"} if step.continue_on_error else ())}
     wrong = next((each for each in instances if each.status not in fine), None)
     if wrong is not None and not action.is_sweep:
         raise PlanError(f"its step '{wrong.id}' {_ended(wrong)}")

@@ -29,6 +29,7 @@ MARKS = {
     StepStatus.FAILED: "FAILED",
     StepStatus.SKIPPED: "skipped",
     StepStatus.KILLED: "KILLED",
+    StepStatus.PENDING: "pending",
 }
 REUSED = "reused"
 SHOWN_METRICS = 4

@@ -118,7 +118,14 @@ class Course:
             for step in self.steps.values()
             if isinstance(step.action, Register) and step.id in self.results
         ]
-        return tuple(f"{o['name']}/{o['version']}" for o in registered if "version" in o)
+        return tuple(
+            f"{o['name']}/{o['version']}" for o in registered if str(o.get("version")).isdigit()
+        )
+
+    def pending(self) -> tuple[str, ...]:
+        """Give what waits for an approval, in words."""
+        ended = self.ended.values()
+        return tuple(each.detail for each in ended if each.status is StepStatus.PENDING)
 
 
 def is_end(step: PlannedStep) -> bool:

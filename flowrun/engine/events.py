@@ -24,6 +24,8 @@ class StepStatus(StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"
     KILLED = "killed"
+    PENDING = "pending"
+    """It did its part; somebody has to approve the rest."""
 
 
 @valueclass

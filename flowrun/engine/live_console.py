@@ -51,12 +51,14 @@ STATUS_STYLES = {
     StepStatus.FAILED: "bold red",
     StepStatus.SKIPPED: "dim",
     StepStatus.KILLED: "bold yellow",
+    StepStatus.PENDING: "yellow",
 }
 STATUS_SIGNS = {
     StepStatus.SUCCEEDED: "✓",
     StepStatus.FAILED: "✗",
     StepStatus.SKIPPED: "-",
     StepStatus.KILLED: "■",
+    StepStatus.PENDING: "…",
 }
 AGAIN_SIGN = "↻"
 REFRESH_PER_S = 8

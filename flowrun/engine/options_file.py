@@ -19,6 +19,8 @@ class AskedOptions:
     is_cache_on: bool = True
     fail_fast: bool = False
     rerun: frozenset[str] = frozenset()
+    is_dry_run: bool = False
+    """Of the registry's steps."""
 
 
 def options_text(options: RunOptions) -> str | None:
@@ -32,6 +34,8 @@ def options_text(options: RunOptions) -> str | None:
         told["fail_fast"] = True
     if options.rerun:
         told["rerun"] = sorted(options.rerun)
+    if options.releasing.is_dry_run:
+        told["dry_run_registry"] = True
     return json.dumps(told, indent=2) + "\n" if told else None
 
 
@@ -44,4 +48,5 @@ def parse_options(data: Mapping[str, object] | None) -> AskedOptions:
         told.get("is_cache_on") is not False,
         told.get("fail_fast") is True,
         frozenset(map(str, rerun)) if isinstance(rerun, list) else frozenset(),
+        told.get("dry_run_registry") is True,
     )

@@ -55,7 +55,11 @@ T = TypeVar("T")
 
 ATTEMPT_TAG = "flowrun.attempt"
 """On a step's run, if it may have several: which attempt it is; the last one stands."""
-OF_AN_END = frozenset({ERROR_TAG, CANCEL_TAG, EXIT_CODE_TAG, "flowrun.signal"})
+PENDING_TAG = "flowrun.pending"
+"""What waits for an approval: on a step's run the request's number, on a pipeline's in words."""
+DECLINED_TAG = "flowrun.declined"
+"""Why a step did nothing after all, though it had begun."""
+OF_AN_END = frozenset({ERROR_TAG, CANCEL_TAG, EXIT_CODE_TAG, PENDING_TAG, "flowrun.signal"})
 """What a run says of its end, which a run that is gone on with has no more."""
 RESUMED_TAG = "flowrun.resumed"
 """How often a run was gone on with."""

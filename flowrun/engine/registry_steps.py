@@ -1,9 +1,9 @@
-"""The steps that the engine carries out itself: select, register, promote."""
+"""The steps that the engine carries out itself: select and register; `promoting.py` has promote."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from flowrun.engine.recorder import StepRecord
@@ -13,15 +13,16 @@ from flowrun.errors import AlreadyExistsError, FlowrunError, NotFoundError
 from flowrun.models.uri import LoggedModelUri, RunUri, parse_model_uri
 from flowrun.plan.expressions import StepResult
 from flowrun.plan.plan import SelectAction
-from flowrun.registry.entities import ModelVersion, Stage
+from flowrun.registry.entities import ModelVersion, VersionStatus
 from flowrun.registry.noted import note_version
 from flowrun.registry.store import RegistryStore
-from flowrun.spec.project import Promote, Register, Value
+from flowrun.spec.project import Register, Value
 from flowrun.stores import all_items
-from flowrun.tracking.entities import Run
 from flowrun.valueclass import valueclass
 
 Evaluate = Callable[[Value], object]
+SHA256_TAG = "flowrun.model.sha256"
+"""On a version: the digest of its files."""
 
 
 class StepError(FlowrunError):
@@ -51,6 +52,56 @@ def _instances(result: StepResult) -> tuple[StepResult, ...]:
     return (result,) if result.instances is None else result.instances
 
 
+@valueclass
+class Registered:
+    """What came of a `register`."""
+
+    version: ModelVersion
+    is_new: bool
+
+
+@valueclass
+class Candidate:
+    """A model that is to be registered; its files are there."""
+
+    name: str
+    uri: str
+    """`runs:/...` or `models:/m-...`."""
+    run_id: str | None
+    model_id: str | None
+    sha256: str | None
+    """The digest of its files, where that is known."""
+
+
+def candidate_of(action: Register, evaluate: Evaluate, services: Services) -> Candidate:
+    """Give what is to be registered.
+
+    Raises:
+        StepError: there is no model, or its files are gone.
+    """
+    name = as_text(evaluate(action.name))
+    source = evaluate(action.model)
+    if source is None or as_text(source) == "":
+        raise StepError(f"there is no model to register as '{name}': `model` is empty")
+    uri = as_text(source)
+    run_id, model_id = _origin(uri, services)
+    _check_files(uri, run_id, model_id, services)
+    digest = source.digest.sha256 if isinstance(source, OutputValue) else None
+    return Candidate(name, uri, run_id, model_id, digest)
+
+
+def registered_before(candidate: Candidate, registry: RegistryStore) -> ModelVersion | None:
+    """Give the newest version of the same model from the same run; None if there is none."""
+    if candidate.run_id is None:
+        return None
+    try:
+        found = _versions(registry, candidate.name, f" AND run_id = '{candidate.run_id}'")
+    except NotFoundError:
+        return None
+    same = [each for each in found if _is_same(candidate, each)]
+    return max(same, key=lambda each: int(each.version), default=None)
+
+
 def register_model(
     action: Register,
     evaluate: Evaluate,
@@ -60,8 +111,8 @@ def register_model(
     maker: Mapping[str, str],
     *,
     is_again: bool,
-) -> ModelVersion:
-    """Make a model version of a model output, unless an earlier attempt has made it.
+) -> Registered:
+    """Make a model version of a model output, unless there is one of the same model and run.
 
     Args:
         action: the step's `register`.
@@ -72,26 +123,25 @@ def register_model(
         maker: tags that no other version has but what this very step has made.
         is_again: whether flowrun may have been killed after an earlier attempt had made it.
     """
-    name = as_text(evaluate(action.name))
-    source = evaluate(action.model)
-    if source is None or as_text(source) == "":
-        raise StepError(f"there is no model to register as '{name}': `model` is empty")
-    uri = as_text(source)
-    run_id, model_id = _origin(uri, services)
+    candidate = candidate_of(action, evaluate, services)
+    name, run_id, model_id = candidate.name, candidate.run_id, candidate.model_id
     tags = {key: as_text(evaluate(value)) for key, value in action.tags.items()}
     if run_id is not None:
         tags = {**lineage(run_id), **tags}
     tags |= maker
-    if isinstance(source, OutputValue):
-        tags["flowrun.model.sha256"] = source.digest.sha256
+    if candidate.sha256 is not None:
+        tags[SHA256_TAG] = candidate.sha256
     with suppress(AlreadyExistsError):
         services.registry.create_registered_model(name)
     description = as_text(evaluate(action.description)) if action.description else ""
     version = _made_before(services.registry, name, maker) if is_again else None
+    if version is None and not action.always:
+        version = registered_before(candidate, services.registry)
+    is_new = version is None
     if version is None:
         version = services.registry.create_model_version(
             name,
-            uri,
+            candidate.uri,
             run_id=run_id,
             model_id=model_id,
             description=description,
@@ -100,101 +150,58 @@ def register_model(
         )
     if model_id is not None:
         note_version(services.tracking, model_id, version)
-    if action.alias is not None:
+    alias = as_text(evaluate(action.alias)) if action.alias is not None else None
+    if alias is not None and alias not in version.aliases:
         services.registry.set_alias(
             name,
-            as_text(evaluate(action.alias)),
+            alias,
             version.version,
             user_id=services.user,
             reason="registered by a pipeline",
             run_id=record.run_id,
         )
-    return version
+    return Registered(version, is_new)
 
 
 def _made_before(
     registry: RegistryStore, name: str, maker: Mapping[str, str]
 ) -> ModelVersion | None:
-    quote = '"' if "'" in name else "'"
-    versions = all_items(
-        lambda token: registry.search_model_versions(
-            filter_text=f"name = {quote}{name}{quote}", page_token=token
-        )
-    )
+    versions = _versions(registry, name)
     return next((each for each in versions if maker.items() <= each.tags.items()), None)
 
 
-def promote_version(
-    action: Promote, evaluate: Evaluate, services: Services, record: StepRecord, why: str
-) -> ModelVersion:
-    """Move a model version to a stage, an alias, or both."""
-    name, version = as_text(evaluate(action.name)), as_text(evaluate(action.version))
-    reason = as_text(evaluate(action.reason)) if action.reason else why
-    return services.registry.promote(
-        name,
-        version,
-        stage=stage_of(action, evaluate),
-        alias=as_text(evaluate(action.alias)) if action.alias else None,
-        archive_existing=action.archive_existing,
-        user_id=services.user,
-        reason=reason,
-        run_id=record.run_id,
+def _versions(registry: RegistryStore, name: str, more: str = "") -> list[ModelVersion]:
+    quote = '"' if "'" in name else "'"
+    return all_items(
+        lambda token: registry.search_model_versions(
+            filter_text=f"name = {quote}{name}{quote}{more}", page_token=token
+        )
     )
 
 
-def stage_of(action: Promote, evaluate: Evaluate) -> Stage | None:
-    """Give the stage that a `promote` moves to; None if it only sets an alias."""
-    if action.stage is None:
-        return None
-    text = as_text(evaluate(action.stage))
-    for stage in Stage:
-        if stage.value.lower() == text.lower():
-            return stage
-    known = ", ".join(stage.value for stage in Stage)
-    raise StepError(f"'{text}' is no stage; the stages are {known}")
+def _is_same(candidate: Candidate, version: ModelVersion) -> bool:
+    if version.status is not VersionStatus.READY:
+        return False
+    if candidate.model_id is not None:
+        return version.model_id == candidate.model_id
+    if candidate.sha256 is not None and SHA256_TAG in version.tags:
+        return version.tags[SHA256_TAG] == candidate.sha256
+    return version.source == candidate.uri
 
 
-@valueclass
-class Champions:
-    """Looks up the version that holds the place a `promote` step moves to."""
-
-    services: Services
-
-    def of(self, action: Promote, evaluate: Evaluate) -> Mapping[str, object] | None:
-        """Give the current champion as expressions see it, None if the place is empty."""
-        version = self._current(action, evaluate)
-        if version is None:
-            return None
-        run = self._run(version)
-        return {
-            "name": version.name,
-            "version": version.version,
-            "run_id": version.run_id,
-            "tags": dict(version.tags),
-            "metrics": {k: m.value for k, m in run.metrics.items()} if run else {},
-            "params": dict(run.params) if run else {},
-        }
-
-    def _current(self, action: Promote, evaluate: Evaluate) -> ModelVersion | None:
-        registry, name = self.services.registry, as_text(evaluate(action.name))
-        stage = stage_of(action, evaluate)
-        try:
-            if stage is not None:
-                versions: Sequence[ModelVersion] = registry.get_latest_versions(name, [stage])
-                return versions[0] if versions else None
-            if action.alias is not None:
-                return registry.get_version_by_alias(name, as_text(evaluate(action.alias)))
-        except NotFoundError:
-            return None
-        return None
-
-    def _run(self, version: ModelVersion) -> Run | None:
-        if version.run_id is None:
-            return None
-        try:
-            return self.services.tracking.get_run(version.run_id)
-        except NotFoundError:
-            return None  # purged since
+def _check_files(uri: str, run_id: str | None, model_id: str | None, services: Services) -> None:
+    """Refuse a model whose files are gone."""
+    if model_id is not None:
+        place, path = services.tracking.get_logged_model(model_id).artifact_uri, ""
+    else:
+        place = services.tracking.get_run(run_id or "").info.artifact_uri
+        path = uri.removeprefix(f"runs:/{run_id}").strip("/")
+    if not services.open_artifacts(place).list(path):
+        where = f"{place.rstrip('/')}/{path}".rstrip("/")
+        raise StepError(
+            f"the model {uri} can't be registered: there are no files at {where} (any more); make "
+            "them again with `flowrun run --rerun` and the step that made them"
+        )
 
 
 def _origin(uri: str, services: Services) -> tuple[str | None, str | None]:

@@ -52,6 +52,16 @@ class Rehearsal:
 
 
 @valueclass
+class Releasing:
+    """How the steps that write to the model registry go about it."""
+
+    is_dry_run: bool = False
+    """They only say what they would do."""
+    wait_s: float | None = None
+    """How long a promotion waits for an approval, maybe infinite; None: it ends as pending."""
+
+
+@valueclass
 class Resumed:
     """What a run has already that is gone on with."""
 
@@ -100,6 +110,7 @@ class RunOptions:
     """Ids of the steps that run whatever there is."""
     rehearsal: Rehearsal | None = None
     """Leave the model registry alone."""
+    releasing: Releasing = Releasing()
     tags: Mapping[str, str] = field(default_factory=dict)
     """More tags of each run that is made."""
     sweep: Sweep | None = None

@@ -45,7 +45,7 @@ from flowrun.engine.live import Session, SessionFile, close_left_running, this_h
 from flowrun.engine.masking import Masker
 from flowrun.engine.memo import DigestMemo
 from flowrun.engine.pulse import Pulse
-from flowrun.engine.recorder import Recorder
+from flowrun.engine.recorder import PENDING_TAG, Recorder
 from flowrun.engine.request import RunRequest
 from flowrun.engine.reuse import Reuse, open_reuse
 from flowrun.engine.services import Services
@@ -96,6 +96,8 @@ class RunOutcome:
     """What failed, failed for its surroundings: an environment, the store, the disk."""
     cancelled_by: int | None = None
     """The signal that cancelled it."""
+    pending: tuple[str, ...] = ()
+    """The promotions that wait for an approval, in words."""
 
 
 class PlanRun:
@@ -211,6 +213,7 @@ class PlanRun:
             self._course.versions(),
             self._has_failed_surroundings,
             self._cancelled_by,
+            self._course.pending(),
         )
 
     def _loop(self, executor: Executor) -> RunStatus:
@@ -296,6 +299,7 @@ class PlanRun:
             self._trial_runs.take,
             reuse.visible_variables,
             self._request.options.rehearsal,
+            self._request.options.releasing,
         )
 
     def _reuse(self) -> Reuse:
@@ -435,7 +439,15 @@ class PlanRun:
             self._recorder.put_plan(grown(self._request.plan, self._course.growths))
         self._recorder.put_outcome(self._journal.rows())
         is_surroundings = self._has_failed_surroundings
-        code = exit_code_of(status, self._cancelled_by, is_surroundings=is_surroundings)
+        pending = self._course.pending()
+        code = exit_code_of(
+            status,
+            self._cancelled_by,
+            is_surroundings=is_surroundings,
+            is_pending=bool(pending),
+        )
+        if pending:
+            self._recorder.note_pipeline({PENDING_TAG: "; ".join(pending)})
         self._recorder.end_pipeline(status, self._course.error(), code)
         return parent_id
 
@@ -482,7 +494,7 @@ def _event_of(
             return StepFailed(step_id, outcome.causes)
         case StepStatus.KILLED:
             return StepKilled(step_id)
-        case StepStatus.SKIPPED:
+        case StepStatus.SKIPPED | StepStatus.PENDING:
             return StepDeclined(step_id, outcome.detail)
         case _:
             assert_never(outcome.status)

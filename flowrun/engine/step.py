@@ -9,26 +9,25 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import assert_never
 
+from flowrun.engine.champions import Champion, Champions
 from flowrun.engine.collecting import collected
 from flowrun.engine.command import CommandRunner
 from flowrun.engine.events import Before, Event, StepBegan, StepProgress, StepStatus
 from flowrun.engine.failure import CommandEnded
 from flowrun.engine.fanning import Fans
-from flowrun.engine.lineage import PIPELINE_RUN_TAG, REGISTERED_BY_TAG, lineage_tags
+from flowrun.engine.lineage import lineage_tags
 from flowrun.engine.masking import Masker
+from flowrun.engine.promoting import move_of
 from flowrun.engine.recorder import Recorder, StepRecord
-from flowrun.engine.registry_steps import (
-    Champions,
-    promote_version,
-    register_model,
-    select_best,
-)
-from flowrun.engine.request import Rehearsal
+from flowrun.engine.registry_steps import select_best
+from flowrun.engine.release_steps import asked_already, promote, register
+from flowrun.engine.request import Rehearsal, Releasing
 from flowrun.engine.services import Services
 from flowrun.engine.values import as_text
 from flowrun.engine.verdicts import Reused
 from flowrun.envs.exclusive import exclusive
 from flowrun.errors import CancelledError, EnvError, FlowrunError, StoreError, UnreachableError
+from flowrun.plan.closed import closed_conditions, conditions_to_text
 from flowrun.plan.expressions import StepResult, condition_holds, conditions_text, evaluate
 from flowrun.plan.plan import (
     CommandAction,
@@ -47,7 +46,10 @@ RUN_STATUS = {
     StepStatus.SUCCEEDED: RunStatus.FINISHED,
     StepStatus.FAILED: RunStatus.FAILED,
     StepStatus.KILLED: RunStatus.KILLED,
+    StepStatus.PENDING: RunStatus.FINISHED,
+    StepStatus.SKIPPED: RunStatus.FINISHED,  # it began, and found that it had nothing to do
 }
+_GOOD = frozenset({StepStatus.SUCCEEDED, StepStatus.PENDING, StepStatus.SKIPPED})
 
 
 @valueclass
@@ -93,6 +95,7 @@ class StepRunner:
     visible_variables: Mapping[str, str]
     """What `env.NAME` means in expressions: the caller's variables but for secrets."""
     rehearsal: Rehearsal | None = None
+    releasing: Releasing = Releasing()
 
     def run(
         self, step: PlannedStep, results: Mapping[str, StepResult], work: Path, attempt: int
@@ -142,6 +145,8 @@ class _Turn:
     attempt: int
     record: StepRecord | None = None
     params: dict[str, object] = field(default_factory=dict)
+    champion: Champion | None = None
+    """As the conditions have seen it."""
 
     def take(self) -> StepOutcome:
         step = self.step
@@ -150,7 +155,11 @@ class _Turn:
             return self._rehearse(step.action, rehearsal)
         if isinstance(step.action, PipelineEnd) and step.action.is_trial:
             self.record = self.runner.take_trial(step)
-        if not condition_holds(step, self.results, env=self._env(), champion=self._champion):
+        if isinstance(step.action, Promote):
+            earlier = asked_already(self, step.action)
+            if earlier is not None:
+                return self._end(earlier)
+        if not self._holds():
             return StepOutcome(StepResult(step.id, StepStatus.SKIPPED), self._unmet())
         self.params = {name: self._evaluate(value) for name, value in step.arguments.items()}
         with self._alone():
@@ -164,9 +173,9 @@ class _Turn:
             case SelectAction() as action:
                 return self._select(action)
             case Register() as action:
-                return self._register(action)
+                return self._end(register(self, action))
             case Promote() as action:
-                return self._promote(action)
+                return self._end(promote(self, action))
             case PipelineEnd() as action:
                 return self._pipeline(action)
             case FanOut(items=items):
@@ -249,43 +258,6 @@ class _Turn:
         detail = f"{best.id} ({action.metric} {best.metrics[action.metric]:g})"
         return self._end(CommandEnded(StepStatus.SUCCEEDED, detail, best.outputs), best)
 
-    def _register(self, action: Register) -> StepOutcome:
-        self.params = {"name": self._text(action.name), "model": self._text(action.model)}
-        record = self._begin("register")
-        parent = self.runner.recorder.parent_run_id or record.run_id
-        version = register_model(
-            action,
-            self._evaluate,
-            self.runner.services,
-            record,
-            self._lineage,
-            {PIPELINE_RUN_TAG: parent, REGISTERED_BY_TAG: self.step.id},
-            is_again=self.attempt > 1,
-        )
-        outputs = {
-            "name": version.name,
-            "version": version.version,
-            "model": f"models:/{version.name}/{version.version}",
-        }
-        record.tags["flowrun.value.version"] = version.version
-        detail = f"{version.name} version {version.version}"
-        return self._end(CommandEnded(StepStatus.SUCCEEDED, detail, outputs))
-
-    def _promote(self, action: Promote) -> StepOutcome:
-        places = {"to": action.stage, "alias": action.alias}
-        given = {key: self._text(value) for key, value in places.items() if value is not None}
-        self.params = {
-            "name": self._text(action.name),
-            "version": self._text(action.version),
-            **given,
-        }
-        record = self._begin("promote")
-        version = promote_version(action, self._evaluate, self.runner.services, record, self._why())
-        outputs = {"name": version.name, "version": version.version, "stage": version.stage.value}
-        record.tags["flowrun.value.stage"] = version.stage.value
-        detail = f"{version.name} version {version.version} is now {' and '.join(given.values())}"
-        return self._end(CommandEnded(StepStatus.SUCCEEDED, detail, outputs))
-
     def _rehearse(self, action: Register | Promote, rehearsal: Rehearsal) -> StepOutcome:
         """End as the step did then, and leave the registry as it is.
 
@@ -309,6 +281,48 @@ class _Turn:
                 assert_never(action)
         return self._end(CommandEnded(StepStatus.SUCCEEDED, REHEARSED, outputs))
 
+    @property
+    def services(self) -> Services:
+        return self.runner.services
+
+    @property
+    def releasing(self) -> Releasing:
+        return self.runner.releasing
+
+    def begin(self, kind: str, params: Mapping[str, object]) -> StepRecord:
+        self.params = {name: as_text(value) for name, value in params.items()}
+        return self._begin(kind)
+
+    def pipeline_run_id(self, record: StepRecord | None) -> str:
+        return self.runner.recorder.parent_run_id or (record.run_id if record else "")
+
+    def lineage(self, run_id: str) -> Mapping[str, str]:
+        parent = self.runner.recorder.parent_run_id
+        return lineage_tags(self.services.tracking.get_run(run_id), parent)
+
+    def seen_champion(self) -> Champion | None:
+        return self.champion
+
+    def holds_again(self) -> bool:
+        self.champion = None
+        return self._holds()
+
+    def conditions(self) -> str:
+        return conditions_text(self.step, self.results, env=self._env(), champion=self._champion)
+
+    def closed_conditions(self) -> str:
+        closed = closed_conditions(self.step, self.results, env=self._env())
+        return conditions_to_text(closed)
+
+    def is_stopped(self) -> bool:
+        return self.runner.commands.is_stopped(self.step.id)
+
+    def tell(self, text: str) -> None:
+        self.runner.tell(StepProgress(self.step.id, text))
+
+    def evaluate(self, value: Value) -> object:
+        return self._evaluate(value)
+
     def _begin(self, kind: str) -> StepRecord:
         record = self.runner.recorder.begin_step(self.step, self.params, kind, self.attempt)
         self._began(record)
@@ -324,7 +338,7 @@ class _Turn:
         if self.record is None:
             result = StepResult(self.step.id, ended.status)
             return StepOutcome(result, ended.detail, ended.is_surroundings, causes=ended.causes)
-        error = "" if ended.status is StepStatus.SUCCEEDED else ended.detail
+        error = "" if ended.status in _GOOD else ended.detail
         try:
             run = self.runner.recorder.end(self.record, RUN_STATUS[ended.status], error)
         except FlowrunError as failure:
@@ -354,20 +368,18 @@ class _Turn:
     def _env(self) -> Mapping[str, str]:
         return self.runner.visible_variables
 
+    def _holds(self) -> bool:
+        return condition_holds(self.step, self.results, env=self._env(), champion=self._champion)
+
     def _champion(self) -> Mapping[str, object] | None:
-        assert isinstance(self.step.action, Promote)  # noqa: S101 - the plan allows it nowhere else
-        return Champions(self.runner.services).of(self.step.action, self._evaluate)
-
-    def _lineage(self, run_id: str) -> Mapping[str, str]:
-        parent = self.runner.recorder.parent_run_id
-        return lineage_tags(self.runner.services.tracking.get_run(run_id), parent)
-
-    def _conditions(self) -> str:
-        return conditions_text(self.step, self.results, env=self._env(), champion=self._champion)
-
-    def _why(self) -> str:
-        conditions = self._conditions()
-        return f"condition met: {conditions}" if conditions else "no condition"
+        """Give the champion; the same one until the conditions are looked at again."""
+        action = self.step.action
+        assert isinstance(action, Promote)  # noqa: S101 - the plan allows it nowhere else
+        if self.champion is None:
+            champions = Champions(self.services.registry, self.services.tracking)
+            name, move = self._text(action.name), move_of(action, self._evaluate)
+            self.champion = champions.of(name, move)
+        return self.champion.names
 
     def _unmet(self) -> str:
-        return f"its condition is not met: {self._conditions()}"
+        return f"its condition is not met: {self.conditions()}"

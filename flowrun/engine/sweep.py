@@ -28,6 +28,7 @@ _STATES = {
     StepStatus.FAILED: TrialState.FAILED,
     StepStatus.KILLED: TrialState.KILLED,
     StepStatus.SKIPPED: TrialState.KILLED,
+    StepStatus.PENDING: TrialState.FINISHED,
 }
 
 Points = Callable[[str, str], Sequence[tuple[int, float]]]

@@ -158,6 +158,7 @@ def _action(action: Action) -> dict[str, Json]:
                 "version": _raw(action.version),
                 "to": _raw(action.stage),
                 "alias": _raw(action.alias),
+                **({"approval": "required"} if action.needs_approval else {}),
             }
         case PipelineEnd():
             return {"kind": "pipeline", "results": _values(action.results)}
@@ -275,7 +276,8 @@ def _deed(step: PlannedStep) -> str:
             return f"register {action.name.raw}"
         case Promote() as action:
             places = [str(each.raw) for each in (action.stage, action.alias) if each]
-            return f"promote {action.name.raw} to {' and '.join(places)}"
+            asked = ", once approved" if action.needs_approval else ""
+            return f"promote {action.name.raw} to {' and '.join(places)}{asked}"
         case PipelineEnd():
             return "end of the pipeline"
         case FanOut() as action:

@@ -113,7 +113,7 @@ def _holds(gate: Gate, names: ScopeNames, step: PlannedStep) -> bool:
     if not gate.looks_at_status and not names.success():
         return False
     try:
-        return _truth(names.condition(gate.condition))
+        return is_true(names.condition(gate.condition))
     except NotEndedError:
         raise
     except ExpressionError as error:
@@ -121,7 +121,7 @@ def _holds(gate: Gate, names: ScopeNames, step: PlannedStep) -> bool:
         raise ExpressionError(f"{place}: 'if' of step '{step.id}': {error.message}") from error
 
 
-def _truth(value: object) -> bool:
+def is_true(value: object) -> bool:
     """Return the truth of a value; text is read as people mean it, as commands write text only."""
     return value.strip().lower() not in _FALSE_TEXTS if isinstance(value, str) else bool(value)
 

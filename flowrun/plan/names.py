@@ -144,7 +144,7 @@ class ScopeNames:
         if path[0] == "env":
             return None
         try:
-            found = self._at(path)
+            found = self.at(path)
             text = f"{found:.6g}" if isinstance(found, float) else text_of(found)
         except (ExpressionError, ExpressionValueError):
             return None
@@ -169,7 +169,7 @@ class ScopeNames:
         function = status_function_of(code)
         try:
             if path is not None:
-                found = self._at(path)
+                found = self.at(path)
             elif function is not None:
                 found = self._functions()[function]()
             else:
@@ -185,7 +185,12 @@ class ScopeNames:
     def _functions(self) -> dict[str, Callable[[], bool]]:
         return {"success": self.success, "failure": self.failure, "always": lambda: True}
 
-    def _at(self, path: tuple[str, ...]) -> object:
+    def at(self, path: tuple[str, ...]) -> object:
+        """Return what a path comes to, a table of more names included.
+
+        Raises:
+            ExpressionValueError: there is no such name. ExpressionError: it is not known yet.
+        """
         found: object = self._root(path[0])
         for depth, name in enumerate(path[1:], start=1):
             if not isinstance(found, Mapping):

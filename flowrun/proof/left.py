@@ -9,6 +9,7 @@ from pathlib import Path
 from flowrun.engine.live import SESSION_TAG
 from flowrun.engine.masking import MASK
 from flowrun.engine.pulse import is_gone, place_of
+from flowrun.engine.recorder import DECLINED_TAG, PENDING_TAG
 from flowrun.engine.request import GivenEnv, Resumed
 from flowrun.errors import InvalidStateError, UsageError
 from flowrun.plan.fan import with_instances
@@ -33,7 +34,7 @@ def check_resumable(run: Run, now_ms: int, live: Path) -> None:
     run_id, status = run.info.run_id, run.info.status
     if VERIFIES_TAG in run.tags:
         raise UsageError(f"run {run_id} is a part of a verification", "Verify once more instead.")
-    if status is RunStatus.FINISHED:
+    if status is RunStatus.FINISHED and PENDING_TAG not in run.tags:
         raise InvalidStateError(
             f"run {run_id} is FINISHED: there is nothing left to do",
             f"To run all of it again: flowrun run runs:/{run_id}",
@@ -96,4 +97,5 @@ def _kind(step: PlannedStep) -> tuple[str, EnvSpec | None]:
 def _is_whole(step: RecordedStep) -> bool:
     """Whether a step is over: a command's own client may have ended its run before it was."""
     is_over = step.kind != "command" or step.exit_code == 0
-    return step.status is RunStatus.FINISHED and is_over
+    is_undone = PENDING_TAG in step.tags or DECLINED_TAG in step.tags
+    return step.status is RunStatus.FINISHED and is_over and not is_undone

@@ -188,11 +188,12 @@ def _register(around: Fields) -> StepAction | None:
         return None
     name, model = fields.value("name"), fields.value("model")
     description, alias = fields.value("description"), fields.value("alias")
-    tags = fields.values("tags")
+    tags, dry_run = fields.values("tags"), fields.value("dry_run")
+    always = fields.flag("always", default=False)
     fields.end(unknown_is_error=True)
     if not _has_all(fields, {"name": name, "model": model}) or not (name and model):
         return None
-    return Register(name, model, description, tags, alias)
+    return Register(name, model, description, tags, alias, always, dry_run)
 
 
 def _promote(around: Fields) -> StepAction | None:
@@ -202,14 +203,20 @@ def _promote(around: Fields) -> StepAction | None:
     name, version = fields.value("name"), fields.value("version")
     stage, alias = fields.value("to"), fields.value("alias")
     archive = fields.flag("archive_existing", default=True)
-    reason = fields.value("reason")
+    reason, dry_run = fields.value("reason"), fields.value("dry_run")
+    approvers = tuple(name.text for name in fields.names("approvers"))
+    approval = fields.name("approval")
     fields.end(unknown_is_error=True)
+    if approval is not None and approval.text != "required":
+        told = f"'approval' of {fields.what} must be required, not '{approval.text}'"
+        fields.problems.add(approval.mark, told)
     if stage is None and alias is None:
         fields.problems.add(fields.node.mark, f"{fields.what} needs 'to' (a stage) or 'alias'")
         return None
     if not _has_all(fields, {"name": name, "version": version}) or not (name and version):
         return None
-    return Promote(name, version, stage, alias, archive, reason)
+    needs_approval = approval is not None or bool(approvers)
+    return Promote(name, version, stage, alias, archive, reason, needs_approval, approvers, dry_run)
 
 
 _READERS: dict[str, Callable[[Fields], StepAction | None]] = {

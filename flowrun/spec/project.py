@@ -340,6 +340,10 @@ class Register:
     description: Value | None = None
     tags: Mapping[str, Value] = field(default_factory=dict)
     alias: Value | None = None
+    always: bool = False
+    """Make a new version also of a model of which there is one."""
+    dry_run: Value | None = None
+    """Only say what would be done."""
 
 
 @valueclass
@@ -353,6 +357,11 @@ class Promote:
     alias: Value | None = None
     archive_existing: bool = True
     reason: Value | None = None
+    needs_approval: bool = False
+    """Written `approval: required`: somebody has to approve it."""
+    approvers: tuple[str, ...] = ()
+    """Who may; none: anybody, unless the registry has a rule."""
+    dry_run: Value | None = None
 
 
 StepAction = EntryPointCall | ProjectCall | InlineCommand | Select | Register | Promote

@@ -47,12 +47,18 @@ def values_of(step: StepSpec) -> Iterator[tuple[Value, Use]]:
         yield step.condition, Use.CONDITION
     match step.action:
         case Register() as register:
-            found = (register.name, register.model, register.description, register.alias)
+            found = (
+                *(register.name, register.model, register.description, register.alias),
+                register.dry_run,
+            )
             for each in (*found, *register.tags.values()):
                 if each is not None:
                     yield each, Use.REGISTRATION
         case Promote() as promote:
-            fields = (promote.name, promote.version, promote.stage, promote.alias, promote.reason)
+            fields = (
+                *(promote.name, promote.version, promote.stage, promote.alias, promote.reason),
+                promote.dry_run,
+            )
             for each in fields:
                 if each is not None:
                     yield each, Use.PROMOTION
