@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -49,12 +50,6 @@ class Batching(StrEnum):
     AUTO = "auto"
     ON = "on"
     OFF = "off"
-
-
-def add_commands(models: typer.Typer) -> None:
-    """Add the commands to `flowrun models`."""
-    settings = {"help_option_names": ["--help"]}
-    models.command("serve", context_settings=settings)(serve_command)
 
 
 def serve_command(
@@ -159,7 +154,7 @@ def serve_command(
         serving.serve_model(model.launch, listener, options, templates, model_uri, say_ready)
 
 
-def preparing(settings: Settings, store: object) -> Preparing:
+def preparing(settings: Settings, store: object, instead: Sequence[str] = ()) -> Preparing:
     """Give what preparing a model needs, with an open store of environments."""
     home = importlib.import_module("flowrun.engine.services").Home(settings.home)
     home.make()
@@ -169,6 +164,7 @@ def preparing(settings: Settings, store: object) -> Preparing:
         variables=settings.variables,
         tracking_uri=settings.tracking_uri,
         tell=lambda text: typer.echo(text, err=True),
+        instead=instead,
     )
     return made
 
@@ -179,11 +175,20 @@ def _refuse(*, enable_mlserver: bool, install_mlflow: bool) -> None:
             "flowrun models serve does not take MLflow's --enable-mlserver.",
             "flowrun has a server of its own; --workers N has several processes predict.",
         )
-    if install_mlflow:
+    refuse_install_mlflow(given=install_mlflow)
+
+
+def refuse_install_mlflow(*, given: bool) -> None:
+    """Refuse one of MLflow's flags.
+
+    Raises:
+        UsageError: it is given.
+    """
+    if given:
         raise UsageError(
-            "flowrun models serve does not take MLflow's --install-mlflow.",
-            "Nothing of MLflow is needed to serve; a model whose own code imports it names it among"
-            " its requirements.",
+            "flowrun does not take MLflow's --install-mlflow.",
+            "Nothing of MLflow is needed to predict; a model whose own code imports it names it"
+            " among its requirements.",
         )
 
 

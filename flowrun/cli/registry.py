@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from flowrun import api
-from flowrun.cli import model_serving, releases, signing
+from flowrun.cli import deploying, releases, signing
 from flowrun.cli.history import print_history, transition_to_json
 from flowrun.cli.naming import named_version
 from flowrun.cli.options import TrackingUri, settings_of
@@ -23,8 +23,8 @@ from flowrun.tracking.entities import Run
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 models = typer.Typer(help="Show, promote and manage registered models.", no_args_is_help=True)
 models.add_typer(releases.app)
+models.add_typer(deploying.app)
 app.add_typer(models, name="models")
-model_serving.add_commands(models)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Everything, as JSON.")]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,6 +46,8 @@ class Preparing:
     tracking_uri: str | None
     tell: Callable[[str], None]
     """Hears what takes time."""
+    instead: Sequence[str] = ()
+    """Requirements that take the place of the model's own for the same packages."""
 
 
 @contextmanager
@@ -73,7 +75,9 @@ def prepared(uri: str, manager: str, using: Preparing, *extra: str) -> Iterator[
         yield Prepared(found, Launch(env.python, found.folder, empty, variables), env)
 
 
-def environment_request(folder: Path, into: Path, manager: str, *extra: str) -> EnvRequest:
+def environment_request(
+    folder: Path, into: Path, manager: str, extra: Sequence[str], instead: Sequence[str] = ()
+) -> EnvRequest:
     """Give the request for a model's environment, with packages that predicting needs beside.
 
     Args:
@@ -81,6 +85,7 @@ def environment_request(folder: Path, into: Path, manager: str, *extra: str) -> 
         into: a new folder for the files that describe it.
         manager: one of `MANAGERS`.
         extra: names of packages; those that the model asks for itself stay as it asks.
+        instead: requirements that take the place of the model's own for the same packages.
     """
     into.mkdir()
     for name in _ENVIRONMENT_FILES:
@@ -90,11 +95,11 @@ def environment_request(folder: Path, into: Path, manager: str, *extra: str) -> 
         return EnvRequest(EnvSpec(EnvKind.CONDA, path="conda.yaml"), into, asker="a model")
     requirements = into / "requirements.txt"
     text = requirements.read_text(encoding="utf-8") if requirements.is_file() else ""
-    asked = {_name(line) for line in text.splitlines()}
+    replaced = {_name(line) for line in instead}
+    lines = [line for line in text.splitlines() if _name(line) not in replaced]
+    asked = {_name(line) for line in (*lines, *instead)}
     more = [name for name in extra if name not in asked]
-    requirements.write_text(
-        "\n".join([text.rstrip("\n"), *more, ""]).lstrip("\n"), encoding="utf-8"
-    )
+    requirements.write_text("".join(f"{x}\n" for x in (*lines, *instead, *more)), encoding="utf-8")
     has_file = (into / "python_env.yaml").is_file()
     path = "python_env.yaml" if has_file else "requirements.txt"
     return EnvRequest(EnvSpec(EnvKind.PYTHON, path=path), into, asker="a model")
@@ -103,7 +108,7 @@ def environment_request(folder: Path, into: Path, manager: str, *extra: str) -> 
 def _environment(
     folder: Path, into: Path, manager: str, using: Preparing, extra: tuple[str, ...]
 ) -> PrefixEnv:
-    request = environment_request(folder, into, manager, *extra)
+    request = environment_request(folder, into, manager, extra, using.instead)
     env = using.envs.ensure(request, manager, using.tell)
     assert isinstance(env, PrefixEnv)  # noqa: S101 - no model asks for an image
     return env

@@ -111,7 +111,7 @@ class Worker:
         if "failed" in head:
             wire.close()
             await process.wait()
-            raise _refusal(head)
+            raise refusal(head)
         return cls(process, wire, begun, head["about"])
 
     @property
@@ -215,17 +215,17 @@ class _Wire(asyncio.Protocol):
             self._on_replies(replies)
 
 
-def _kill(process: asyncio.subprocess.Process) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-
-
-def _refusal(head: dict[str, Any]) -> FlowrunError:
-    """Make the error that the process has met with."""
+def refusal(head: dict[str, Any]) -> FlowrunError:
+    """Make the error that a process says it has met with."""
     name = head["failed"]
     kind = getattr(errors, name) if name in _REFUSALS else InvalidValueError
     made: FlowrunError = kind(head["message"], head.get("hint"))
     return made
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _ended_early(code: int) -> str:

@@ -1,0 +1,14 @@
+"""The part of `flowrun models` that applies models: their commands, by name."""
+
+from __future__ import annotations
+
+import typer
+
+from flowrun.cli import model_predict, model_serving
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+_MLFLOWS = {"help_option_names": ["--help"]}  # -h is a flag of theirs
+
+app.command("serve", context_settings=_MLFLOWS)(model_serving.serve_command)
+app.command("predict", context_settings=_MLFLOWS)(model_predict.predict_command)
