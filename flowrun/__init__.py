@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from flowrun.api import run
     from flowrun.models import schema as types
     from flowrun.models.autolog.switch import autolog
+    from flowrun.models.evaluation import own_metrics as metrics
+    from flowrun.models.evaluation.evaluate import evaluate, validate_evaluation_results
+    from flowrun.models.evaluation.result import EvaluationResult
     from flowrun.models.flavors import (
         catboost,
         keras,
@@ -67,6 +70,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ActiveRun",
+    "EvaluationResult",
     "Run",
     "SweepAsked",
     "TrackingError",
@@ -75,6 +79,7 @@ __all__ = [
     "autolog",
     "catboost",
     "end_run",
+    "evaluate",
     "get_run",
     "get_tracking_uri",
     "keras",
@@ -90,6 +95,7 @@ __all__ = [
     "log_param",
     "log_params",
     "log_text",
+    "metrics",
     "models",
     "onnx",
     "pyfunc",
@@ -110,20 +116,24 @@ __all__ = [
     "sweep",
     "transformers",
     "types",
+    "validate_evaluation_results",
     "verify",
     "xgboost",
 ]
 
 _HOMES = {
+    "EvaluationResult": "flowrun.models.evaluation.result",
     "Run": "flowrun.tracking.light_run",
     "SweepAsked": "flowrun.sweeping",
     "TrackingError": "flowrun.tracking.light_http",
     "__version__": "flowrun.version",
     "autolog": "flowrun.models.autolog.switch",
+    "evaluate": "flowrun.models.evaluation.evaluate",
     "register_model": "flowrun.models.registering",
     "resume": "flowrun.resuming",
     "run": "flowrun.api",
     "sweep": "flowrun.sweeping",
+    "validate_evaluation_results": "flowrun.models.evaluation.evaluate",
     "verify": "flowrun.verification",
 }
 _MODULES = {
@@ -132,6 +142,7 @@ _MODULES = {
     "keras": "flowrun.models.flavors.keras",
     "langchain": "flowrun.models.flavors.langchain",
     "lightgbm": "flowrun.models.flavors.lightgbm",
+    "metrics": "flowrun.models.evaluation.own_metrics",
     "onnx": "flowrun.models.flavors.onnx",
     "pyfunc": "flowrun.models.flavors.pyfunc",
     "pytorch": "flowrun.models.flavors.pytorch",

@@ -7,13 +7,32 @@ import sys
 # In a step, flowrun is a light copy that may have an installed one behind it: see flowrun/__init__.
 __path__ = [os.path.join(folder, "models") for folder in sys.modules["flowrun"].__path__]
 
-__all__ = ["ModelInfo", "ModelSignature", "infer_signature", "set_model"]
+__all__ = [
+    "EvaluationArtifact",
+    "EvaluationMetric",
+    "EvaluationResult",
+    "MetricThreshold",
+    "ModelInfo",
+    "ModelSignature",
+    "evaluate",
+    "infer_signature",
+    "make_metric",
+    "set_model",
+    "validate_evaluation_results",
+]
 
 _HOMES = {
+    "EvaluationArtifact": "flowrun.models.evaluation.result",
+    "EvaluationMetric": "flowrun.models.evaluation.own_metrics",
+    "EvaluationResult": "flowrun.models.evaluation.result",
+    "MetricThreshold": "flowrun.models.evaluation.limits",
     "ModelInfo": "flowrun.models.log",
     "ModelSignature": "flowrun.models.signature",
+    "evaluate": "flowrun.models.evaluation.evaluate",
     "infer_signature": "flowrun.models.signature",
+    "make_metric": "flowrun.models.evaluation.own_metrics",
     "set_model": "flowrun.models.flavors.scripts",
+    "validate_evaluation_results": "flowrun.models.evaluation.evaluate",
 }
 
 

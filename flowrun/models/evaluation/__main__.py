@@ -1,0 +1,7 @@
+"""`python -m flowrun.models.evaluation`: what an `evaluate:` step runs."""
+
+import sys
+
+from flowrun.models.evaluation.command import main
+
+sys.exit(main(sys.argv[1:]))
