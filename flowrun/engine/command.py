@@ -13,11 +13,12 @@ from flowrun.engine.container import ContainerMaker
 from flowrun.engine.digest import Digest
 from flowrun.engine.environments import Environments
 from flowrun.engine.events import Event, StepProgress, StepStatus
-from flowrun.engine.failure import CommandEnded, failure_of
+from flowrun.engine.failure import FAILURE, CommandEnded, failure_of, told_failure
 from flowrun.engine.fetch import Fetcher
 from flowrun.engine.gpus import Gpus, visible
 from flowrun.engine.identity import Identity, is_input
 from flowrun.engine.inputs import Digester, Inputs
+from flowrun.engine.kept import VALUE_PREFIX
 from flowrun.engine.local_paths import local_path_of
 from flowrun.engine.masking import Masker
 from flowrun.engine.outcome import CACHE_TAG
@@ -36,7 +37,6 @@ from flowrun.plan.command import command_line
 from flowrun.plan.expressions import StepResult
 from flowrun.plan.params import check_value
 from flowrun.plan.plan import CommandAction, PlannedStep
-from flowrun.spec.project import ParameterType
 from flowrun.valueclass import valueclass
 
 SHELL = "bash"
@@ -154,7 +154,7 @@ class CommandRunner:
         self.recorder.note_inputs(record, digests)
         failure = failure_of(ended, job)
         if failure is not None:
-            return failure
+            return self._told(failure, ended, work, record)
         known = {name: digest for name, (_, digest) in digests.items()}
         identity = turn.identity or self.reuse.identify_late(
             step, arguments, variables, EnvLock(env.backend, env.lock), known
@@ -209,6 +209,22 @@ class CommandRunner:
             case _:
                 assert_never(env)
 
+    def _told(
+        self, failure: CommandEnded, ended: JobEnded, work: Path, record: StepRecord
+    ) -> CommandEnded:
+        """Give why a command failed in its own words, if it left any, with its other values."""
+        if not ended.exit_code:
+            return failure
+        try:
+            values = read_values(work / "output")
+        except OutputError:
+            return failure  # it may be as broken as the command
+        why = values.pop(FAILURE, "")
+        if not why:
+            return failure
+        record.tags.update((f"{VALUE_PREFIX}{name}", value) for name, value in values.items())
+        return told_failure(why, values)
+
     def _take_outputs(
         self,
         step: PlannedStep,
@@ -259,8 +275,7 @@ class CommandRunner:
             declared = action.parameters.get(name)
             if declared is not None:
                 check_value(declared, as_text(value))
-            is_path = declared is not None and declared.type is ParameterType.PATH
-            if is_path or (declared is None and isinstance(value, OutputValue)):
+            if is_input(action, name, value):
                 texts[name] = inputs.place(
                     name, value if isinstance(value, OutputValue) else as_text(value)
                 )

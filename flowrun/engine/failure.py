@@ -13,6 +13,9 @@ from flowrun.spec.project import LOST, OUT_OF_MEMORY, TIMEOUT
 from flowrun.valueclass import valueclass
 
 SIGNAL_BASE = 128
+MAX_WHY_LENGTH = 4000
+FAILURE = "failure"
+"""The value in `$FLOWRUN_OUTPUT` by which a command that fails says why."""
 
 
 @valueclass
@@ -54,6 +57,16 @@ def failure_of(ended: JobEnded, job: Job) -> CommandEnded | None:
     if ended.log_error is not None:
         return _failed(f"what it printed can't be kept: {ended.log_error}", is_surroundings=True)
     return None
+
+
+def told_failure(why: str, values: Mapping[str, str]) -> CommandEnded:
+    """Give the end of a command that failed on purpose: to try it again would change nothing.
+
+    Args:
+        why: in its own words.
+        values: what else it told; those after it may look at that.
+    """
+    return CommandEnded(StepStatus.FAILED, why[:MAX_WHY_LENGTH], outputs=values)
 
 
 def _failed(detail: str, *causes: str, is_surroundings: bool = False) -> CommandEnded:

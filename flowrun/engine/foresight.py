@@ -203,6 +203,7 @@ class _Foresight:
         if env is None:
             raise _NotYetError("until its environment is resolved")
         given = {name: self._value(step, value) for name, value in step.arguments.items()}
+        given = reuse.settled(step, given)
         variables = {name: self._value(step, value) for name, value in step.variables.items()}
         identity = reuse.identify(
             step, given, variables, env, lambda name, uri: self._digest_local(step, name, uri)

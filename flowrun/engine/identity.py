@@ -109,7 +109,7 @@ def is_input(action: CommandAction, name: str, value: object) -> bool:
     """Tell whether an argument is a file or directory that is put at a local path."""
     declared = action.parameters.get(name)
     if declared is None:
-        return isinstance(value, OutputValue)
+        return isinstance(value, OutputValue) or name == action.baseline
     return declared.type is ParameterType.PATH
 
 

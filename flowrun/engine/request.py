@@ -49,6 +49,8 @@ class Rehearsal:
     """By step id: how it ended then."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """By step id: the model version that it made then."""
+    champions: Mapping[str, str] = field(default_factory=dict)
+    """By step id: the model that an `evaluate` compared with then; `none` if there was none."""
 
 
 @valueclass

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flowrun.engine.champion import settled
 from flowrun.engine.code import Codes
 from flowrun.engine.digest import Digest
 from flowrun.engine.earlier import EarlierRuns
@@ -42,6 +43,7 @@ from flowrun.envs.exclusive import exclusive
 from flowrun.errors import FlowrunError, StoreError, UnreachableError
 from flowrun.plan.expressions import StepResult
 from flowrun.plan.plan import CommandAction, PlannedStep
+from flowrun.registry.store import RegistryStore
 from flowrun.tracking.artifacts import Artifacts
 from flowrun.tracking.entities import Run
 
@@ -66,6 +68,7 @@ class Reuse:
     """Where those are that say who runs what."""
     store_uri: str
     finished: FinishedSteps
+    registry: RegistryStore
     elsewhere: Elsewhere | None
     """Of a store that others share; None: whoever works on it is seen by the locks."""
     foreseen: dict[str, Foreseen] = field(default_factory=dict)
@@ -74,6 +77,10 @@ class Reuse:
     why, by step id."""
     fingerprints: dict[str, str] = field(default_factory=dict)
     """By step id, of those that ended."""
+
+    def settled(self, step: PlannedStep, arguments: Mapping[str, object]) -> dict[str, object]:
+        """Give a step's arguments, with its baseline as one version; see `champion.settled`."""
+        return settled(step, arguments, self.registry, self.request.options.rehearsal)
 
     def reused(self, step_id: str) -> Reused | None:
         """Give the run that stands for a step, if that was foreseen."""
@@ -312,6 +319,7 @@ def open_reuse(
         services.home.steps,
         services.tracking_uri,
         FinishedSteps(finished, request.options.run_id, kept, visible_variables),
+        services.registry,
         None
         if services.tracking_uri.startswith("sqlite:")
         else Elsewhere(services.tracking, session_id, earlier.experiment_ids, services.now),

@@ -162,6 +162,7 @@ class _Turn:
         if not self._holds():
             return StepOutcome(StepResult(step.id, StepStatus.SKIPPED), self._unmet())
         self.params = {name: self._evaluate(value) for name, value in step.arguments.items()}
+        self.params = self.runner.commands.reuse.settled(step, self.params)
         with self._alone():
             return self._act()
 

@@ -267,7 +267,7 @@ def _condition(value: Value) -> str:
 def _deed(step: PlannedStep) -> str:
     match step.action:
         case CommandAction() as action:
-            return _command(action, step.arguments)
+            return action.deed or _command(action, step.arguments)
         case SelectAction() as action:
             candidates = action.candidates
             among = candidates[0] if len(candidates) == 1 else len(candidates)

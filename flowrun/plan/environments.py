@@ -9,6 +9,7 @@ from flowrun.spec.project import (
     EntryPoint,
     EntryPointCall,
     EnvSpec,
+    Evaluate,
     InlineCommand,
     ProjectCall,
     StepSpec,
@@ -75,7 +76,7 @@ class _Walk:
         self, loaded: LoadedProject, pipeline: EntryPoint, step: StepSpec, name: str
     ) -> None:
         match step.action:
-            case InlineCommand():
+            case InlineCommand() | Evaluate():
                 self.add(loaded, step.env or pipeline.env or loaded.project.env, name)
             case EntryPointCall(entry_point=called):
                 target = find_entry_point(loaded, called.text)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from flowrun.errors import PlanError
 from flowrun.plan.early import known_value
+from flowrun.plan.evaluation import evaluation_arguments, evaluation_command
 from flowrun.plan.fan import early_items, fan_steps
 from flowrun.plan.frames import Frame, Turn
 from flowrun.plan.loaded import LoadedProject, find_entry_point
@@ -28,6 +29,7 @@ from flowrun.spec.project import (
     CacheSpec,
     EntryPoint,
     EntryPointCall,
+    Evaluate,
     FanSpec,
     InlineCommand,
     Name,
@@ -184,7 +186,10 @@ class Expansion:
             case ProjectCall():
                 self._add_call(turn, *called[step.name])
             case InlineCommand(command=command):
-                self._add_inline(turn, command)
+                self._add_inline(turn, CommandAction(command, None, {}))
+            case Evaluate() as evaluate:
+                asking = replace(step, arguments=evaluation_arguments(evaluate))
+                self._add_inline(replace(turn, step=asking), evaluation_command(evaluate))
             case Select() as select:
                 ids = frame.scope.steps[select.step.text]
                 candidates = (ids,) if isinstance(ids, str) else ids
@@ -244,12 +249,12 @@ class Expansion:
         action = CommandAction(target.command or "", target.name, target.parameters)
         self._add_run(turn, action, target, loaded, self._arguments(turn, target.parameters))
 
-    def _add_inline(self, turn: Turn, command: str) -> None:
+    def _add_inline(self, turn: Turn, action: CommandAction) -> None:
         """Plan a `run`: the pipeline it stands in is the entry point it takes its defaults from."""
         frame = turn.frame
         defaults = replace(frame.pipeline, outputs={}, metrics=None, metric_tolerance=None)
-        arguments = self._arguments(turn, {})
-        self._add_run(turn, CommandAction(command, None, {}), defaults, frame.loaded, arguments)
+        arguments = self._arguments(turn, action.parameters)
+        self._add_run(turn, action, defaults, frame.loaded, arguments)
 
     def _add_run(
         self,

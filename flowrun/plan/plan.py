@@ -44,6 +44,12 @@ class CommandAction:
 
     Arguments that are neither declared nor in the template are appended as ` --name value`.
     """
+    baseline: str | None = None
+    """Of an `evaluate`: the argument that names a model to compare with, which may be a registered
+    one by an alias or a stage: it stands for one version when the step's turn comes, or for none.
+    """
+    deed: str = ""
+    """What it does, in a few words, where that says more than the command."""
 
 
 @valueclass

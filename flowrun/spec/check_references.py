@@ -11,6 +11,7 @@ from flowrun.spec.problems import Problems, did_you_mean, hint_of, nearest_name
 from flowrun.spec.project import (
     EntryPoint,
     EntryPointCall,
+    Evaluate,
     Project,
     ProjectCall,
     Promote,
@@ -28,6 +29,8 @@ REGISTER_OUTPUTS = ("name", "version", "model")
 """What a register step gives to others."""
 PROMOTE_OUTPUTS = ("name", "version", "stage")
 """What a promote step gives to others."""
+EVALUATE_OUTPUTS = ("passed", "verdict", "beats_champion", "champion")
+"""What an evaluate step gives to others, beside its metrics."""
 
 
 @valueclass
@@ -79,6 +82,8 @@ class PipelineNames:
                 return Declared(REGISTER_OUTPUTS, is_closed=True)
             case Promote():
                 return Declared(PROMOTE_OUTPUTS, is_closed=True)
+            case Evaluate():
+                return Declared(EVALUATE_OUTPUTS, is_closed=True)
             case _ if called is None:
                 return Declared(step.outputs)
             case _ if called.steps:
@@ -92,6 +97,8 @@ class PipelineNames:
 
     def _params(self, step: StepSpec) -> Declared:
         called = self.called(step)
+        if isinstance(step.action, Evaluate):
+            return Declared([*step.action.arguments, "champion"], is_closed=True)
         if called is None and isinstance(step.action, EntryPointCall | ProjectCall):
             return Declared(step.arguments)
         if called is not None and called.steps:

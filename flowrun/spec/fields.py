@@ -10,9 +10,7 @@ from flowrun.spec.problems import Problems, did_you_mean, listed
 from flowrun.spec.project import Mark, Name, Value
 from flowrun.spec.yaml_nodes import Entry, ListNode, MapNode, Node, ScalarNode
 
-NOT_YET: Mapping[str, str] = {
-    "evaluate": "check the model in a step of its own, with 'run'",
-}
+NOT_YET: Mapping[str, str] = {}
 """Keys of the grammar that are not built yet, each with what works instead."""
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT]i?B|B)?")

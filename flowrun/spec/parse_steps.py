@@ -10,6 +10,7 @@ from flowrun.spec.fields import NOT_YET, Fields
 from flowrun.spec.parse_attempts import ATTEMPT_KEYS, parse_attempts
 from flowrun.spec.parse_cache import parse_cache, parse_sources
 from flowrun.spec.parse_command import check_command
+from flowrun.spec.parse_evaluate import parse_evaluate
 from flowrun.spec.parse_fan import parse_fan
 from flowrun.spec.parse_surroundings import (
     ENV_KEYS,
@@ -38,7 +39,7 @@ UNREADABLE = InlineCommand("")
 
 _NAME = re.compile(r"\w[\w.-]*")
 _GROUP = re.compile(r"[\w.-]{1,100}")
-_ACTIONS = ("entry_point", "project", "run", "select", "register", "promote")
+_ACTIONS = ("entry_point", "project", "run", "select", "register", "promote", "evaluate")
 _FOR_COMMANDS = (
     "with",
     "matrix",
@@ -121,7 +122,7 @@ def _action(name: str, entry: Entry, fields: Fields) -> StepAction:
         )
     if "project" not in given:
         fields.refuse("version", f"'version' of {fields.what} goes with 'project'")
-    for key in ("entry_point", "project", "run", "select", "register", "promote"):
+    for key in _ACTIONS:
         if key not in given and fields.has(key) and not fields.entry(key):
             mark = fields.node.entries[key].mark
             fields.problems.add(mark, f"'{key}' of {fields.what} is empty")
@@ -219,6 +220,13 @@ def _promote(around: Fields) -> StepAction | None:
     return Promote(name, version, stage, alias, archive, reason, needs_approval, approvers, dry_run)
 
 
+def _evaluate(around: Fields) -> StepAction | None:
+    for key in ("with", "outputs", "metrics"):
+        around.refuse(key, f"'{key}' of {around.what} has no meaning beside 'evaluate'")
+    fields = around.fields("evaluate", f"'evaluate' of {around.what}")
+    return parse_evaluate(fields) if fields else None
+
+
 _READERS: dict[str, Callable[[Fields], StepAction | None]] = {
     "entry_point": _entry_point_call,
     "project": _project_call,
@@ -226,6 +234,7 @@ _READERS: dict[str, Callable[[Fields], StepAction | None]] = {
     "select": _select,
     "register": _register,
     "promote": _promote,
+    "evaluate": _evaluate,
 }
 
 

@@ -364,7 +364,17 @@ class Promote:
     dry_run: Value | None = None
 
 
-StepAction = EntryPointCall | ProjectCall | InlineCommand | Select | Register | Promote
+@valueclass
+class Evaluate:
+    """The step computes how good a model is, by a command in its environment."""
+
+    arguments: Mapping[str, Value]
+    """The command's options: `model`, `data`, `target`, `threshold.rmse.max`, ..."""
+    baseline: Value | None = None
+    """A model to compare with: a URI, which may name one by an alias that nobody has yet."""
+
+
+StepAction = EntryPointCall | ProjectCall | InlineCommand | Select | Register | Promote | Evaluate
 
 
 @valueclass

@@ -18,7 +18,7 @@ from flowrun.spec.expressions import (
     names_in,
     parts_of,
 )
-from flowrun.spec.project import FanSpec, Promote, Register, Select, StepSpec, Value
+from flowrun.spec.project import Evaluate, FanSpec, Promote, Register, Select, StepSpec, Value
 
 
 class Use(Enum):
@@ -62,6 +62,10 @@ def values_of(step: StepSpec) -> Iterator[tuple[Value, Use]]:
             for each in fields:
                 if each is not None:
                     yield each, Use.PROMOTION
+        case Evaluate() as evaluate:
+            for each in (*evaluate.arguments.values(), evaluate.baseline):
+                if each is not None:
+                    yield each, Use.ARGUMENT
         case _:
             pass
 

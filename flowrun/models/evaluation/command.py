@@ -1,7 +1,7 @@
 """The command of an `evaluate:` step, in the step's environment.
 
     python -m flowrun.models.evaluation --model DIR --data FILE --type regressor --target quality
-        --threshold.rmse.max 0.8 --baseline DIR --baseline-version models:/wine/3
+        --threshold.rmse.max 0.8 --baseline DIR --champion models:/wine/3
 
 It logs to the step's run, and tells the engine by $FLOWRUN_OUTPUT how it went: `passed`,
 `verdict`, `beats_champion`, `champion`; and `failure`, why the step has failed.
@@ -10,7 +10,6 @@ It logs to the step's run, and tells the engine by $FLOWRUN_OUTPUT how it went: 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,12 +31,12 @@ from flowrun.tracking.light_session import output_file
 FAILED = 1
 UNUSABLE = 2
 _THRESHOLD = "threshold."
+_NOBODY = "none"
+"""The champion, where there is none yet."""
 
 
 def main(words: Sequence[str]) -> int:
     """Carry it out; gives the exit code: 1 if a threshold does not hold, 2 for wrong input."""
-    # Functions of the user's own lie in the project, whose directory this is.
-    sys.path.insert(0, os.getcwd())
     try:
         options = read_words(words)
         wanted = wanted_of(options)
@@ -66,9 +65,8 @@ def read_words(words: Sequence[str]) -> dict[str, str]:
     if len(names) != len(values) or not all(name.startswith("--") for name in names):
         raise InvalidValueError(f"arguments are pairs of --name and value, not: {' '.join(words)}")
     options = {name[2:]: value for name, value in zip(names, values)}
-    for name in ("data", "type"):
-        if name not in options:
-            raise InvalidValueError(f"--{name} is missing")
+    if "data" not in options:
+        raise InvalidValueError("--data is missing")
     return options
 
 
@@ -88,14 +86,14 @@ def wanted_of(options: Mapping[str, str]) -> Wanted:
     if "k" in options:
         config["retriever_k"] = _whole("k", options["k"])
     return Wanted(
-        kind=kind_of(None if options["type"] == "custom" else options["type"]),
+        kind=kind_of(options.get("type")),
         predictions=options.get("predictions"),
         options=Options.of(config),
-        own=tuple(own_metric(each) for each in _listed(options, "metrics")),
+        own=tuple(own_metric(each) for each in _listed(options, "metrics") if ":" in each),
         slices=tuple(slice_of(each) for each in _listed(options, "slices")),
         limits=tuple(limits.values()),
-        named=tuple(limits),
-        is_first="champion" in options and "baseline" not in options,
+        named=(*limits, *(each for each in _listed(options, "metrics") if ":" not in each)),
+        is_first=options.get("champion") == _NOBODY,
         logs_data=False,  # the engine has noted its digest
     )
 
@@ -156,13 +154,13 @@ def _report(result: EvaluationResult, options: Mapping[str, str]) -> None:
         before = result.baseline_metrics.get(name)
         beside = "" if before is None else f"  (champion {before:.6g})"
         sys.stdout.write(f"{name:32} {value:.6g}{beside}\n")
-    champion = options.get("baseline-version", "")
+    champion = options.get("champion", _NOBODY)
     beats = result.verdict in (BETTER, FIRST)
     # Text: "true" or nothing, so that it can be used in an `if` in any way.
     _tell("passed", "" if result.failures else "true")
     _tell("verdict", result.verdict)
     _tell("beats_champion", "true" if beats else "")
-    _tell("champion", champion)
+    _tell("champion", "" if champion == _NOBODY else champion)
     for text in result.failures:
         sys.stderr.write(f"flowrun: {text}\n")
     if result.failures:

@@ -27,7 +27,7 @@ from flowrun.models.evaluation.wanted import Wanted
 MOST_ROWS = 10_000
 """Of the table of results: the first ones."""
 CHAMPION = "champion/"
-"""Before the names of the baseline's metrics."""
+"""Before the names of the baseline's metrics; those that count are logged beside the model's."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,9 @@ def keep(
     before = None if theirs is None else theirs.metrics
     failures = failures_of(wanted.limits, mine.metrics, before, ways)
     metrics = {f"{options.metric_prefix}{name}": value for name, value in mine.metrics.items()}
-    also = {name: mine.metrics[long_name(name)] for name in wanted.named if name not in metrics}
-    beside = {f"{CHAMPION}{name}": value for name, value in (before or {}).items()}
+    also = _also(wanted, mine.metrics)
+    compared = {*map(long_name, (*wanted.named, *limited_by(wanted))), mine.main}
+    beside = {f"{CHAMPION}{n}": value for n, value in (before or {}).items() if n in compared}
     with run_for_it() as run, tempfile.TemporaryDirectory(prefix="flowrun-evaluation-") as folder:
         pyfunc = mine.model.pyfunc if mine.model else None
         model_id = wanted.model_id or known_model(pyfunc.model_id if pyfunc else None)
@@ -91,6 +92,25 @@ def keep(
         )
         recording.put("evaluation", _summary(result, also))
         return replace(result, artifacts=recording.artifacts)
+
+
+def limited_by(wanted: Wanted) -> list[str]:
+    """Give the metrics that thresholds name."""
+    return [each.metric for each in wanted.limits]
+
+
+def _also(wanted: Wanted, metrics: Mapping[str, float]) -> dict[str, float]:
+    """Give the metrics that were named by other names than MLflow's."""
+    limited = limited_by(wanted)
+    found = {}
+    for name in wanted.named:
+        long = long_name(name)
+        if long not in metrics and name not in metrics and name not in limited:
+            has = ", ".join(metrics)
+            raise InvalidValueError(f"there is no metric '{name}' here; there are {has}")
+        if long in metrics and name not in metrics:
+            found[name] = metrics[long]
+    return found
 
 
 def _put_artifacts(

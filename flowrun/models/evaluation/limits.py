@@ -125,8 +125,8 @@ class Limit:
         # In numbers like 0.8 and 0.9 the last digits are not what people wrote.
         slack = 1e-12 * max(abs(value), abs(before), 1.0)
         if self.gain is not None and not gain >= self.gain - slack:
-            how = f"{way} by at least {self.gain:g}" if self.gain else f"not {_other(way)}"
-            found.append(f"{is_told}: it must be {how}")
+            how = f"be {way} by at least {self.gain:g}" if self.gain else f"not be {_other(way)}"
+            found.append(f"{is_told}: it must {how}")
         if self.share is not None:
             wanted = self.share * abs(before) if before else _SMALLEST_GAIN
             if not gain >= wanted - (slack if before else 0):

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from flowrun.engine.request import GivenEnv, Rehearsal
 from flowrun.errors import NotRepeatableError
+from flowrun.plan.evaluation import CHAMPION
 from flowrun.plan.fan import with_instances
 from flowrun.plan.plan import Plan
 from flowrun.proof.again import Again
@@ -124,6 +125,7 @@ def rehearsal_of(run: RecordedRun) -> Rehearsal:
     return Rehearsal(
         {step_id: outcome.status for step_id, outcome in run.outcomes.items()},
         {step.id: step.values["version"] for step in registering if "version" in step.values},
+        {step.id: step.params[CHAMPION] for step in run.steps if CHAMPION in step.params},
     )
 
 
