@@ -10,9 +10,6 @@ from flowrun.spec.problems import Problems, did_you_mean, listed
 from flowrun.spec.project import Mark, Name, Value
 from flowrun.spec.yaml_nodes import Entry, ListNode, MapNode, Node, ScalarNode
 
-NOT_YET: Mapping[str, str] = {}
-"""Keys of the grammar that are not built yet, each with what works instead."""
-
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT]i?B|B)?")
 _UNITS = {"": 1, "B": 1} | {
     f"{letter}{suffix}": base**power
@@ -183,12 +180,17 @@ class Fields:
         """Return the keys that nobody has asked for so far."""
         return [key for key in self.node.entries if key not in self._asked]
 
-    def end(self, *, unknown_is_error: bool, not_yet: Mapping[str, str] = NOT_YET) -> None:
-        """Note every key that nobody asked for."""
+    def end(self, *, unknown_is_error: bool, not_yet: Mapping[str, str] | None = None) -> None:
+        """Note every key that nobody asked for.
+
+        Args:
+            unknown_is_error: else it is a warning.
+            not_yet: keys that are not built yet, each with what works instead.
+        """
         for key, entry in self.node.entries.items():
             if key in self._asked:
                 continue
-            if key in not_yet:
+            if not_yet and key in not_yet:
                 self.problems.add(entry.mark, not_available(key, self.what, not_yet[key]))
                 continue
             hint = did_you_mean(key, self._asked) or f" Known are: {listed(self._asked, most=30)}."

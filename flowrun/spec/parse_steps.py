@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from flowrun.spec.fields import NOT_YET, Fields
+from flowrun.spec.fields import Fields
 from flowrun.spec.parse_attempts import ATTEMPT_KEYS, parse_attempts
 from flowrun.spec.parse_cache import parse_cache, parse_sources
 from flowrun.spec.parse_command import check_command
@@ -129,7 +129,7 @@ def _action(name: str, entry: Entry, fields: Fields) -> StepAction:
             return UNREADABLE
     if given:
         return _READERS[given[0]](fields) or UNREADABLE
-    if any(key in NOT_YET or nearest_name(key, _ACTIONS) for key in fields.unknown()):
+    if any(nearest_name(key, _ACTIONS) for key in fields.unknown()):
         return UNREADABLE
     return EntryPointCall(Name(name, entry.mark))
 

@@ -12,11 +12,6 @@ WRONG = {
         (),
         "MLproject:4:22: ",
     ),
-    "not available yet": (
-        "entry_points:\n  main:\n    steps:\n      a: {evaluate: {model: x}}\n",
-        (),
-        "'evaluate'",
-    ),
     "missing parameter": (
         "entry_points:\n  main:\n    parameters: {lr: float}\n    command: echo {lr}\n",
         (),

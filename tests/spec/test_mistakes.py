@@ -168,10 +168,6 @@ COMMANDS = {
         "databricks_spark_job: {python_file: a.py}",
         "MLproject:1:1: 'databricks_spark_job' runs on Databricks alone, which flowrun does not do; give the project an entry point with a command",
     ),
-    "evaluate of the project": (
-        "evaluate: 3",
-        "MLproject:1:1: 'evaluate' of the project is not available in this version of flowrun; check the model in a step of its own, with 'run'",
-    ),
     "retries": (
         "entry_points:\n  main: {command: ls, retries: -1, backoff: soon, retry_on: [0, SIGKIL, oom], timeout: 3}",
         "MLproject:2:32: 'retries' of entry point 'main' must be a whole number, 0 to 100\n"
@@ -264,6 +260,15 @@ entry_points:
 """What a test adds begins in line 17, the first being cut off."""
 
 PREPARE = "      prepare: {with: {source: a.csv}}\n"
+
+EVALUATE = """\
+      a:
+        evaluate:
+          model: m
+          data: d.csv
+          target: t
+          type: regressor
+          thresholds:"""
 
 STEPS = {
     "unknown key": (
@@ -496,8 +501,55 @@ STEPS = {
         "MLproject:19:77: step 'b': step 'a' has a foreach, so steps.a.run_id is a list. Pick one instance with a 'select' step, or make one value of it: ${{ steps.a.run_id | join(',') }}",
     ),
     "evaluate": (
-        "      a: {evaluate: {model: x}}",
-        "17:11: 'evaluate' of step 'a' is not available in this version of flowrun; check the model in a step of its own, with 'run'",
+        "      a: {evaluate: {model: x}, outputs: {y: z}}\n"
+        "      b: {evaluate: 3}\n"
+        "      c: {evaluate: {data: d, predictions: p, type: clasifier, targt: t}}",
+        "17:21: 'evaluate' of step 'a' needs 'data' and 'type' (classifier, regressor, ranking, retriever, text, question-answering or text-summarization), or 'metrics' of its own\n"
+        "MLproject:17:33: 'outputs' of step 'a' has no meaning beside 'evaluate'\n"
+        "MLproject:18:21: 'evaluate' of step 'b' must be a map of keys\n"
+        "MLproject:19:21: 'evaluate' of step 'c' needs 'target' (the column of what is true)\n"
+        "MLproject:19:53: 'type' of 'evaluate' of step 'c' must be classifier, regressor, ranking, retriever, text, question-answering or text-summarization, not 'clasifier'. Did you mean 'classifier'?\n"
+        "MLproject:19:64: 'evaluate' of step 'c' has no key 'targt'. Did you mean 'target'?",
+    ),
+    "evaluate thresholds": (
+        EVALUATE
+        + """
+            rmse: {max: x, min: 3, better_than_champion_by: 0.1}
+            "a b": {max: 1}
+            mae: 3
+            r2: {min: 0.9, max: 0.5, at_least: 1}
+            f1: {higher_is_better: 3}""",
+        "24:25: 'max' of threshold 'rmse' of 'evaluate' of step 'a' must be a number\n"
+        "MLproject:24:36: threshold 'rmse' of 'evaluate' of step 'a': 'better_than_champion_by' goes with a 'baseline'\n"
+        "MLproject:25:13: threshold 'a b' of 'evaluate' of step 'a' can't name a metric: letters, digits and _ - . : / only\n"
+        "MLproject:26:18: threshold 'mae' of 'evaluate' of step 'a' must be a map of min, max, better_than_champion_by or higher_is_better\n"
+        "MLproject:27:28: threshold 'r2' of 'evaluate' of step 'a': 'max' is less than 'min'\n"
+        "MLproject:27:38: threshold 'r2' of 'evaluate' of step 'a' has no key 'at_least'. Known are: min, max, better_than_champion_by, higher_is_better.\n"
+        "MLproject:28:17: threshold 'f1' of 'evaluate' of step 'a' sets no limit: give min, max or better_than_champion_by\n"
+        "MLproject:28:36: 'higher_is_better' of threshold 'f1' of 'evaluate' of step 'a' must be true or false",
+    ),
+    "evaluate parts": (
+        EVALUATE.replace("thresholds:", "k: 0")
+        + """
+          average: mean
+          metrics: [accuracy, 'own.py:']
+          slices: [colour, {bins: 3}, {by: x, bins: [2, 1]}, {by: x, cuts: 3}]
+          baseline: models:/x@champion
+          thresholds: {rmse: {better_than_champion_by: much}}""",
+        "23:14: 'k' of 'evaluate' of step 'a' must be a whole number, 1 or more\n"
+        "MLproject:24:20: 'average' of 'evaluate' of step 'a' must be weighted, macro or micro, not 'mean'.\n"
+        "MLproject:25:31: 'own.py:' in 'metrics' of 'evaluate' of step 'a' must be module:function or file.py:function\n"
+        "MLproject:26:28: 'slices' of 'evaluate' of step 'a' lists columns, or maps of 'by' (a column) and 'bins'\n"
+        "MLproject:26:53: 'bins' in 'slices' of 'evaluate' of step 'a' must be a number of ranges, 2 or more, or a list of rising numbers between them\n"
+        "MLproject:26:70: 'slices' of 'evaluate' of step 'a' lists columns, or maps of 'by' (a column) and 'bins'; there is no 'cuts'\n"
+        "MLproject:28:56: 'better_than_champion_by' of threshold 'rmse' of 'evaluate' of step 'a' must be a number, 0 or more, or a share such as 1%, not 'much'",
+    ),
+    "what an evaluate has": (
+        EVALUATE.replace("thresholds:", "k: 1")
+        + "\n      b: {run: 'ls {x}', with: {x: '${{ steps.a.outputs.pased }}'}}"
+        "\n      c: {run: 'ls {x}', with: {x: '${{ steps.a.params.dta }}'}}",
+        "24:36: step 'b': steps.a.outputs.pased: step 'a' has no output 'pased'. Did you mean 'passed'?\n"
+        "MLproject:25:36: step 'c': steps.a.params.dta: step 'a' has no param 'dta'. Did you mean 'data'?",
     ),
     "step name": (
         "      a/b: {run: ls}",

@@ -10,6 +10,7 @@ from flowrun.spec.project import (
     DockerSpec,
     EntryPointCall,
     EnvKind,
+    Evaluate,
     InlineCommand,
     MetricTolerance,
     MountSpec,
@@ -23,6 +24,7 @@ from flowrun.spec.project import (
     Select,
     Tolerance,
 )
+from flowrun.spec.references import steps_before
 from tests.spec.reading import read
 
 EMPTY = {"nothing": "", "a comment": "# nothing\n", "null": "~", "no entry points": "name: x\n"}
@@ -325,3 +327,51 @@ def test_tolerances_of_outputs_and_metrics_are_read() -> None:
         MetricTolerance(Tolerance(ignore=("a*",))),
     )
     assert project.entry_points["file"].metric_tolerance is None
+
+
+EVALUATED = """\
+entry_points:
+  main:
+    parameters: {least: {type: float, default: 0.9}}
+    steps:
+      train: {run: ls, outputs: {model: {path: m, type: model}}}
+      check:
+        evaluate:
+          model: "${{ steps.train.outputs.model }}"
+          data: test.csv
+          type: classifier
+          target: label
+          positive: 1
+          k: 5
+          baseline: models:/wine@champion
+          metrics: [accuracy, own.py:cost]
+          slices: [colour, {by: age, bins: 4}, {by: size, bins: [1, 2.5]}]
+          thresholds:
+            accuracy: {min: "${{ params.least }}", better_than_champion_by: 1%}
+            cost: {max: 3, higher_is_better: false}
+        python_env: other.yaml
+        timeout: 5m
+"""
+
+
+def test_what_an_evaluate_asks_for_becomes_options_of_a_command() -> None:
+    step = read(EVALUATED).entry_points["main"].steps["check"]
+    assert isinstance(step.action, Evaluate)
+    assert {name: value.raw for name, value in step.action.arguments.items()} == {
+        "model": "${{ steps.train.outputs.model }}",
+        "data": "test.csv",
+        "type": "classifier",
+        "target": "label",
+        "positive": 1,
+        "k": 5,
+        "metrics": '["accuracy", "own.py:cost"]',
+        "slices": '["colour", {"by": "age", "bins": 4}, {"by": "size", "bins": [1, 2.5]}]',
+        "threshold.accuracy.min": "${{ params.least }}",
+        "threshold.accuracy.better_than_champion_by": "1%",
+        "threshold.cost.max": 3,
+        "threshold.cost.higher_is_better": False,
+    }
+    assert step.action.baseline is not None
+    assert step.action.baseline.raw == "models:/wine@champion"
+    assert step.attempts.timeout_s == 300
+    assert steps_before(step) == ("train",)

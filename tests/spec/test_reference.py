@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from flowrun.spec.expressions import ROOTS, STATUS_FUNCTIONS
-from flowrun.spec.fields import NOT_YET
 from flowrun.spec.project import ParameterType
 from flowrun.spec.sandbox import FILTERS, TEXT_METHODS
 from flowrun.spec.schema import json_schema
@@ -32,7 +31,6 @@ def _keys(schema: object) -> Iterator[str]:
 NAMES = sorted(
     {
         *_keys(json.loads(json_schema())),
-        *NOT_YET,
         *ROOTS,
         *STATUS_FUNCTIONS,
         *FILTERS,

@@ -12,7 +12,7 @@ from flowrun.spec.schema import json_schema
 from tests.spec.reading import mistakes_of
 from tests.spec.test_attempts import ATTEMPTS
 from tests.spec.test_mistakes import COMMANDS, PRELUDE, STEPS
-from tests.spec.test_parse import DOCKER, TOLERANT
+from tests.spec.test_parse import DOCKER, EVALUATED, TOLERANT
 
 _VALIDATOR = jsonschema.Draft202012Validator(json.loads(json_schema()))
 
@@ -59,6 +59,8 @@ SHAPES = [
             "matrix include",
             "foreach",
             "evaluate",
+            "evaluate thresholds",
+            "evaluate parts",
             "step name",
         )
     ),
@@ -80,5 +82,6 @@ def test_accepts_what_the_parser_accepts() -> None:
     _VALIDATOR.validate(yaml.safe_load(DOCKER))
     _VALIDATOR.validate(yaml.safe_load(TOLERANT))
     _VALIDATOR.validate(yaml.safe_load(ATTEMPTS))
+    _VALIDATOR.validate(yaml.safe_load(EVALUATED))
     _VALIDATOR.validate(None)
     _VALIDATOR.validate({"name": "x", "unknown": 1, "entry_points": {"main": {"command": "ls"}}})
