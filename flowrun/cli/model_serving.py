@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -38,7 +39,14 @@ EnvManager = Annotated[
         help="virtualenv, uv, conda, or local: the Python that flowrun runs in.",
     ),
 ]
-
+RequireSignature = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="KEY",
+        envvar="FLOWRUN_REQUIRE_SIGNATURE",
+        help="Refuse a model that is not signed with this public key; see `models sign`.",
+    ),
+]
 
 BESIDE = ("pandas", "orjson")
 """What scoring uses in a model's environment; the second one only for speed."""
@@ -115,6 +123,7 @@ def serve_command(
     ] = False,
     enable_mlserver: Annotated[bool, typer.Option("--enable-mlserver", hidden=True)] = False,
     install_mlflow: Annotated[bool, typer.Option("--install-mlflow", hidden=True)] = False,
+    require_signature: RequireSignature = None,
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Serve a model by MLflow's scoring protocol, in the model's own environment.
@@ -134,7 +143,9 @@ def serve_command(
     with (
         server.listen(host, port) as listener,
         closing(store),
-        prepare.prepared(model_uri, manager, preparing(settings, store), *BESIDE) as model,
+        prepare.prepared(
+            model_uri, manager, preparing(settings, store, (), require_signature), *BESIDE
+        ) as model,
     ):
         together = batching is Batching.ON or (
             batching is Batching.AUTO and fetch.predicts_row_by_row(model.found)
@@ -154,7 +165,12 @@ def serve_command(
         serving.serve_model(model.launch, listener, options, templates, model_uri, say_ready)
 
 
-def preparing(settings: Settings, store: object, instead: Sequence[str] = ()) -> Preparing:
+def preparing(
+    settings: Settings,
+    store: object,
+    instead: Sequence[str] = (),
+    public_key: Path | None = None,
+) -> Preparing:
     """Give what preparing a model needs, with an open store of environments."""
     home = importlib.import_module("flowrun.engine.services").Home(settings.home)
     home.make()
@@ -165,6 +181,7 @@ def preparing(settings: Settings, store: object, instead: Sequence[str] = ()) ->
         tracking_uri=settings.tracking_uri,
         tell=lambda text: typer.echo(text, err=True),
         instead=instead,
+        public_key=public_key,
     )
     return made
 

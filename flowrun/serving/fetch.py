@@ -12,6 +12,7 @@ from flowrun.models.flavors.own import CLASS_LOADER, CODE_LOADER
 from flowrun.models.loading import PYFUNC, Found
 from flowrun.models.mlmodel import read_mlmodel
 from flowrun.models.places import local_copy
+from flowrun.registry.signing import check_signature
 from flowrun.tracking import fluent
 from flowrun.tracking.light_http import TrackingError
 
@@ -20,15 +21,19 @@ _PICKLES = {"mlflow.statsmodels", CLASS_LOADER}
 _SAFE_FORMATS = {"mlflow.sklearn": "skops"}
 
 
-def fetch_model(uri: str, into: Path, tracking_uri: str | None) -> Found:
+def fetch_model(
+    uri: str, into: Path, tracking_uri: str | None, public_key: Path | None = None
+) -> Found:
     """Give a model in a folder that stays as it is, whatever becomes of where it came from.
 
     Args:
         uri: any of a model's URIs, or a path.
         into: an empty folder.
         tracking_uri: a server; None: what the environment says, else flowrun's own store.
+        public_key: what the model has to be signed with.
 
     Raises:
+        SignatureError: it is not what the owner of the key has signed.
         NotFoundError: there is no such model. UnsupportedError: it can't predict.
         PermissionDeniedError: it is a pickle or code, and these are forbidden.
         StoreError: the server can't be asked.
@@ -41,7 +46,10 @@ def fetch_model(uri: str, into: Path, tracking_uri: str | None) -> Found:
         kind = NotFoundError if error.error_code == "RESOURCE_DOES_NOT_EXIST" else StoreError
         raise kind(f"{uri}: {error}") from error
     copy = into / "model"
-    shutil.copytree(folder, copy, copy_function=_link)
+    # A linked file could be written to after its signature was checked.
+    shutil.copytree(folder, copy, copy_function=_link if public_key is None else shutil.copy2)
+    if public_key is not None:
+        check_signature(copy, public_key, uri)
     found = Found(copy, read_mlmodel(copy))
     check_loadable(found)
     return found

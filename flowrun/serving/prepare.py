@@ -48,6 +48,8 @@ class Preparing:
     """Hears what takes time."""
     instead: Sequence[str] = ()
     """Requirements that take the place of the model's own for the same packages."""
+    public_key: Path | None = None
+    """What models have to be signed with; None: they need not be."""
 
 
 @contextmanager
@@ -67,7 +69,7 @@ def prepared(uri: str, manager: str, using: Preparing, *extra: str) -> Iterator[
         raise UsageError(f"no environment manager '{manager}': {', '.join(MANAGERS)}")
     with tempfile.TemporaryDirectory(prefix="flowrun-serving-") as name:
         work = Path(name)
-        found = fetch_model(uri, work, using.tracking_uri)
+        found = fetch_model(uri, work, using.tracking_uri, using.public_key)
         env = _environment(found.folder, work / "env", manager, using, extra)
         empty = work / "work"
         empty.mkdir()

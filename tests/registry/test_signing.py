@@ -16,8 +16,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from flowrun.errors import AlreadyExistsError, UsageError
+from flowrun.models.flavors import pyfunc
 from flowrun.registry.keys import make_keys, read_private_key, read_public_key
 from flowrun.registry.signing import SIGNATURE, SignatureError, check_signature, make_signature
+from flowrun.serving.fetch import fetch_model
 from tests.support.serving import TOKEN, serving
 from tests.support.space import Space
 
@@ -257,3 +259,28 @@ def test_a_version_on_a_server_is_signed_where_its_files_are(space: Space) -> No
         pickled.write_bytes(b"evil")
         done = space.flowrun(*check, code=1)
         assert "models:/wine/1 is not what was signed: python_model.pkl differs" in done.err
+
+
+def test_a_model_that_is_not_what_was_signed_is_not_served(space: Space) -> None:
+    space.flowrun("models", "keygen", "key.pem")
+    pyfunc.save_model(space.path / "model", python_model=len)
+    serve = ("models", "serve", "-m", "model", "-p", "0", "--env-manager", "local")
+    at = {"FLOWRUN_REQUIRE_SIGNATURE": "key.pem.pub"}
+    done = replace(space, variables=at).flowrun(*serve, code=2)
+    assert done.err.startswith("flowrun: model is not signed: it has no model.sig\n")
+    space.flowrun("models", "sign", "model", "--key", "key.pem")
+    with (space.path / "model" / "MLmodel").open("a") as file:
+        file.write("metadata: {by: somebody else}\n")
+    done = space.flowrun(*serve, "--require-signature", "key.pem.pub", code=2)
+    assert done.err.startswith("flowrun: model is not what was signed: MLmodel differs\n")
+
+
+def test_what_is_served_is_the_copy_whose_signature_was_checked(space: Space) -> None:
+    private, public = make_keys(space.path / "key.pem")
+    model = space.path / "model"
+    pyfunc.save_model(model, python_model=len)
+    (model / SIGNATURE).write_bytes(make_signature(model, private))
+    found = fetch_model(str(model), space.path / "served", None, public)
+    with (model / "python_model.pkl").open("ab") as file:
+        file.write(b"evil")
+    check_signature(found.folder, public)
