@@ -28,6 +28,8 @@ class Settings:
     """Standard output is a terminal that can show colour and movement."""
 
 
+REQUIRE_SIGNATURE = "FLOWRUN_REQUIRE_SIGNATURE"
+"""The variable that names the public key of all models that are promoted or served."""
 OFFLINE = "FLOWRUN_OFFLINE"
 """The variable that `--offline` sets."""
 

@@ -18,7 +18,7 @@ import typer
 from flowrun.cli.options import TrackingUri, settings_of
 from flowrun.cli.project import templates_dir
 from flowrun.errors import UsageError
-from flowrun.settings import Settings
+from flowrun.settings import REQUIRE_SIGNATURE, Settings
 
 if TYPE_CHECKING:
     from flowrun.serving.prepare import Preparing
@@ -43,7 +43,7 @@ RequireSignature = Annotated[
     Path | None,
     typer.Option(
         metavar="KEY",
-        envvar="FLOWRUN_REQUIRE_SIGNATURE",
+        envvar=REQUIRE_SIGNATURE,
         help="Refuse a model that is not signed with this public key; see `models sign`.",
     ),
 ]

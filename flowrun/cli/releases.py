@@ -29,6 +29,7 @@ from flowrun.registry.requests import (
     RequestStatus,
     check_move,
 )
+from flowrun.registry.required import check_required, machine_keys
 from flowrun.registry.store import RegistryStore
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -65,6 +66,8 @@ def promote_command(
     check_move(move)
     with api.open_default_stores(settings) as stores:
         found = the_version(stores.registry, version)
+        keys = machine_keys(settings.variables, settings.cwd)
+        check_required(stores, found.name, found.version, move, keys)
         if request:
             asked = Asked(settings.user, comment)
             made = stores.registry.request_promotion(found.name, found.version, move, asked)
@@ -96,6 +99,8 @@ def approve_command(
     settings = settings_of(ctx, tracking_uri)
     with api.open_default_stores(settings) as stores:
         request = _pending(stores.registry, version, to, alias)
+        keys = machine_keys(settings.variables, settings.cwd)
+        check_required(stores, request.name, request.version, request.move, keys)
         decision = Decision(is_approved=True, user_id=settings.user, comment=comment)
         approve(stores.registry, stores.tracking, request, decision)
     typer.echo(f"{printable(request.version_uri)} is now {request.move}")

@@ -11,7 +11,7 @@ from flowrun import api
 from flowrun.cli.options import TrackingUri, settings_of
 from flowrun.errors import UsageError
 from flowrun.registry.keys import make_keys
-from flowrun.registry.signing import SignatureError, Signed, check, sign
+from flowrun.registry.signing import SignatureError, Signed, check_signed, sign
 from flowrun.settings import Settings
 
 EXIT_DIFFERS = 1
@@ -48,7 +48,7 @@ def verify_signature(
     """Check that the files of a model are those that were signed; else exit with 1."""
     with api.open_default_stores(settings_of(ctx, tracking_uri)) as stores:
         try:
-            signed = check(stores, uri, key)
+            signed = check_signed(stores, uri, key)
         except SignatureError as error:
             typer.echo(f"flowrun: {error}", err=True)
             raise typer.Exit(EXIT_DIFFERS) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Protocol
 
 from flowrun.engine.approving import ask_text, asked_before, decided_text, decision_on
@@ -21,12 +22,14 @@ from flowrun.engine.recorder import DECLINED_TAG, PENDING_TAG, StepRecord
 from flowrun.engine.registry_steps import candidate_of, register_model, registered_before
 from flowrun.engine.request import Releasing
 from flowrun.engine.services import Services
+from flowrun.engine.values import as_text
 from flowrun.errors import InvalidStateError, InvalidValueError
 from flowrun.plan.expressions import is_true
 from flowrun.plan.plan import PlannedStep
 from flowrun.registry.approval import Rule
 from flowrun.registry.entities import ModelVersion
 from flowrun.registry.requests import PromotionRequest, RequestStatus
+from flowrun.registry.required import check_required, machine_keys
 from flowrun.spec.project import Promote, Register, Value
 
 DRY_RUN_TAG = "flowrun.dry_run"
@@ -51,6 +54,10 @@ class Turn(Protocol):
     @property
     def step(self) -> PlannedStep:
         """The step."""
+
+    @property
+    def directory(self) -> Path:
+        """The project's, with its code."""
 
     @property
     def attempt(self) -> int:
@@ -125,6 +132,7 @@ def promote(turn: Turn, action: Promote) -> CommandEnded:
     record = turn.begin("promote", _params(promotion))
     if dry:
         return _would_promote(turn, action, promotion, record)
+    _check_signatures(turn, action, promotion)
     rules = needed_approval(action, promotion, turn.services)
     if rules is not None:
         request = ask_for(
@@ -152,6 +160,14 @@ def promote(turn: Turn, action: Promote) -> CommandEnded:
         else:
             return _promoted(version, promotion, record)
     raise InvalidStateError(f"{promotion.move} of '{promotion.name}' changes all the time")
+
+
+def _check_signatures(turn: Turn, action: Promote, promotion: Promotion) -> None:
+    services = turn.services
+    keys = machine_keys(services.variables, services.cwd)
+    if action.require_signature is not None:
+        keys.append(turn.directory / as_text(turn.evaluate(action.require_signature)))
+    check_required(services, promotion.name, promotion.version, promotion.move, keys)
 
 
 def asked_already(turn: Turn, action: Promote) -> CommandEnded | None:

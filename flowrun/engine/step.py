@@ -287,6 +287,10 @@ class _Turn:
         return self.runner.services
 
     @property
+    def directory(self) -> Path:
+        return self.runner.commands.request.projects[self.step.project].directory
+
+    @property
     def releasing(self) -> Releasing:
         return self.runner.releasing
 

@@ -72,11 +72,13 @@ def sign(stores: ModelStores, uri: str, private_key: Path, password: str | None 
     return _signed(_statement(content, uri), str(_hint(content)))
 
 
-def check(stores: ModelStores, uri: str, public_key: Path) -> Signed:
+def check_signed(
+    stores: ModelStores, uri: str, public_key: Path, name: str | None = None
+) -> Signed:
     """Tell whether a model's files are those that were signed; see `check_signature`."""
     artifacts, path = find_files(stores, uri)
     with local_folder(artifacts, path, uri) as folder:
-        return check_signature(folder, public_key, uri)
+        return check_signature(folder, public_key, name or uri)
 
 
 def make_signature(folder: Path, private_key: Path, password: str | None = None) -> bytes:
@@ -109,7 +111,6 @@ def check_signature(folder: Path, public_key: Path, name: str | None = None) -> 
             is none.
     """
     name = name or str(folder)
-    verifying = _library("model_signing.verifying")
     key = key_id(read_public_key(public_key))
     root = folder.resolve()
     path = root / SIGNATURE
@@ -121,7 +122,11 @@ def check_signature(folder: Path, public_key: Path, name: str | None = None) -> 
     content = _read(path, name)
     statement = _statement(content, name)
     _check_hint(_hint(content), name, key, public_key)
-    config = verifying.Config().use_elliptic_key_verifier(public_key=public_key)
+    config = (
+        _library("model_signing.verifying")
+        .Config()
+        .use_elliptic_key_verifier(public_key=public_key)
+    )
     config.set_hashing_config(_hashing(statement["predicate"]))
     try:
         config.verify(root, path)

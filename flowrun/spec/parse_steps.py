@@ -207,6 +207,7 @@ def _promote(around: Fields) -> StepAction | None:
     reason, dry_run = fields.value("reason"), fields.value("dry_run")
     approvers = tuple(name.text for name in fields.names("approvers"))
     approval = fields.name("approval")
+    key = fields.value("require_signature")
     fields.end(unknown_is_error=True)
     if approval is not None and approval.text != "required":
         told = f"'approval' of {fields.what} must be required, not '{approval.text}'"
@@ -217,7 +218,9 @@ def _promote(around: Fields) -> StepAction | None:
     if not _has_all(fields, {"name": name, "version": version}) or not (name and version):
         return None
     needs_approval = approval is not None or bool(approvers)
-    return Promote(name, version, stage, alias, archive, reason, needs_approval, approvers, dry_run)
+    return Promote(
+        name, version, stage, alias, archive, reason, needs_approval, approvers, dry_run, key
+    )
 
 
 def _evaluate(around: Fields) -> StepAction | None:

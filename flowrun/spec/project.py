@@ -362,6 +362,8 @@ class Promote:
     approvers: tuple[str, ...] = ()
     """Who may; none: anybody, unless the registry has a rule."""
     dry_run: Value | None = None
+    require_signature: Value | None = None
+    """A public key: a file of the project, or an absolute path."""
 
 
 @valueclass

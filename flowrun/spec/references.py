@@ -57,7 +57,7 @@ def values_of(step: StepSpec) -> Iterator[tuple[Value, Use]]:
         case Promote() as promote:
             fields = (
                 *(promote.name, promote.version, promote.stage, promote.alias, promote.reason),
-                promote.dry_run,
+                *(promote.dry_run, promote.require_signature),
             )
             for each in fields:
                 if each is not None:
