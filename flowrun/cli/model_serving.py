@@ -18,6 +18,7 @@ import typer
 from flowrun.cli.options import TrackingUri, settings_of
 from flowrun.cli.project import templates_dir
 from flowrun.errors import UsageError
+from flowrun.registry.required import machine_keys
 from flowrun.settings import REQUIRE_SIGNATURE, Settings
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ RequireSignature = Annotated[
     Path | None,
     typer.Option(
         metavar="KEY",
-        envvar=REQUIRE_SIGNATURE,
-        help="Refuse a model that is not signed with this public key; see `models sign`.",
+        help="Refuse a model that is not signed with this public key (see `models sign`); by "
+        f"default that which {REQUIRE_SIGNATURE} names, if it does.",
     ),
 ]
 
@@ -171,7 +172,14 @@ def preparing(
     instead: Sequence[str] = (),
     public_key: Path | None = None,
 ) -> Preparing:
-    """Give what preparing a model needs, with an open store of environments."""
+    """Give what preparing a model needs, with an open store of environments.
+
+    Args:
+        settings: the caller's.
+        store: of environments, open.
+        instead: requirements that take the place of the model's own for the same packages.
+        public_key: what the model has to be signed with; by default what the settings say.
+    """
     home = importlib.import_module("flowrun.engine.services").Home(settings.home)
     home.make()
     made: Preparing = importlib.import_module(_PREPARE).Preparing(
@@ -181,7 +189,7 @@ def preparing(
         tracking_uri=settings.tracking_uri,
         tell=lambda text: typer.echo(text, err=True),
         instead=instead,
-        public_key=public_key,
+        public_key=public_key or next(iter(machine_keys(settings.variables, settings.cwd)), None),
     )
     return made
 

@@ -265,9 +265,10 @@ def test_a_model_that_is_not_what_was_signed_is_not_served(space: Space) -> None
     space.flowrun("models", "keygen", "key.pem")
     pyfunc.save_model(space.path / "model", python_model=len)
     serve = ("models", "serve", "-m", "model", "-p", "0", "--env-manager", "local")
-    at = {"FLOWRUN_REQUIRE_SIGNATURE": "key.pem.pub"}
-    done = replace(space, variables=at).flowrun(*serve, code=2)
-    assert done.err.startswith("flowrun: model is not signed: it has no model.sig\n")
+    asked = replace(space, variables={"FLOWRUN_REQUIRE_SIGNATURE": "key.pem.pub"})
+    for words in (serve, ("models", "predict", "-m", "model", "--env-manager", "local")):
+        done = asked.flowrun(*words, code=2)
+        assert done.err.startswith("flowrun: model is not signed: it has no model.sig\n")
     space.flowrun("models", "sign", "model", "--key", "key.pem")
     with (space.path / "model" / "MLmodel").open("a") as file:
         file.write("metadata: {by: somebody else}\n")
