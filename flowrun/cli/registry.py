@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from flowrun import api
-from flowrun.cli import deploying, releases, signing
+from flowrun.cli import cataloguing, deploying, lineage, releases, signing
 from flowrun.cli.history import print_history, transition_to_json
 from flowrun.cli.naming import named_version
 from flowrun.cli.options import TrackingUri, settings_of
 from flowrun.cli.tables import print_facts, print_rows, printable, time_text
+from flowrun.cli.versions import model_to_json, version_to_json
 from flowrun.engine.console import metrics_text
 from flowrun.errors import NotFoundError
 from flowrun.registry.entities import ModelVersion, RegisteredModel
@@ -22,8 +23,8 @@ from flowrun.tracking.entities import Run
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 models = typer.Typer(help="Show, promote and manage registered models.", no_args_is_help=True)
-models.add_typer(releases.app)
-models.add_typer(deploying.app)
+for part in (releases, lineage, cataloguing, deploying):
+    models.add_typer(part.app)
 app.add_typer(models, name="models")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Everything, as JSON.")]
@@ -76,38 +77,6 @@ def show_model(
 models.command("sign")(signing.sign_model)
 models.command("verify-signature")(signing.verify_signature)
 models.command("keygen")(signing.make_key)
-
-
-def model_to_json(model: RegisteredModel) -> dict[str, object]:
-    """Give a registered model for programs."""
-    return {
-        "name": model.name,
-        "description": model.description,
-        "creation_time_ms": model.creation_time_ms,
-        "last_update_time_ms": model.last_update_time_ms,
-        "tags": dict(model.tags),
-        "aliases": dict(model.aliases),
-        "latest_versions": [version_to_json(version) for version in model.latest_versions],
-    }
-
-
-def version_to_json(version: ModelVersion) -> dict[str, object]:
-    """Give a model version for programs."""
-    return {
-        "name": version.name,
-        "version": version.version,
-        "stage": version.stage.value,
-        "status": version.status.value,
-        "aliases": list(version.aliases),
-        "description": version.description,
-        "source": version.source,
-        "run_id": version.run_id,
-        "model_id": version.model_id,
-        "user": version.user_id,
-        "creation_time_ms": version.creation_time_ms,
-        "last_update_time_ms": version.last_update_time_ms,
-        "tags": dict(version.tags),
-    }
 
 
 def _all_models(registry: RegistryStore, filter_text: str) -> list[RegisteredModel]:

@@ -303,7 +303,8 @@ class _Turn:
 
     def lineage(self, run_id: str) -> Mapping[str, str]:
         parent = self.runner.recorder.parent_run_id
-        return lineage_tags(self.services.tracking.get_run(run_id), parent)
+        tracking = self.services.tracking
+        return lineage_tags(tracking, tracking.get_run(run_id), parent)
 
     def seen_champion(self) -> Champion | None:
         return self.champion

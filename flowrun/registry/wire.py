@@ -78,9 +78,10 @@ def model_version_from(fields: Fields) -> ModelVersion:
         stage=parse_stage(fields.text_or("current_stage", Stage.NONE)),
         status=VersionStatus(fields.text_or("status", VersionStatus.READY)),
         description=fields.text_or("description"),
-        run_id=fields.text_or_none("run_id"),
-        run_link=fields.text_or_none("run_link"),
-        model_id=fields.text_or_none("model_id"),
+        # MLflow's server says '' for none.
+        run_id=fields.text_or_none("run_id") or None,
+        run_link=fields.text_or_none("run_link") or None,
+        model_id=fields.text_or_none("model_id") or None,
         user_id=fields.text_or_none("user_id"),
         tags=fields.pairs("tags"),
         aliases=tuple(fields.texts("aliases")),
