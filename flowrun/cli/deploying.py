@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from flowrun.cli import model_predict, model_serving
+from flowrun.cli import model_images, model_predict, model_serving
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -12,3 +12,6 @@ _MLFLOWS = {"help_option_names": ["--help"]}  # -h is a flag of theirs
 
 app.command("serve", context_settings=_MLFLOWS)(model_serving.serve_command)
 app.command("predict", context_settings=_MLFLOWS)(model_predict.predict_command)
+app.command("build-docker")(model_images.build_docker_command)
+app.command("generate-dockerfile")(model_images.generate_dockerfile_command)
+app.command("generate-kubernetes")(model_images.generate_kubernetes_command)
