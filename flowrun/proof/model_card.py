@@ -31,6 +31,7 @@ def model_card(stores: Stores, version: ModelVersion) -> str:
         *_section("About this version", [version.description.strip()]),
         *_section("Signature", _signature(stores, version)),
         *_section("Metrics", _metrics(lineage.metrics)),
+        *_section("Evaluation", _evaluation(stores, version)),
         *_section("Lineage", _lineage(lineage)),
         *_section("Parameters", _pairs(lineage.steps[0].params if lineage.steps else {})),
         *_section("History", _history(stores, version)),
@@ -95,6 +96,27 @@ def _fields(part: str, text: object) -> Iterator[tuple[str, str, str, str]]:
 def _metrics(metrics: Mapping[str, float]) -> list[str]:
     rows = [(_plain(name), f"{metrics[name]:.6g}") for name in sorted(metrics)[:_MAX_METRICS]]
     return list(_table(("metric", "value"), rows)) if rows else []
+
+
+def _evaluation(stores: Stores, version: ModelVersion) -> list[str]:
+    """Give the metrics that other runs than the one that made it logged for the model."""
+    if version.model_id is None:
+        return []
+    try:
+        model = stores.tracking.get_logged_model(version.model_id)
+    except FlowrunError:
+        return []
+    rows = [
+        (
+            _plain(metric.key),
+            f"{metric.value:.6g}",
+            _plain(f"{metric.dataset_name or ''} {metric.dataset_digest or ''}"),
+            f"`{metric.run_id}`",
+        )
+        for metric in sorted(model.metrics, key=lambda each: (each.run_id or "", each.key))
+        if metric.run_id != version.run_id
+    ]
+    return list(_table(("metric", "value", "data", "run"), rows[:_MAX_METRICS])) if rows else []
 
 
 def _lineage(lineage: Lineage) -> list[str]:
