@@ -100,9 +100,11 @@ def _type(kind: object) -> str:
 
 
 def _pretty(text: str) -> str:
-    """Give a request with a line for each row, which people can change."""
-    if len(text) > _MOST_TEXT:
-        return text
+    """Give a request as people read and change it: rows with the names of their columns."""
     said = json.loads(text)
-    pretty = json.dumps(said, indent=1)
-    return text if pretty.count("\n") > 400 else pretty
+    split = said.get("dataframe_split")
+    if isinstance(split, dict) and split.get("columns"):
+        rows = [dict(zip(split["columns"], row, strict=True)) for row in split["data"]]
+        said = {"dataframe_records": rows, **{k: v for k, v in said.items() if k == "params"}}
+    pretty = json.dumps(said, indent=1, ensure_ascii=False)
+    return pretty if len(pretty) < _MOST_TEXT else text

@@ -22,7 +22,7 @@ from flowrun.tracking.fields import JsonObject
 from flowrun.valueclass import valueclass
 
 _MOST_TOGETHER = 64
-_MOST_BYTES_TOGETHER = 2**18
+_MOST_BYTES_TOGETHER = 2**22
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 30.0
 _LONG_LIFE_S = 10.0
 

@@ -24,6 +24,7 @@ from flowrun.valueclass import valueclass
 MODULE = "flowrun.models.scoring.worker"
 LOAD_TIMEOUT_S = 600.0
 _GRACE_S = 5.0
+_BUFFER_BYTES = 2**20
 _REFUSALS = ("PermissionDeniedError", "UnsupportedError", "NotFoundError", "InvalidValueError")
 
 
@@ -75,6 +76,9 @@ class Worker:
                 process can't be started, or ends before it has said anything.
         """
         ours, theirs = socket.socketpair()
+        for end in (ours, theirs):
+            # Up to what the system allows: a request of that size is handed over at once.
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
         with theirs, tempfile.TemporaryFile() as counter:
             counter.truncate(mmap.PAGESIZE)
             begun = memoryview(mmap.mmap(counter.fileno(), mmap.PAGESIZE)).cast("Q")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from openapi_spec_validator import validate
 
+from flowrun.engine.services import Home
 from tests.serving.models import (
     COLUMNS,
     NAUGHTY,
@@ -217,7 +218,7 @@ def test_forbidden_pickle_is_refused_before_anything_starts(space: Space) -> Non
     words = ("models", "serve", "-m", space.path / "model", "-p", "0")
     done = space.flowrun(*words, code=2, FLOWRUN_ALLOW_PICKLE="false")
     assert "FLOWRUN_ALLOW_PICKLE forbids" in done.err
-    assert not (space.home / "envs").exists()
+    assert not Home(space.home).envs.exists()
 
 
 def test_public_address_asks_for_a_token(tmp_path: Path) -> None:

@@ -37,7 +37,8 @@ class Table:
 
     def frame(self) -> object:
         """Give it as pandas has it."""
-        made: object = importlib.import_module("pandas").DataFrame(self.values, columns=self.names)
+        pandas: Any = importlib.import_module("pandas")
+        made: object = pandas.DataFrame(self.values, columns=_index(self.names), copy=False)
         return made
 
 
@@ -111,6 +112,13 @@ def frame_of_records(said: object, schema: Schema | None) -> object:
     except Exception as error:
         raise _no_frame("records", error) from error
     return _cast(frame, schema)
+
+
+@lru_cache(maxsize=4)
+def _index(names: tuple[str | int, ...]) -> object:
+    """Give the names as pandas has them; to make them takes longer than the frame itself."""
+    made: object = importlib.import_module("pandas").Index(names)
+    return made
 
 
 @lru_cache(maxsize=4)

@@ -10,6 +10,7 @@ in memory where it counts the frames that it has begun with.
 from __future__ import annotations
 
 import ctypes
+import gc
 import mmap
 import os
 import signal
@@ -50,6 +51,8 @@ def main() -> None:
         said = f"the model can't be loaded: {type(error).__name__}: {error}"
         _tell(connection, {"failed": "InvalidValueError", "message": said, "hint": None})
         return
+    gc.collect()
+    gc.freeze()  # the libraries stay: looking through them again and again takes long
     _tell(connection, {"about": _about(model, folder)})
     serve(connection, begun, Scorer(model))
 
