@@ -9,8 +9,8 @@ from typing import NamedTuple
 from flowrun.errors import NotFoundError
 from flowrun.registry.entities import ModelVersion, Stage, VersionStatus
 from flowrun.tracking import checks
-from flowrun.tracking.sql.database import Connection
-from flowrun.tracking.sql.part import marks
+from flowrun.tracking.sql.database import Connection, Rows
+from flowrun.tracking.sql.part import chunks, marks
 
 
 class StoredModel(NamedTuple):
@@ -49,11 +49,11 @@ _VERSION_COLUMNS = (
     " source, download_uri, run_id, run_link, model_id"
 )
 _SELECT_MODEL = f"SELECT {MODEL_COLUMNS} FROM registered_models WHERE name = :name"
-SELECT_VERSIONS = f"""
+_SELECT_VERSIONS = f"""
     SELECT {_VERSION_COLUMNS}
     FROM model_versions JOIN registered_models USING (registered_model_pk)
 """
-_SELECT_VERSION = f"{SELECT_VERSIONS} WHERE name = :name AND version = :version"
+_SELECT_VERSION = f"{_SELECT_VERSIONS} WHERE name = :name AND version = :version"
 
 
 def find_model(connection: Connection, name: str) -> StoredModel:
@@ -83,7 +83,7 @@ def read_version(connection: Connection, name: str, version: str) -> ModelVersio
 def latest_versions(connection: Connection, pks: Sequence[object]) -> list[ModelVersion]:
     """Give the newest version of each stage of some models."""
     rows = connection.execute(
-        f"{SELECT_VERSIONS} JOIN ("
+        f"{_SELECT_VERSIONS} JOIN ("
         "  SELECT registered_model_pk AS pk, MAX(version) AS newest FROM model_versions"
         f" WHERE registered_model_pk IN ({marks(pks)}) GROUP BY registered_model_pk, stage"
         ") latest ON pk = registered_model_pk AND newest = version ORDER BY version",
@@ -92,16 +92,31 @@ def latest_versions(connection: Connection, pks: Sequence[object]) -> list[Model
     return to_versions(connection, [StoredVersion._make(row) for row in rows])
 
 
+def read_rows(connection: Connection, keys: Sequence[tuple[object, ...]]) -> Rows:
+    """Give the rows of versions by (registered_model_pk, version), in any order."""
+    # CROSS JOIN tells SQLite where to begin: it would read all versions and look for each here.
+    return connection.execute(
+        f"{_wanted(len(keys))} SELECT {_VERSION_COLUMNS} FROM wanted CROSS JOIN model_versions"
+        " JOIN registered_models USING (registered_model_pk)"
+        " WHERE registered_model_pk = wanted.pk AND version = wanted.number",
+        [each for key in keys for each in key],
+    )
+
+
 def to_versions(connection: Connection, stored: Sequence[StoredVersion]) -> list[ModelVersion]:
     """Give versions with their tags and aliases, in the same order."""
-    pks = sorted({version.pk for version in stored})
+    if not stored:
+        return []
     tags: defaultdict[tuple[int, int], dict[str, str]] = defaultdict(dict)
-    for pk, number, key, value in connection.execute(
-        "SELECT registered_model_pk, version, key, value FROM model_version_tags"
-        f" WHERE registered_model_pk IN ({marks(pks)})",
-        pks,
-    ):
-        tags[pk, number][key] = value
+    for part in chunks(stored):
+        for pk, number, key, value in connection.execute(
+            f"{_wanted(len(part))} SELECT registered_model_pk, version, key, value FROM wanted"
+            " CROSS JOIN model_version_tags"
+            " WHERE registered_model_pk = wanted.pk AND version = wanted.number",
+            [each for version in part for each in version[:2]],
+        ):
+            tags[pk, number][key] = value
+    pks = sorted({version.pk for version in stored})
     aliases = read_aliases(connection, pks)
     return [
         _version(each, tags.get((each.pk, each.version), {}), aliases.get(each.pk, {}))
@@ -119,6 +134,10 @@ def read_aliases(connection: Connection, pks: Sequence[object]) -> dict[int, dic
     ):
         aliases[pk][alias] = version
     return aliases
+
+
+def _wanted(count: int) -> str:
+    return f"WITH wanted (pk, number) AS (VALUES {', '.join(['(?, ?)'] * count)})"
 
 
 def _version(stored: StoredVersion, tags: dict[str, str], aliases: dict[str, int]) -> ModelVersion:

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from flowrun.errors import InvalidValueError
 from flowrun.tracking import filters
 from flowrun.tracking.filters import Comparison, Entity, Grammar
-from flowrun.tracking.sql.query import Query, QueryParts, condition, direction, filter_by_pair
+from flowrun.tracking.sql.query import (
+    BEST_ROWS,
+    Query,
+    QueryParts,
+    condition,
+    direction,
+    filter_by_pair,
+)
 
 PROMPT_TAG = "mlflow.prompt.is_prompt"
 """`true` on a registered model that is a prompt. Source: MLflow, IS_PROMPT_TAG_KEY."""
@@ -26,6 +33,8 @@ _VERSION_COLUMNS = {
     "last_updated_timestamp": "model_versions.last_update_time_ms",
     "creation_timestamp": "model_versions.creation_time_ms",
 }
+_OF_FEW = frozenset({"name", "run_id", "source_path"})
+"""What only few versions share: they are found by it, and sorted."""
 _MODEL_KEY = ("registered_model_pk",)
 _VERSION_KEY = ("registered_model_pk", "version")
 _NEWEST_FIRST = ("last_updated_timestamp DESC", "name ASC", "version_number DESC")
@@ -53,13 +62,30 @@ def versions_query(filter_text: str, order_by: Sequence[str]) -> Query:
     comparisons = filters.comparisons(filters.MODEL_VERSIONS, filter_text)
     for comparison in _without_prompts(parts, comparisons):
         if comparison.entity is Entity.TAG:
-            filter_by_pair(parts, comparison, "model_version_tags", _VERSION_KEY)
+            filter_by_pair(parts, comparison, "model_version_tags", _VERSION_KEY, least_length=1)
         else:
             text, values = condition(_VERSION_COLUMNS[comparison.key], comparison)
             parts.only(text, *values)
+            is_of_few = comparison.key in _OF_FEW and comparison.operator in {"=", "IN"}
+            parts.is_looked_up |= is_of_few
     _order(parts, filters.MODEL_VERSIONS, order_by or _NEWEST_FIRST, _VERSION_COLUMNS)
     parts.order += ["registered_models.name", "model_versions.version DESC"]
-    return parts.query()
+    return parts.query(None if order_by or parts.is_looked_up else _among_newest(parts))
+
+
+def _among_newest(parts: QueryParts) -> Query:
+    """Give the same query over the versions that changed last, as many as `BEST_ROWS`.
+
+    What nearly all versions have (a team's name as a tag) is not sorted for a page of the newest.
+    What is as old as the last one looked at is left out, since there may be more of it.
+    """
+    newest = parts.copy()
+    newest.only(
+        "model_versions.last_update_time_ms > COALESCE((SELECT last_update_time_ms"
+        " FROM model_versions ORDER BY last_update_time_ms DESC"
+        f" LIMIT 1 OFFSET {BEST_ROWS - 1}), -1)"
+    )
+    return newest.query()
 
 
 def _without_prompts(parts: QueryParts, comparisons: Sequence[Comparison]) -> list[Comparison]:

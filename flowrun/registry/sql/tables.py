@@ -14,7 +14,10 @@ class RegisteredModelRow(SQLModel, table=True):
     """Registered models. `last_version` only grows, so that no version number comes twice."""
 
     __tablename__ = "registered_models"
-    __table_args__ = {"sqlite_autoincrement": True, **STRICT}
+    __table_args__ = (
+        Index("registered_models_by_update", "last_update_time_ms"),
+        {"sqlite_autoincrement": True, **STRICT},
+    )
     registered_model_pk: int = Field(primary_key=True, sa_type=Integer)
     name: str = Field(unique=True, sa_type=Text)
     creation_time_ms: int = Field(sa_type=BIG)

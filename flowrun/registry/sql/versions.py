@@ -15,12 +15,12 @@ from flowrun.registry.sql.moves import TOUCH_MODEL, apply_move, check_holder, ch
 from flowrun.registry.sql.outbox import tell_version_created, tell_version_tag
 from flowrun.registry.sql.part import RegistryPart
 from flowrun.registry.sql.reading import (
-    SELECT_VERSIONS,
     StoredVersion,
     find_model,
     find_version,
     latest_versions,
     read_aliases,
+    read_rows,
     read_version,
     to_versions,
 )
@@ -129,10 +129,8 @@ class SqlModelVersions(RegistryPart):
         offset = offset_of(page_token)
         query = search.versions_query(filter_text, order_by)
         with self._database.read() as connection:
-            rows = connection.execute(
-                f"{query.text} LIMIT ? OFFSET ?", (*query.values, max_results + 1, offset)
-            ).fetchall()
-            found = [each for part in chunks(rows) for each in _read(connection, part)]
+            keys = query.rows(connection, max_results + 1, offset)
+            found = [each for part in chunks(keys) for each in _read(connection, part)]
         return page_of(found, offset, max_results)
 
     def update_model_version(self, name: str, version: str, description: str) -> ModelVersion:
@@ -241,11 +239,6 @@ def _lookup(connection: Connection) -> VersionLookup:
     )
 
 
-def _read(connection: Connection, keys: Sequence[tuple[int, int]]) -> list[ModelVersion]:
-    rows = connection.execute(
-        f"{SELECT_VERSIONS} WHERE (registered_model_pk, version) IN"
-        f" (VALUES {', '.join('(?, ?)' for _ in keys)})",
-        [number for key in keys for number in key],
-    )
-    by_key = {row[:2]: StoredVersion._make(row) for row in rows}
+def _read(connection: Connection, keys: Sequence[tuple[object, ...]]) -> list[ModelVersion]:
+    by_key = {row[:2]: StoredVersion._make(row) for row in read_rows(connection, keys)}
     return to_versions(connection, [by_key[key] for key in keys])

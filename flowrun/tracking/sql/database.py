@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from flowrun.errors import InvalidValueError, StoreError
 
-REVISION = "0005"
+REVISION = "0006"
 """The newest migration: what this flowrun reads and writes."""
 
 

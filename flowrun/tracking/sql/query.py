@@ -37,12 +37,16 @@ class Query:
 
     def keys(self, connection: Connection, limit: int, offset: int) -> list[Bound]:
         """Run it. Only keys go through the sort; the rows are read by key, a page of them."""
+        return [key for (key,) in self.rows(connection, limit, offset)]
+
+    def rows(self, connection: Connection, limit: int, offset: int) -> list[tuple[Bound, ...]]:
+        """Run it; give the keys as rows, for nouns whose key is several columns."""
         if self.among_best is not None and limit + offset <= BEST_ROWS // 2:
-            found = self.among_best.keys(connection, limit, offset)
+            found = self.among_best.rows(connection, limit, offset)
             if len(found) == limit:
                 return found
-        rows = connection.execute(f"{self.text} LIMIT ? OFFSET ?", (*self.values, limit, offset))
-        return [key for (key,) in rows]
+        values = (*self.values, limit, offset)
+        return connection.execute(f"{self.text} LIMIT ? OFFSET ?", values).fetchall()
 
 
 @dataclass
@@ -137,7 +141,12 @@ def condition(column: str, comparison: Comparison) -> tuple[str, tuple[Bound, ..
 
 
 def filter_by_pair(
-    parts: QueryParts, comparison: Comparison, pairs: str, keys: Sequence[str]
+    parts: QueryParts,
+    comparison: Comparison,
+    pairs: str,
+    keys: Sequence[str],
+    *,
+    least_length: int = RARE_LENGTH,
 ) -> None:
     """Compare a param or tag.
 
@@ -146,9 +155,11 @@ def filter_by_pair(
         comparison: what must hold of its value.
         pairs: the table it lies in, as key and value beside the noun's own key.
         keys: the columns of the noun's key, of the same names in both tables.
+        least_length: of values that are looked up in the table's own index first.
     """
-    if comparison.operator == "=" and RARE_LENGTH <= len(str(comparison.value)) <= SHORT_VALUE:
-        parts.is_looked_up = True
+    length = len(str(comparison.value))
+    if comparison.operator == "=" and least_length <= length <= SHORT_VALUE:
+        parts.is_looked_up |= length >= RARE_LENGTH
         key = ", ".join(keys)
         own = ", ".join(f"{parts.table}.{name}" for name in keys)
         parts.only(

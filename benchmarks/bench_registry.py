@@ -1,0 +1,158 @@
+"""Searches over a large registry: `flowrun server` beside `mlflow server`, over the same data.
+
+    python -m benchmarks.bench_registry [--models 10000] [--versions 10] [--peers DIR]
+
+Each server runs alone over a SQLite store of 10,000 models with 10 versions each, which are written
+straight into its tables. `--here` takes flowrun and MLflow from the environment of this interpreter
+instead of installing both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlencode
+
+from benchmarks import raw_http, registry_stores
+from benchmarks.bench_server import Figures, p50, p95, say, started
+from benchmarks.lab import FLOWRUN, PEERS, VARIABLES, Lab, Options, Tool, open_lab
+from benchmarks.report import Target, duration, print_table, print_targets
+
+MLFLOW = "mlflow"
+P95_S = 0.050
+MODELS, VERSIONS = "registered-models/search", "model-versions/search"
+GET_MODEL, BY_ALIAS = "registered-models/get", "registered-models/alias"
+
+
+def searches(models: int) -> dict[str, tuple[str, dict[str, object]]]:
+    """Give what is asked, by name: path and query."""
+    name = registry_stores.name_of(models // 2)
+    data = registry_stores.digest_of(77)
+    return {
+        "models, first page of all": (MODELS, {"max_results": 100}),
+        "models, name LIKE": (MODELS, _query("name LIKE '%model-07%'")),
+        "models, by a tag": (MODELS, _query("tags.team = 'red'")),
+        "models, newest change first": (
+            MODELS,
+            {"order_by": "last_updated_timestamp DESC", "max_results": 100},
+        ),
+        "versions, first page of all": (VERSIONS, {"max_results": 100}),
+        "versions of a model": (VERSIONS, _query(f"name = '{name}'")),
+        "versions of a run": (VERSIONS, _query(f"run_id = '{4321:032x}'")),
+        "versions, by a common tag": (VERSIONS, _query("tags.team = 'red'")),
+        "versions from a commit": (
+            VERSIONS,
+            _query(f"tags.`flowrun.commit` = '{registry_stores.commit_of(77)}'"),
+        ),
+        "versions from some data": (
+            VERSIONS,
+            _query(f"tags.`flowrun.data.{data}` = '{data}'"),
+        ),
+        "a model": (GET_MODEL, {"name": name}),
+        "a version by alias": (BY_ALIAS, {"name": name, "alias": "champion"}),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--peers", type=Path, default=PEERS, help="where to keep the other tools")
+    parser.add_argument("--models", type=int, default=10_000)
+    parser.add_argument("--versions", type=int, default=10, help="of each model")
+    parser.add_argument("--count", type=int, default=200, help="requests of each kind")
+    parser.add_argument("--within-s", type=float, default=30.0, help="for each kind")
+    parser.add_argument("--only", choices=(FLOWRUN, MLFLOW), help="measure one, print no ratios")
+    parser.add_argument("--here", action="store_true", help="do not install, take this environment")
+    given = parser.parse_args()
+    peers = () if given.only == FLOWRUN else (MLFLOW,)
+    options = Options(rounds=1, peers=given.peers.absolute())
+    with _lab_here() if given.here else open_lab(options, *peers) as lab:
+        tools = {name: tool for name, tool in lab.tools.items() if given.only in {None, name}}
+        versions = ", ".join(f"{tool.name} {tool.version}" for tool in tools.values())
+        print(
+            f"## Registry\n\n{versions}; {given.models:,} models with "
+            f"{given.models * given.versions:,} versions, SQLite.\n"
+        )
+        found = {name: measure(lab, tool, given) for name, tool in tools.items()}
+    print_found(found)
+    print_targets(list(targets(found)))
+
+
+def measure(lab: Lab, tool: Tool, given: argparse.Namespace) -> dict[str, list[float]]:
+    """Time each kind of search over a full store."""
+    database = lab.folder / f"{tool.name}-registry.db"
+    uri = f"sqlite:///{database}"
+    with started(tool, lab.folder, uri, [], Figures()):
+        pass  # makes the tables
+    say(f"{tool.name}: filling {given.models:,} models")
+    fill = registry_stores.fill_flowrun if tool.name == FLOWRUN else registry_stores.fill_mlflow
+    fill(database, given.models, given.versions)
+    found: dict[str, list[float]] = {}
+    with started(tool, lab.folder, uri, [], Figures()) as url:
+        for name, (path, query) in searches(given.models).items():
+            say(f"{tool.name}: {name}")
+            asked = f"{path}?{urlencode(query)}"
+            found[name] = times(url, asked, given.count, given.within_s)
+    return found
+
+
+def times(url: str, path: str, count: int, within_s: float) -> list[float]:
+    """Give the seconds of each of `count` requests, or of as many as begin in time."""
+    client = raw_http.RawClient(url)
+    client.call("GET", path)  # the first one opens the store
+    found: list[float] = []
+    deadline = time.perf_counter() + within_s
+    while len(found) < count and (not found or time.perf_counter() < deadline):
+        began = time.perf_counter()
+        client.call("GET", path)
+        found.append(time.perf_counter() - began)
+    client.close()
+    return found
+
+
+def print_found(found: dict[str, dict[str, list[float]]]) -> None:
+    """Print medians and the 95th percentile, and how many times longer MLflow takes."""
+    header = ["", *(f"{name}, {what}" for name in found for what in ("p50", "p95"))]
+    rows = []
+    for name in next(iter(found.values())):
+        cells = [
+            duration(measured(tool[name])) for tool in found.values() for measured in (p50, p95)
+        ]
+        rows.append([name, *cells])
+        if len(found) > 1:
+            rows[-1].append(f"{p50(found[MLFLOW][name]) / p50(found[FLOWRUN][name]):.1f}")
+    print_table([*header, *(["x flowrun"] if len(found) > 1 else [])], rows)
+
+
+def targets(found: dict[str, dict[str, list[float]]]) -> Iterator[Target]:
+    """Give what flowrun's registry promises."""
+    for name, samples in found.get(FLOWRUN, {}).items():
+        slowest = p95(samples)
+        yield Target(f"{name}: p95 below {duration(P95_S)}", duration(slowest), slowest < P95_S)
+
+
+def _query(text: str) -> dict[str, object]:
+    return {"filter": text, "max_results": 100}
+
+
+@contextmanager
+def _lab_here() -> Iterator[Lab]:
+    """Give a lab whose tools are those of this interpreter's environment."""
+    prefix = Path(sys.executable).parents[1]
+    with TemporaryDirectory(prefix="flowrun-bench-") as name:
+        folder = Path(name)
+        home = {"HOME": name, "PATH": str(prefix / "bin"), "FLOWRUN_HOME": f"{name}/home"}
+        tools = {
+            tool: Tool(tool, metadata.version(tool), prefix, {**VARIABLES, **home})
+            for tool in (FLOWRUN, MLFLOW)
+        }
+        yield Lab(folder, 1, tools)
+
+
+if __name__ == "__main__":
+    main()
