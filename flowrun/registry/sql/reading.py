@@ -94,12 +94,16 @@ def latest_versions(connection: Connection, pks: Sequence[object]) -> list[Model
 
 def read_rows(connection: Connection, keys: Sequence[tuple[object, ...]]) -> Rows:
     """Give the rows of versions by (registered_model_pk, version), in any order."""
+    return connection.execute(select_by_key(len(keys)), [each for key in keys for each in key])
+
+
+def select_by_key(count: int) -> str:
+    """Give the statement that reads so many versions."""
     # CROSS JOIN tells SQLite where to begin: it would read all versions and look for each here.
-    return connection.execute(
-        f"{_wanted(len(keys))} SELECT {_VERSION_COLUMNS} FROM wanted CROSS JOIN model_versions"
+    return (
+        f"{_wanted(count)} SELECT {_VERSION_COLUMNS} FROM wanted CROSS JOIN model_versions"
         " JOIN registered_models USING (registered_model_pk)"
-        " WHERE registered_model_pk = wanted.pk AND version = wanted.number",
-        [each for key in keys for each in key],
+        " WHERE registered_model_pk = wanted.pk AND version = wanted.number"
     )
 
 
