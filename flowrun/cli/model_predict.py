@@ -113,6 +113,23 @@ def predict_command(
         predict.predict_file(model.launch, task, on_done)
 
 
+def prepare_command(
+    ctx: typer.Context,
+    model_uri: ModelUri,
+    env_manager: EnvManager = "virtualenv",
+    install_mlflow: Annotated[bool, typer.Option("--install-mlflow", hidden=True)] = False,
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Make a model's environment, so that nothing has to be made when it serves or predicts."""
+    refuse_install_mlflow(given=install_mlflow)
+    settings = settings_of(ctx, tracking_uri)
+    prepare = importlib.import_module("flowrun.serving.prepare")
+    store = importlib.import_module("flowrun.surroundings").env_store(settings)
+    using = preparing(settings, store)
+    with closing(store), prepare.prepared(model_uri, env_manager, using, *BESIDE) as model:
+        typer.echo(f"ready: {model.env.python}")
+
+
 def _form_of(path: Path | None) -> Form | None:
     suffix = "" if path is None else path.suffix.lower().lstrip(".")
     return Form(suffix) if suffix in list(Form) else None

@@ -73,7 +73,7 @@ def write_context(
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise UsageError(f"'{folder}' is not empty", "Give a new folder.")
-    found = fetch_model(uri, folder, using.tracking_uri)
+    found = fetch_model(uri, folder, using.tracking_uri, using.public_key)
     with tempfile.TemporaryDirectory(prefix="flowrun-image-") as name:
         work = Path(name)
         request = environment_request(found.folder, work / "model", VIRTUALENV, beside)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import jsonschema
 import pytest
 import yaml
 
+from flowrun.serving.image import SERVER_REQUIREMENTS
 from tests.serving.models import NAUGHTY, TEXT, save_code
 from tests.support.docker import IMAGE, TestEngine
 from tests.support.space import Space
@@ -75,6 +79,20 @@ def test_image_answers_without_network_root_or_disk(image: str, docker: TestEngi
         assert api.inspect_container(container)["State"]["ExitCode"] == 0
     finally:
         api.remove_container(container, force=True)
+
+
+def test_server_in_an_image_takes_only_what_is_installed_there() -> None:
+    """All of flowrun is in the image, but only some of what it requires."""
+    show = (
+        "import sys, flowrun.serving.container;"
+        "tops = {name.partition('.')[0] for name in sys.modules};"
+        "print(*sorted(tops - set(sys.stdlib_module_names)))"
+    )
+    done = subprocess.run([sys.executable, "-c", show], capture_output=True, text=True, check=True)
+    named = {re.split("[<>=]", text)[0] for text in SERVER_REQUIREMENTS}
+    with_theirs = named | {"click", "h11", "markupsafe", "flowrun"}
+    found = {name for name in done.stdout.split() if not name.startswith("_")}
+    assert found <= with_theirs
 
 
 def test_manifests_are_what_kubernetes_takes(space: Space) -> None:

@@ -54,9 +54,11 @@ def test_version_is_served_in_its_own_environment_and_outlives_its_deletion(tmp_
         env=space.environment(FLOWRUN_HOME=str(home)),
         check=True,
     )
+    made = space.flowrun("models", "prepare-env", "-m", "models:/where/1", FLOWRUN_HOME=str(home))
     with scoring(tmp_path, "models:/where/1", manager="virtualenv") as server:
         prefix, version, has_no_sklearn = server.ask(ROW).json["predictions"]
         assert prefix.startswith(str(Home(home).envs))
+        assert made.out == f"ready: {prefix}/bin/python\n"
         assert version == sys.version.split()[0]
         assert has_no_sklearn is True
         kept = Home(home)

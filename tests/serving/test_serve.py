@@ -8,12 +8,14 @@ import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
 from openapi_spec_validator import validate
 
 from flowrun.engine.services import Home
+from tests.contracts.executor import is_alive
 from tests.serving.models import (
     COLUMNS,
     NAUGHTY,
@@ -24,7 +26,7 @@ from tests.serving.models import (
     save_numbers,
 )
 from tests.support.scoring import Scoring, scoring
-from tests.support.space import Space
+from tests.support.space import Space, interrupt
 from tests.support.waiting import until
 
 SPLIT = {"dataframe_split": {"columns": COLUMNS, "data": ROWS}}
@@ -231,6 +233,47 @@ def test_public_address_asks_for_a_token(tmp_path: Path) -> None:
         headers = {**JSON, "Authorization": f"Bearer {token}"}
         body = json.dumps(SPLIT).encode()
         assert server.call("POST", "/invocations", body, headers).status == 200
+
+
+def test_processes_end_with_a_server_that_is_killed(tmp_path: Path) -> None:
+    save_code(tmp_path / "model", NAUGHTY, TEXT)
+    with scoring(tmp_path, tmp_path / "model") as server, ThreadPoolExecutor(1) as pool:
+        (pid,) = server.children()
+        asked = pool.submit(server.ask, what("hang"))
+        until(lambda: _in_flight(server) == 2, what="the request")
+        server.process.kill()
+        with pytest.raises((ConnectionError, HTTPException)):
+            asked.result()
+        until(lambda: not is_alive(pid), what="the end of the process")
+
+
+LOADING = """
+import threading
+from flowrun.models import set_model
+print("loading begins", flush=True)
+DEED
+set_model(len)
+"""
+
+
+def test_model_that_fails_to_load_ends_the_server_and_says_why(space: Space) -> None:
+    code = LOADING.replace("DEED", "raise RuntimeError('no weights')")
+    save_code(space.path / "model", code, TEXT)
+    words = ("-m", space.path / "model", "-p", "0", "--env-manager", "local")
+    done = space.flowrun("models", "serve", *words, code=2)
+    assert "the model can't be loaded: RuntimeError: no weights" in done.err
+
+
+def test_loading_can_be_interrupted(space: Space) -> None:
+    code = LOADING.replace("DEED", "threading.Event().wait()")
+    save_code(space.path / "model", code, TEXT)
+    words = ("-m", space.path / "model", "-p", "0", "--env-manager", "local")
+    process = space.start("models", "serve", *words)
+    assert process.stderr is not None
+    assert process.stderr.readline() == "loading begins\n"
+    interrupt(process)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (130, "", "")
 
 
 REFUSED = {
