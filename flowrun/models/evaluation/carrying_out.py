@@ -62,7 +62,7 @@ def _evaluated(wanted: Wanted, model: Asked | None, rows: EvaluationData) -> Eva
     ready = kinds.prepared(wanted.kind, samples, answer, wanted.options)
     metrics = computed(ready.scores, ready.samples)
     if model is not None and wanted.kind in (kinds.CLASSIFIER, kinds.REGRESSOR):
-        score = model.score(rows.features, ready.samples.target, rows.weights)
+        score = model.score(rows.features, ready.samples.truth, rows.weights)
         if score is not None:
             metrics["score"] = score
     scores = [*ready.scores]
@@ -89,7 +89,7 @@ def _own_score(own: EvaluationMetric, name: str, options: Options) -> Score:
         made = compute_own(own, samples, {}, options.rest, options.col_mapping)
         return made.metrics.get(name, float("nan"))
 
-    return Score(name, compute, own.greater_is_better)
+    return Score(name, compute, own.greater_is_better, needs_frame=True)
 
 
 def _differences(wanted: Wanted, mine: Evaluated, theirs: Evaluated) -> tuple[Difference, ...]:

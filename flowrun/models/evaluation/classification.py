@@ -23,7 +23,12 @@ _MANY_CLASSES = 200
 
 
 def prepare(samples: Samples, answer: Answer, options: Options) -> Samples:
-    """Find out the classes, and put the probabilities into their order.
+    """Find out the classes; from here on truth and predictions are their places among these.
+
+    Args:
+        samples: with classes as they are called.
+        answer: what the model said, with its probabilities.
+        options: may say which classes there are.
 
     Raises:
         InvalidValueError: truth and predictions can't be classes of one classifier.
@@ -51,8 +56,8 @@ def prepare(samples: Samples, answer: Answer, options: Options) -> Samples:
         probabilities = made
     return replace(
         samples,
-        target=target,
-        prediction=prediction,
+        target=_places(target, order, "target"),
+        prediction=_places(prediction, order, "prediction"),
         labels=numpy.asarray(order),
         probabilities=probabilities,
     )
@@ -60,36 +65,34 @@ def prepare(samples: Samples, answer: Answer, options: Options) -> Samples:
 
 def scores_of(samples: Samples, options: Options) -> tuple[Score, ...]:
     """Give the metrics that can be had of these samples."""
-    assert samples.labels is not None  # noqa: S101 - as `prepare` left it
-    labels = samples.labels.tolist()
-    is_binary = len(labels) == 2
+    count = len(samples.names)
+    is_binary = count == 2
     found = [
         Score("example_count", len),
         _plain("accuracy_score"),
         Score("balanced_accuracy_score", _balanced_accuracy, greater_is_better=True),
         _plain("matthews_corrcoef"),
-        *_averaged("binary" if is_binary else options.average, labels, ""),
+        *_averaged("binary" if is_binary else options.average, count, ""),
     ]
     for average in AVERAGES:
-        found += _averaged(average, labels, f"_{average}")
+        found += _averaged(average, count, f"_{average}")
     if is_binary:
         found += [Score(name, _count(place)) for place, name in enumerate(_COUNTS)]
     if samples.probabilities is not None:
-        found += _of_probabilities(labels, options)
+        found += _of_probabilities(count, options)
     return tuple(found)
 
 
 def per_class(samples: Samples) -> list[dict[str, object]]:
     """Give the metrics of each class against all others, a map a class."""
     metrics = needed("sklearn.metrics")
-    assert samples.labels is not None  # noqa: S101 - as `prepare` left it
     rows: list[dict[str, object]] = []
     target: Any = samples.target
     prediction: Any = samples.prediction
     likely: Any = samples.probabilities
     how = {"sample_weight": samples.weights}
-    for place, label in enumerate(samples.labels.tolist()):
-        true, said = target == label, prediction == label
+    for place, label in enumerate(samples.names):
+        true, said = target == place, prediction == place
         counts = metrics.confusion_matrix(true, said, labels=[False, True]).ravel().tolist()
         row: dict[str, object] = {"positive_class": label, **dict(zip(_COUNTS, counts))}
         row["example_count"] = len(samples)
@@ -157,6 +160,21 @@ def _labels(target: Items, prediction: Items, answer: Answer, options: Options) 
     return labels
 
 
+def _places(items: Items, labels: list[object], what: str) -> Items:
+    """Give where each class stands among all of them: small numbers are fast to compare."""
+    numpy = needed("numpy")
+    own: Any = items
+    places = numpy.full(len(own), -1)
+    for place, label in enumerate(labels):
+        places[own == label] = place
+    if (places < 0).any():
+        unknown = own[places < 0][0]
+        shown = ", ".join(map(str, labels))
+        raise InvalidValueError(f"{what} {unknown!s} is none of 'label_list' [{shown}].")
+    made: Items = places
+    return made
+
+
 def _positive(wanted: object, labels: list[object]) -> object:
     for label in labels:
         if label == wanted or str(label) == str(wanted):
@@ -189,11 +207,11 @@ def _balanced_accuracy(samples: Samples) -> float:
     return made
 
 
-def _averaged(average: str, labels: list[object], suffix: str) -> list[Score]:
+def _averaged(average: str, count: int, suffix: str) -> list[Score]:
     def scorer(name: str) -> Callable[[Samples], float]:
         def compute(samples: Samples) -> float:
             more: Mapping[str, object] = (
-                {"pos_label": labels[-1]} if average == "binary" else {"labels": labels}
+                {"pos_label": 1} if average == "binary" else {"labels": range(count)}
             )
             made: float = getattr(needed("sklearn.metrics"), f"{name}_score")(
                 samples.target,
@@ -215,7 +233,7 @@ def _averaged(average: str, labels: list[object], suffix: str) -> list[Score]:
 def _count(place: int) -> Callable[[Samples], float]:
     def compute(samples: Samples) -> float:
         table = needed("sklearn.metrics").confusion_matrix(
-            samples.target, samples.prediction, labels=samples.labels
+            samples.target, samples.prediction, labels=[0, 1]
         )
         made: float = table.ravel()[place]
         return made
@@ -223,12 +241,12 @@ def _count(place: int) -> Callable[[Samples], float]:
     return compute
 
 
-def _of_probabilities(labels: list[object], options: Options) -> list[Score]:
+def _of_probabilities(count: int, options: Options) -> list[Score]:
     found = [
         Score("log_loss", _log_loss, greater_is_better=False),
         Score("brier_score", _brier, greater_is_better=False),
     ]
-    if len(labels) == 2:
+    if count == 2:
         found += [
             Score("roc_auc", _binary_auc("roc_auc_score"), greater_is_better=True),
             Score(
@@ -243,13 +261,11 @@ def _of_probabilities(labels: list[object], options: Options) -> list[Score]:
 
 
 def _log_loss(samples: Samples) -> float:
-    metrics, numpy = needed("sklearn.metrics"), needed("numpy")
-    # scikit-learn takes the columns in the order in which the labels sort.
-    order = numpy.argsort(samples.labels)
-    likely: Any = samples.probabilities
-    labels: Any = samples.labels
-    made: float = metrics.log_loss(
-        samples.target, likely[:, order], labels=labels[order], sample_weight=samples.weights
+    made: float = needed("sklearn.metrics").log_loss(
+        samples.target,
+        samples.probabilities,
+        labels=range(len(samples.names)),
+        sample_weight=samples.weights,
     )
     return made
 
@@ -261,10 +277,10 @@ def _brier(samples: Samples) -> float:
     """
     numpy = needed("numpy")
     target: Any = samples.target
-    labels: Any = samples.labels
     likely: Any = samples.probabilities
-    truth = target[:, None] == labels[None, :]
-    if len(labels) == 2:
+    count = len(samples.names)
+    truth = target[:, None] == numpy.arange(count)[None, :]
+    if count == 2:
         truth = truth[:, 1:]
         likely = likely[:, 1:]
     distances = ((likely - truth) ** 2).sum(axis=1)
@@ -274,9 +290,8 @@ def _brier(samples: Samples) -> float:
 def _binary_auc(function: str) -> Callable[[Samples], float]:
     def compute(samples: Samples) -> float:
         target: Any = samples.target
-        labels: Any = samples.labels
         likely: Any = samples.probabilities
-        positive = target == labels[-1]
+        positive = target == 1
         if positive.all() or not positive.any():
             return float("nan")  # of one class alone there is no curve
         made: float = getattr(needed("sklearn.metrics"), function)(
@@ -293,13 +308,12 @@ def _auc_of_many(average: str) -> Callable[[Samples], float]:
         metrics, numpy = needed("sklearn.metrics"), needed("numpy")
         target: Any = samples.target
         likely: Any = samples.probabilities
-        assert samples.labels is not None  # noqa: S101 - as `prepare` left it
         areas, sizes = [], []
         weights: Any = samples.weights
         if weights is None:
             weights = numpy.ones(len(samples))
-        for place, label in enumerate(samples.labels.tolist()):
-            true = target == label
+        for place in range(len(samples.names)):
+            true = target == place
             if true.all() or not true.any():
                 continue
             areas.append(

@@ -17,6 +17,9 @@ from flowrun.models.evaluation.samples import Samples
 from flowrun.models.evaluation.scores import Score
 
 DRAWS = 500
+DRAWS_OF_MANY = 200
+MANY_ROWS = 20_000
+"""From here on fewer draws do: the interval is narrow."""
 SURENESS = 0.95
 _SEED = 20
 """The same rows are drawn at each evaluation: the same data give the same interval."""
@@ -113,12 +116,16 @@ def _intervals(
 ) -> dict[str, tuple[float, float]]:
     if not scores or len(challenger) < 2:
         return {}
+    if not any(score.needs_frame for score in scores):
+        # Hundreds of copies of the data are most of the work.
+        challenger, champion = challenger.without_frame(), champion.without_frame()
+    draws = DRAWS if len(challenger) < MANY_ROWS else DRAWS_OF_MANY
     numpy = needed("numpy")
     random = numpy.random.default_rng(_SEED)
     changes: dict[str, list[float]] = {score.name: [] for score in scores}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a draw may have one class only
-        for _ in range(DRAWS):
+        for _ in range(draws):
             rows = random.integers(0, len(challenger), len(challenger))
             one, other = challenger.take(rows), champion.take(rows)
             for score in scores:
@@ -127,7 +134,7 @@ def _intervals(
     found = {}
     for name, drawn in changes.items():
         known = [change for change in drawn if not math.isnan(change)]
-        if len(known) >= DRAWS // 2:
+        if len(known) >= draws // 2:
             low, high = numpy.quantile(known, [tail, 1 - tail]).tolist()
             found[name] = (low, high)
     return found

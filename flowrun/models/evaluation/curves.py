@@ -60,12 +60,11 @@ class Chart:
 def of_classifier(samples: Samples, bins: int, most_classes: int) -> list[Chart]:
     """Give confusion matrix, ROC, precision-recall and calibration, as far as can be."""
     metrics = needed("sklearn.metrics")
-    labels: Any = samples.labels
-    names = tuple(str(label) for label in labels.tolist())
+    names = tuple(map(str, samples.names))
     matrix = metrics.confusion_matrix(
         samples.target,
         samples.prediction,
-        labels=labels,
+        labels=range(len(names)),
         normalize="true",
         sample_weight=samples.weights,
     )
@@ -86,7 +85,7 @@ def of_classifier(samples: Samples, bins: int, most_classes: int) -> list[Chart]
     places = [1] if len(names) == 2 else range(len(names))
     roc, recall, calibration = [], [], []
     for place in places:
-        true, said = target == labels[place], likely[:, place]
+        true, said = target == place, likely[:, place]
         if true.all() or not true.any():
             continue
         how = {"sample_weight": samples.weights}

@@ -143,11 +143,11 @@ def _table(mine: Evaluated, rows: EvaluationData) -> dict[str, Sequence[object]]
     samples = mine.samples
     frame: Any = samples.frame
     columns: dict[str, Sequence[object]] = {
-        str(name): frame[name].tolist()[:MOST_ROWS] for name in frame.columns.tolist()
+        str(name): frame[name][:MOST_ROWS].tolist() for name in frame.columns.tolist()
     }
-    if samples.target is not None:
-        columns[rows.target_name] = _first(samples.target)
-    columns["outputs"] = _first(samples.prediction)
+    if (truth := samples.truth) is not None:
+        columns[rows.target_name] = _first(truth)
+    columns["outputs"] = _first(samples.said)
     for name, items in samples.scores.items():
         columns[f"{name}/score"] = _first(items)
     for name, values in mine.row_values.items():
@@ -156,13 +156,15 @@ def _table(mine: Evaluated, rows: EvaluationData) -> dict[str, Sequence[object]]
 
 
 def _first(items: Items) -> list[object]:
-    return items.tolist()[:MOST_ROWS]
+    own: Any = items
+    rows: list[object] = own[:MOST_ROWS].tolist()
+    return rows
 
 
 def _pairs(samples: Samples) -> object:
     frame: Any = samples.frame
-    target = {} if samples.target is None else {"target": samples.target}
-    made: object = frame.iloc[:, :0].assign(prediction=samples.prediction, **target)
+    target = {} if samples.truth is None else {"target": samples.truth}
+    made: object = frame.iloc[:, :0].assign(prediction=samples.said, **target)
     return made
 
 

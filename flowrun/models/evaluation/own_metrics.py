@@ -225,8 +225,8 @@ def _arguments(
 ) -> list[object]:
     pandas = needed("pandas")
     index = samples.frame.index
-    prediction = pandas.Series(samples.prediction, index=index)
-    target = None if samples.target is None else pandas.Series(samples.target, index=index)
+    prediction, truth = pandas.Series(samples.said, index=index), samples.truth
+    target = None if truth is None else pandas.Series(truth, index=index)
     parameters = inspect.signature(metric.eval_fn).parameters
     names = list(parameters)
     if len(names) == 2 and names[0] != "predictions" and names[1] != "targets":

@@ -17,8 +17,9 @@ class Samples:
     frame: Frame
     """The data: what the model sees, and what else there is of each row."""
     prediction: Items
+    """Of a classifier, once it is prepared: the place of the class among the labels."""
     target: Items | None = None
-    """What is true; None where nobody knows."""
+    """What is true, in the same way; None where nobody knows."""
     labels: Items | None = None
     """Of a classifier: all classes in their order; of two, the last is the positive one."""
     probabilities: Items | None = None
@@ -32,6 +33,23 @@ class Samples:
         """Count the rows."""
         return len(self.frame)
 
+    @property
+    def names(self) -> tuple[object, ...]:
+        """The classes of a classifier, in their order."""
+        return () if self.labels is None else tuple(self.labels.tolist())
+
+    @property
+    def said(self) -> Items:
+        """What was predicted, as people call it."""
+        return self.prediction if self.labels is None else _taken(self.labels, self.prediction)
+
+    @property
+    def truth(self) -> Items | None:
+        """What is true, as people call it."""
+        if self.labels is None or self.target is None:
+            return self.target
+        return _taken(self.labels, self.target)
+
     def take(self, rows: Items) -> Samples:
         """Give some of the rows, by their positions; one may be there more than once."""
         frame: Any = self.frame
@@ -44,6 +62,11 @@ class Samples:
             weights=None if self.weights is None else _taken(self.weights, rows),
             scores={name: _taken(items, rows) for name, items in self.scores.items()},
         )
+
+    def without_frame(self) -> Samples:
+        """Give the same without the columns of the data."""
+        frame: Any = self.frame
+        return replace(self, frame=frame.iloc[:, :0])
 
 
 def as_array(values: object) -> Items:

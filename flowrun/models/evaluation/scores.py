@@ -19,6 +19,8 @@ class Score:
     compute: Callable[[Samples], float]
     greater_is_better: bool | None = None
     """None: it says how much there is, not how good it is."""
+    needs_frame: bool = False
+    """It looks at columns of the data."""
 
 
 SHORT_NAMES: Mapping[str, str] = {
