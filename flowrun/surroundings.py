@@ -30,6 +30,7 @@ from flowrun.engine.request import RunOptions, RunRequest
 from flowrun.engine.run import PlanRun, RunOutcome
 from flowrun.engine.services import Endpoint, Home, ServerEndpoint, Services
 from flowrun.engine.verdicts import Foreseen
+from flowrun.envs.own_place import sweep
 from flowrun.envs.store import EnvStore
 from flowrun.errors import (
     AlreadyExistsError,
@@ -42,7 +43,6 @@ from flowrun.errors import (
 from flowrun.executors.base import Executor, OnLine
 from flowrun.executors.by_place import ExecutorsByPlace
 from flowrun.executors.local import LocalExecutor, SupervisorProcess
-from flowrun.proof.verify.place import sweep
 from flowrun.server.loopback import LoopbackServer
 from flowrun.settings import Settings
 from flowrun.sources.cache import SourceCache

@@ -25,12 +25,12 @@ from flowrun.engine.planning import PlannedProject
 from flowrun.engine.request import GivenEnv, Rehearsal, RunOptions
 from flowrun.engine.run import RunOutcome
 from flowrun.engine.services import Home
+from flowrun.envs.own_place import own_place
 from flowrun.errors import UsageError
 from flowrun.executors.local import SupervisorProcess
 from flowrun.proof.again import Again
 from flowrun.proof.reading import LATEST, VERIFIES_TAG, RunReader
 from flowrun.proof.recorded import RecordedRun
-from flowrun.proof.verify.place import own_place
 from flowrun.proof.verify.report import Report
 from flowrun.proof.verify.verification import (
     Executed,

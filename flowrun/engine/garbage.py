@@ -139,11 +139,12 @@ def _digests(home: Home, *, is_dry_run: bool) -> Pile:
 
 
 def _left(home: Home) -> Iterable[Path]:
-    """Give the work of flowruns that are gone, and the places of verifications that are."""
+    """Give the work of flowruns that are gone, and the places of verifications and servers."""
     for folder in _files(home.work):
         if holder_is_gone(home.live, folder.name):
             yield folder
     yield from abandoned(home.verifications)
+    yield from abandoned(home.served)
 
 
 def _environments(

@@ -133,6 +133,11 @@ class Home:
         return self.root / "verify"
 
     @property
+    def served(self) -> Path:
+        """The files of models that are served or predict, each with a folder of its own."""
+        return self.root / "served"
+
+    @property
     def live(self) -> Path:
         """Locks of running flowruns."""
         return self.root / "live"

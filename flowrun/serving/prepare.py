@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from flowrun.engine.services import Home
 from flowrun.engine.variables import LEFT_OUT, LEFT_OUT_OF_ENVS
 from flowrun.envs.base import EnvRequest, PrefixEnv
 from flowrun.envs.manager import CONDA, LOCAL, VIRTUALENV
+from flowrun.envs.own_place import own_place
 from flowrun.envs.store import EnvStore
 from flowrun.errors import UsageError
 from flowrun.models.loading import Found
@@ -67,8 +67,7 @@ def prepared(uri: str, manager: str, using: Preparing, *extra: str) -> Iterator[
     """
     if manager not in MANAGERS:
         raise UsageError(f"no environment manager '{manager}': {', '.join(MANAGERS)}")
-    with tempfile.TemporaryDirectory(prefix="flowrun-serving-") as name:
-        work = Path(name)
+    with own_place(using.home.served) as work:
         found = fetch_model(uri, work, using.tracking_uri, using.public_key)
         env = _environment(found.folder, work / "env", manager, using, extra)
         empty = work / "work"

@@ -245,6 +245,10 @@ def test_processes_end_with_a_server_that_is_killed(tmp_path: Path) -> None:
         with pytest.raises((ConnectionError, HTTPException)):
             asked.result()
         until(lambda: not is_alive(pid), what="the end of the process")
+    home = Home(tmp_path / "home")
+    assert list(home.served.iterdir()) != []
+    Space(tmp_path).flowrun("gc", "--yes", FLOWRUN_HOME=str(home.root))
+    assert list(home.served.iterdir()) == []
 
 
 LOADING = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from flowrun.proof.verify.place import own_place, sweep
+from flowrun.envs.own_place import own_place, sweep
 
 
 def test_place_is_private_empty_and_gone_at_the_end(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A verification's own place for environments: nothing built before is in it, nothing stays."""
+"""A folder of one's own: nothing is in it before, and nothing stays, even after a kill -9."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def own_place(folder: Path) -> Iterator[Path]:
     """Give an empty folder, removed at the end; also remove those that killed ones have left.
 
     Whoever works in a place holds a lock on it, which goes with the process. So any number of
-    verifications work beside each other, and a place whose lock can be had belongs to nobody.
+    them work beside each other, and a place whose lock can be had belongs to nobody.
 
     Args:
-        folder: where the places of all verifications of this user are.
+        folder: where all places for the same purpose are.
     """
     make_private(folder)
     sweep(folder)
