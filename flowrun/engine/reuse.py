@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flowrun.engine.champion import settled
+from flowrun.engine.baseline import settled
 from flowrun.engine.code import Codes
 from flowrun.engine.digest import Digest
 from flowrun.engine.earlier import EarlierRuns
@@ -79,7 +79,7 @@ class Reuse:
     """By step id, of those that ended."""
 
     def settled(self, step: PlannedStep, arguments: Mapping[str, object]) -> dict[str, object]:
-        """Give a step's arguments, with its baseline as one version; see `champion.settled`."""
+        """Give a step's arguments, with its baseline as one version; see `baseline.settled`."""
         return settled(step, arguments, self.registry, self.request.options.rehearsal)
 
     def reused(self, step_id: str) -> Reused | None:

@@ -39,5 +39,5 @@ def evaluation_arguments(evaluate: Evaluate) -> Mapping[str, Value]:
 
 def _deed(evaluate: Evaluate) -> str:
     kind, baseline = evaluate.arguments.get("type"), evaluate.baseline
-    what = "evaluate" if kind is None else f"evaluate a {kind.raw}"
+    what = "evaluate" if kind is None else f"evaluate as {kind.raw}"
     return what if baseline is None else f"{what} beside {baseline.raw}"

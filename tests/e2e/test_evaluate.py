@@ -101,7 +101,7 @@ def test_a_champion_is_only_followed_by_a_better_model(space: Space) -> None:
     assert (folder / "residuals_plot.png").read_bytes().startswith(b"\x89PNG")
 
     said = run(space, 2.75, code=1)  # worse
-    reason = "rmse is 13.3147, the champion's is 8.87647: it must be less by at least 0.1 of that"
+    reason = "rmse is 13.3147, the champion's is 8.87647: it must be less by at least 10 % of that"
     assert "check | FAILED in" in said
     assert reason in said
     assert "Traceback" not in said
@@ -117,7 +117,7 @@ def test_a_champion_is_only_followed_by_a_better_model(space: Space) -> None:
     assert "houses" in space.flowrun("models", "show", "houses@champion").text
 
     # The same model again, beside what has become its champion: another champion, another result.
-    assert "it must be less by at least 0.1" in run(space, 2.25, code=1)
+    assert "it must be less by at least 10 %" in run(space, 2.25, code=1)
     assert told(space) == "/undecided/models:/houses/2/3.875"
 
 

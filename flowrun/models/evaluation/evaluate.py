@@ -23,6 +23,7 @@ from flowrun.models.evaluation.own_metrics import Own, own_metric
 from flowrun.models.evaluation.result import EvaluationResult
 from flowrun.models.evaluation.slices import SliceLike, slice_of
 from flowrun.models.evaluation.wanted import CustomArtifact, Wanted
+from flowrun.models.flavors.pyfunc import load_model
 
 _EVALUATORS = frozenset({"default", "classifier", "regressor"})
 
@@ -41,6 +42,8 @@ def evaluate(
     extra_metrics: Sequence[Own] | None = None,
     custom_artifacts: Sequence[CustomArtifact] | None = None,
     env_manager: str = "local",
+    model_config: Mapping[str, object] | None = None,
+    inference_params: Mapping[str, object] | None = None,
     model_id: str | None = None,
     slices: Sequence[SliceLike] = (),
     baseline: Model = None,
@@ -66,6 +69,8 @@ def evaluate(
         custom_artifacts: functions of (table of prediction and target, metrics, a folder) that
             give artifacts by their names.
         env_manager: only "local": the model is loaded into this process.
+        model_config: what a model that is loaded by its URI finds in its context.
+        inference_params: refused: they are for endpoints, which are not asked.
         model_id: the logged model that the metrics belong to; by default the model's own.
         slices: parts of the data that get metrics of their own: a column, or
             `{"by": column, "bins": 4}`.
@@ -82,6 +87,13 @@ def evaluate(
             f"env_manager '{env_manager}': a model is loaded into this process ('local')",
             "In a pipeline, an `evaluate:` step has the environment that it asks for.",
         )
+    if inference_params is not None:
+        raise InvalidValueError(
+            "The inference_params argument can only be specified when the model is an MLflow "
+            "Deployments endpoint URI, and such an endpoint is not asked here"
+        )
+    if model_config and not isinstance(model, str):
+        raise InvalidValueError("model_config goes with a model's URI: give it to `load_model`")
     chosen = [evaluators] if isinstance(evaluators, str) else evaluators or ()
     if set(chosen) - _EVALUATORS:
         raise InvalidValueError(f"evaluators {evaluators!r}: there is 'default' only")
@@ -95,7 +107,8 @@ def evaluate(
         limits=limits_of(thresholds or {}),
         model_id=model_id,
     )
-    result = carry_out(wanted, model, data, targets, baseline, feature_names)
+    loaded = load_model(model, model_config=model_config) if isinstance(model, str) else model
+    result = carry_out(wanted, loaded, data, targets, baseline, feature_names)
     if result.failures:
         raise ModelValidationFailedException("\n".join(result.failures))
     return result

@@ -130,7 +130,8 @@ class Limit:
         if self.share is not None:
             wanted = self.share * abs(before) if before else _SMALLEST_GAIN
             if not gain >= wanted - (slack if before else 0):
-                found.append(f"{is_told}: it must be {way} by at least {self.share:.4g} of that")
+                least = f"{100 * self.share:.4g} % of that"
+                found.append(f"{is_told}: it must be {way} by at least {least}")
         return found
 
 

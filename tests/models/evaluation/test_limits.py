@@ -49,7 +49,7 @@ FAILED = {
     ),
     "not better by its share": (
         Limit("accuracy", share=0.2),
-        "accuracy is 0.8, the champion's is 0.7: it must be greater by at least 0.2 of that",
+        "accuracy is 0.8, the champion's is 0.7: it must be greater by at least 20 % of that",
     ),
     "not there": (
         Limit("auc", minimum=0.5),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flowrun.models.evaluation.asking import Answer
 from flowrun.models.evaluation.comparing import compared
+from flowrun.models.evaluation.curves import of_classifier, of_regressor
 from flowrun.models.evaluation.kinds import Prepared, prepared
 from flowrun.models.evaluation.options import Options
 from flowrun.models.evaluation.own_metrics import (
@@ -17,6 +19,7 @@ from flowrun.models.evaluation.own_metrics import (
     make_metric,
     own_metric,
 )
+from flowrun.models.evaluation.plots import draw
 from flowrun.models.evaluation.samples import Samples, as_array
 from flowrun.models.evaluation.scores import computed
 from flowrun.models.evaluation.slices import slice_of, sliced
@@ -173,3 +176,19 @@ def test_an_own_metric_gets_what_it_asks_for(function: Any, expected: dict[str, 
     made = ready("classifier", frame, ["a", "b", "a", "b"], ["a", "b", "b", "b"])
     value = compute_own(own_metric(function), made.samples, {"known": 0.25}, {"factor": 3}, {})
     assert value.metrics == expected
+
+
+def test_pictures_leave_the_users_figures_alone(tmp_path: Path) -> None:
+    pyplot = importlib.import_module("matplotlib.pyplot")
+    before = (pyplot.get_fignums(), importlib.import_module("matplotlib").get_backend())
+    likely = numpy.asarray([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7]])
+    frame = pandas.DataFrame({"x": range(4)})
+    made = ready(
+        "classifier", frame, ["$a$", "b", "$a$", "b"], ["$a$", "b", "b", "b"], likely=likely
+    )
+    numbers = ready("regressor", frame, [1.0, 2, 3, 4], [1.0, 2, 3, 5])
+    for chart in (*of_classifier(made.samples, 5, 10), *of_regressor(numbers.samples)):
+        draw(chart, tmp_path / "chart.png")
+        assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG"), chart.name
+        assert chart.rows(), chart.name
+    assert (pyplot.get_fignums(), importlib.import_module("matplotlib").get_backend()) == before
