@@ -139,3 +139,32 @@ def test_a_step_that_the_kernel_kills_for_want_of_memory_says_so(space: Space) -
     assert (
         "its command was killed: the machine, or its part of it, ran out of memory; it had used "
     ) in process.stdout
+
+
+TELLS_WHY = """\
+entry_points:
+  main:
+    steps:
+      check:
+        run: >-
+          echo x >> {space}/tried; echo 'failure="the key is sesame,\\nnot 42"' >> $FLOWRUN_OUTPUT;
+          echo found=41 >> $FLOWRUN_OUTPUT; exit 3
+        retries: 4
+        backoff: 0s
+        secrets: [KEY]
+        continue_on_error: true
+      after:
+        run: "echo {found} > {space}/found"
+        with: {found: "${{ steps.check.outputs.found }}"}
+"""
+
+
+def test_a_step_that_says_why_it_fails_is_not_tried_again(space: Space) -> None:
+    _write(space, TELLS_WHY)
+    done = space.flowrun("run", "p", *LOCAL, KEY="sesame")
+    assert re.search(r"check \| FAILED in .* - the key is \*+,", done.out), done.out
+    check = space.run_of("check")
+    assert check["tags"]["flowrun.error"] == "the key is ***,\nnot 42"
+    assert check["tags"]["flowrun.value.found"] == "41"
+    assert space.read("tried") == "x\n"
+    assert space.read("found") == "41\n"
