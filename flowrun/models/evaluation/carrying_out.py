@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flowrun.errors import InvalidValueError
+from flowrun.errors import FlowrunError, InvalidValueError
 from flowrun.models.arrays import is_frame
 from flowrun.models.evaluation import kinds
 from flowrun.models.evaluation.asking import Answer, Asked, Model, asked
@@ -50,10 +50,18 @@ def carry_out(
             "or the column of the `predictions`."
         )
     mine = _evaluated(wanted, challenger, rows)
-    champion = asked(baseline)
-    theirs = None if champion is None else _evaluated(wanted, champion, rows)
+    theirs = None if baseline is None else _baseline(wanted, baseline, rows)
     differences = _differences(wanted, mine, theirs) if theirs else ()
     return keep(wanted, mine, theirs, differences, rows)
+
+
+def _baseline(wanted: Wanted, baseline: Model, rows: EvaluationData) -> Evaluated:
+    """Evaluate the model that is compared with; what is wrong with it is told as that."""
+    try:
+        return _evaluated(wanted, asked(baseline), rows)
+    except FlowrunError as error:
+        error.message = f"the baseline can't be evaluated: {error.message}"
+        raise
 
 
 def _evaluated(wanted: Wanted, model: Asked | None, rows: EvaluationData) -> Evaluated:

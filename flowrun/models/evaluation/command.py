@@ -30,13 +30,17 @@ from flowrun.tracking.light_session import output_file
 
 FAILED = 1
 UNUSABLE = 2
+UNREACHABLE = 3
 _THRESHOLD = "threshold."
 _NOBODY = "none"
 """The champion, where there is none yet."""
 
 
 def main(words: Sequence[str]) -> int:
-    """Carry it out; gives the exit code: 1 if a threshold does not hold, 2 for wrong input."""
+    """Carry it out.
+
+    Gives the exit code: 1 if a threshold does not hold, 2 for wrong input, 3 without a server.
+    """
     try:
         options = read_words(words)
         wanted = wanted_of(options)
@@ -47,10 +51,14 @@ def main(words: Sequence[str]) -> int:
             options.get("target"),
             options.get("baseline"),
         )
-    except (FlowrunError, TrackingError) as error:
+    except FlowrunError as error:
         _tell("failure", " ".join(str(error).split("\n")))
         sys.stderr.write(f"flowrun: {error}\n")
         return UNUSABLE
+    except TrackingError as error:
+        # Without telling why it has failed: another attempt may find the server.
+        sys.stderr.write(f"flowrun: {error}\n")
+        return UNREACHABLE
     _report(result, options)
     return FAILED if result.failures else 0
 

@@ -120,6 +120,10 @@ REFUSED: dict[str, tuple[Mapping[str, Any], str]] = {
         },
         "weights must be finite, none negative, and not all of them zero",
     ),
+    "baseline that is none": (
+        {"data": table(p=[1, 0, 1, 1]), **NUMBERS, **GIVEN, "baseline": "/no/such/model"},
+        "the baseline can't be evaluated: /no/such/model is no model: no MLmodel file is there",
+    ),
     "slice of no column": (
         {"data": table(p=[1, 0, 1, 1]), **NUMBERS, **GIVEN, "slices": ["town"]},
         "slices: the data has no column 'town'; it has x, y, p",
