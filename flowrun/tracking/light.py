@@ -92,6 +92,7 @@ LIGHT_MODULES: tuple[str, ...] = (
     "flowrun/models/scoring/tables.py",
     "flowrun/models/scoring/worker.py",
     "flowrun/models/signature.py",
+    "flowrun/models/spark_udf.py",
     "flowrun/models/uri.py",
     "flowrun/tracking/__init__.py",
     "flowrun/tracking/fluent.py",

@@ -5,6 +5,7 @@ Source: MLflow 3.17, mlflow/pyfunc.
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -35,6 +36,8 @@ from flowrun.models.signature import ModelSignature
 if TYPE_CHECKING:
     from typing import Unpack
 
+    from flowrun.models.spark_udf import spark_udf
+
 __all__ = [
     "PyFuncModel",
     "PythonModel",
@@ -42,7 +45,15 @@ __all__ = [
     "load_model",
     "log_model",
     "save_model",
+    "spark_udf",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Load what few need from the module it lives in."""
+    if name == "spark_udf":
+        return importlib.import_module("flowrun.models.spark_udf").spark_udf
+    raise AttributeError(f"module 'flowrun.pyfunc' has no attribute '{name}'")
 
 
 class PyFuncModel:
