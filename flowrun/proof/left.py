@@ -9,7 +9,7 @@ from pathlib import Path
 from flowrun.engine.live import SESSION_TAG
 from flowrun.engine.masking import MASK
 from flowrun.engine.pulse import is_gone, place_of
-from flowrun.engine.recorder import DECLINED_TAG, PENDING_TAG
+from flowrun.engine.recorder import PENDING_TAG
 from flowrun.engine.request import GivenEnv, Resumed
 from flowrun.errors import InvalidStateError, UsageError
 from flowrun.plan.fan import with_instances
@@ -97,5 +97,4 @@ def _kind(step: PlannedStep) -> tuple[str, EnvSpec | None]:
 def _is_whole(step: RecordedStep) -> bool:
     """Whether a step is over: a command's own client may have ended its run before it was."""
     is_over = step.kind != "command" or step.exit_code == 0
-    is_undone = PENDING_TAG in step.tags or DECLINED_TAG in step.tags
-    return step.status is RunStatus.FINISHED and is_over and not is_undone
+    return step.status is RunStatus.FINISHED and is_over and not step.is_undone

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import field
 
 from flowrun.engine.events import Attempt
+from flowrun.engine.recorder import DECLINED_TAG, PENDING_TAG
 from flowrun.plan.draw import Json
 from flowrun.tracking.entities import RunStatus
 from flowrun.valueclass import valueclass
@@ -94,6 +95,11 @@ class RecordedStep:
     peak_memory_bytes: int | None = None
     cpu_time_s: float | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_undone(self) -> bool:
+        """It began, and did nothing (yet): a promotion that waits for an approval, or fell away."""
+        return PENDING_TAG in self.tags or DECLINED_TAG in self.tags
 
 
 @valueclass

@@ -61,6 +61,7 @@ def test_a_pending_pipeline_goes_on_once_it_is_approved(either: Space) -> None:
     pipeline = next(run for run in either.runs() if "flowrun.pipeline" in run["tags"])
     assert (pipeline["status"], pipeline["tags"]["flowrun.exit_code"]) == ("FINISHED", "4")
     assert WAITS in pipeline["tags"]["flowrun.pending"]
+    assert "gives the same again" in either.flowrun("verify", pipeline["run_id"], "-q").out
 
     assert WAITS in either.flowrun("resume", pipeline["run_id"], code=4).out
     told = _as_bob(either, "approve", "demo/1", "--comment", "looks fine")

@@ -132,7 +132,7 @@ class _Comparison:
             yield Difference("exit code", str(old.exit_code), str(new.exit_code))
 
     def _ended(self, run: RecordedRun, step_id: str, step: RecordedStep | None) -> str:
-        if step is not None:
+        if step is not None and not step.is_undone:
             return step.status.value
         outcome = run.outcomes.get(step_id)
         # It may have failed, or been killed, before it had a run; else it was skipped.
