@@ -9,6 +9,7 @@ from flowrun.tracking import filters
 from flowrun.tracking.filters import Comparison, Entity, Grammar
 from flowrun.tracking.sql.query import (
     BEST_ROWS,
+    RARE_LENGTH,
     Query,
     QueryParts,
     condition,
@@ -57,12 +58,23 @@ def models_query(filter_text: str, order_by: Sequence[str]) -> Query:
 
 def versions_query(filter_text: str, order_by: Sequence[str]) -> Query:
     """Give the query for versions, by (registered_model_pk, version); newest change first."""
+    comparisons = filters.comparisons(filters.MODEL_VERSIONS, filter_text)
+    parts = _version_parts(comparisons, order_by, least_length=1)
+    if order_by or parts.is_looked_up:
+        return parts.query()
+    return parts.query(_among_newest(comparisons))
+
+
+def _version_parts(
+    comparisons: Sequence[Comparison], order_by: Sequence[str], *, least_length: int
+) -> QueryParts:
+    """Give the parts of a query for versions; for `least_length` see `filter_by_pair`."""
     parts = QueryParts("model_versions", "registered_model_pk, model_versions.version")
     parts.join("JOIN registered_models USING (registered_model_pk)")
-    comparisons = filters.comparisons(filters.MODEL_VERSIONS, filter_text)
     for comparison in _without_prompts(parts, comparisons):
         if comparison.entity is Entity.TAG:
-            filter_by_pair(parts, comparison, "model_version_tags", _VERSION_KEY, least_length=1)
+            table = "model_version_tags"
+            filter_by_pair(parts, comparison, table, _VERSION_KEY, least_length=least_length)
         else:
             text, values = condition(_VERSION_COLUMNS[comparison.key], comparison)
             parts.only(text, *values)
@@ -70,16 +82,16 @@ def versions_query(filter_text: str, order_by: Sequence[str]) -> Query:
             parts.is_looked_up |= is_of_few
     _order(parts, filters.MODEL_VERSIONS, order_by or _NEWEST_FIRST, _VERSION_COLUMNS)
     parts.order += ["registered_models.name", "model_versions.version DESC"]
-    return parts.query(None if order_by or parts.is_looked_up else _among_newest(parts))
+    return parts
 
 
-def _among_newest(parts: QueryParts) -> Query:
+def _among_newest(comparisons: Sequence[Comparison]) -> Query:
     """Give the same query over the versions that changed last, as many as `BEST_ROWS`.
 
     What nearly all versions have (a team's name as a tag) is not sorted for a page of the newest.
     What is as old as the last one looked at is left out, since there may be more of it.
     """
-    newest = parts.copy()
+    newest = _version_parts(comparisons, (), least_length=RARE_LENGTH)
     newest.only(
         "model_versions.last_update_time_ms > COALESCE((SELECT last_update_time_ms"
         " FROM model_versions ORDER BY last_update_time_ms DESC"
