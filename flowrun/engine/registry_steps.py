@@ -17,6 +17,7 @@ from flowrun.registry.entities import ModelVersion, VersionStatus
 from flowrun.registry.noted import note_version
 from flowrun.registry.store import RegistryStore
 from flowrun.spec.project import Register, Value
+from flowrun.spec.values import number_of
 from flowrun.stores import all_items
 from flowrun.valueclass import valueclass
 
@@ -45,6 +46,23 @@ def select_best(action: SelectAction, results: Mapping[str, StepResult]) -> Step
         raise StepError(f"no candidate has a number for metric '{action.metric}'{found}")
     pick = min if action.mode == "min" else max
     return pick(scored, key=lambda item: item[0])[1]
+
+
+def check_threshold(action: SelectAction, best: StepResult, threshold: object) -> None:
+    """Refuse a best candidate that is not good enough.
+
+    Raises:
+        StepError: it does not reach the threshold, or that is no number.
+    """
+    value, limit = best.metrics[action.metric], number_of(threshold)
+    if limit is None:
+        raise StepError(f"`threshold` comes to '{threshold}', which is no number")
+    if value > limit if action.mode == "min" else value < limit:
+        need = "at most" if action.mode == "min" else "at least"
+        raise StepError(
+            f"the best candidate, {best.id}, is not good enough: {action.metric} is {value:g} and "
+            f"has to be {need} {limit:g}"
+        )
 
 
 def _instances(result: StepResult) -> tuple[StepResult, ...]:

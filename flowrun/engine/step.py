@@ -19,7 +19,7 @@ from flowrun.engine.lineage import lineage_tags
 from flowrun.engine.masking import Masker
 from flowrun.engine.promoting import move_of
 from flowrun.engine.recorder import Recorder, StepRecord
-from flowrun.engine.registry_steps import select_best
+from flowrun.engine.registry_steps import check_threshold, select_best
 from flowrun.engine.release_steps import asked_already, promote, register
 from flowrun.engine.request import Rehearsal, Releasing
 from flowrun.engine.services import Services
@@ -257,6 +257,8 @@ class _Turn:
         self.params = {"metric": action.metric, "mode": action.mode, "run_id": best.run_id}
         self._begin("select")
         detail = f"{best.id} ({action.metric} {best.metrics[action.metric]:g})"
+        if action.threshold is not None:
+            check_threshold(action, best, self._evaluate(action.threshold))
         return self._end(CommandEnded(StepStatus.SUCCEEDED, detail, best.outputs), best)
 
     def _rehearse(self, action: Register | Promote, rehearsal: Rehearsal) -> StepOutcome:

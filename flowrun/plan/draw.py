@@ -144,6 +144,7 @@ def _action(action: Action) -> dict[str, Json]:
                 "candidates": list(action.candidates),
                 "metric": action.metric,
                 "mode": action.mode,
+                **({"threshold": _raw(action.threshold)} if action.threshold else {}),
             }
         case Register():
             return {

@@ -193,7 +193,7 @@ class Expansion:
             case Select() as select:
                 ids = frame.scope.steps[select.step.text]
                 candidates = (ids,) if isinstance(ids, str) else ids
-                action = SelectAction(candidates, select.metric, select.mode)
+                action = SelectAction(candidates, select.metric, select.mode, select.threshold)
                 self.steps.append(self._base(turn, action))
             case Register() | Promote():
                 self.steps.append(self._base(turn, step.action))

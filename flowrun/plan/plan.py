@@ -59,6 +59,8 @@ class SelectAction:
     candidates: tuple[str, ...]
     metric: str
     mode: str
+    threshold: Value | None = None
+    """What the best has to reach."""
 
 
 @valueclass

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
+from flowrun.spec.expressions import has_expression
 from flowrun.spec.fields import Fields
 from flowrun.spec.parse_attempts import ATTEMPT_KEYS, parse_attempts
 from flowrun.spec.parse_cache import parse_cache, parse_sources
@@ -32,6 +33,7 @@ from flowrun.spec.project import (
     StepAction,
     StepSpec,
 )
+from flowrun.spec.values import number_of
 from flowrun.spec.yaml_nodes import Entry, MapNode, ScalarNode
 
 UNREADABLE = InlineCommand("")
@@ -175,12 +177,17 @@ def _select(around: Fields) -> StepAction | None:
     if fields is None:
         return None
     step, metric, mode = fields.name("from"), fields.text("metric"), fields.name("mode")
+    threshold = fields.value("threshold")
     fields.end(unknown_is_error=True)
     if mode is not None and mode.text not in {"min", "max"}:
         fields.problems.add(mode.mark, f"'mode' of {fields.what} must be min or max")
     if not _has_all(fields, {"from": step, "metric": metric, "mode": mode}):
         return None
-    return Select(step, metric, mode.text) if step and metric and mode else None
+    is_known = threshold is not None and not has_expression(threshold.raw)
+    if threshold is not None and is_known and number_of(threshold.raw) is None:
+        told = f"'threshold' of {fields.what} must be a number, not '{threshold.raw}'"
+        fields.problems.add(threshold.mark, told)
+    return Select(step, metric, mode.text, threshold) if step and metric and mode else None
 
 
 def _register(around: Fields) -> StepAction | None:

@@ -329,6 +329,8 @@ class Select:
     metric: str
     mode: str
     """`min` or `max`."""
+    threshold: Value | None = None
+    """What the best has to reach: a number, or an expression that comes to one."""
 
 
 @valueclass

@@ -46,6 +46,8 @@ def values_of(step: StepSpec) -> Iterator[tuple[Value, Use]]:
     if step.condition is not None:
         yield step.condition, Use.CONDITION
     match step.action:
+        case Select(threshold=Value() as threshold):
+            yield threshold, Use.ARGUMENT
         case Register() as register:
             found = (
                 *(register.name, register.model, register.description, register.alias),

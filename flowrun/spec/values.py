@@ -134,3 +134,14 @@ def _out_of_range(parameter: Parameter, value: float) -> str | None:
 def shown_number(value: float) -> str:
     """Return the number as a person writes it: `1` for 1.0."""
     return str(int(value)) if math.isfinite(value) and value == int(value) else str(value)
+
+
+def number_of(value: object) -> float | None:
+    """Return a number, or a text that is one; None for anything else, nan included."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return None if math.isnan(number) else number

@@ -417,6 +417,14 @@ STEPS = {
         "      a: {run: ls, matrix: {x: [1]}}\n      b: {select: {from: a, metric: m, mode: min}, with: {a: 1}}",
         "18:52: 'with' of step 'b' has no meaning beside 'select'",
     ),
+    "threshold that is no number": (
+        "      a: {run: ls, matrix: {x: [1]}}\n      b: {select: {from: a, metric: m, mode: min, threshold: low}}",
+        "18:62: 'threshold' of 'select' of step 'b' must be a number, not 'low'",
+    ),
+    "approval that is no word of ours": (
+        "      b: {promote: {name: a, version: 1, to: Staging, approval: maybe}}",
+        "17:65: 'approval' of 'promote' of step 'b' must be required, not 'maybe'",
+    ),
     "promote to nowhere": (
         "      b: {promote: {name: a, version: 1}}",
         "17:20: 'promote' of step 'b' needs 'to' (a stage) or 'alias'",

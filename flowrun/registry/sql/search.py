@@ -36,7 +36,6 @@ _VERSION_COLUMNS = {
 }
 _OF_FEW = frozenset({"name", "run_id", "source_path"})
 """What only few versions share: they are found by it, and sorted."""
-_MODEL_KEY = ("registered_model_pk",)
 _VERSION_KEY = ("registered_model_pk", "version")
 _NEWEST_FIRST = ("last_updated_timestamp DESC", "name ASC", "version_number DESC")
 
@@ -47,13 +46,28 @@ def models_query(filter_text: str, order_by: Sequence[str]) -> Query:
     comparisons = filters.comparisons(filters.REGISTERED_MODELS, filter_text)
     for comparison in _without_prompts(parts, comparisons):
         if comparison.entity is Entity.TAG:
-            filter_by_pair(parts, comparison, "registered_model_tags", _MODEL_KEY)
+            _only_with_tag(parts, comparison)
         else:
             text, values = condition(_MODEL_COLUMNS[comparison.key], comparison)
             parts.only(text, *values)
     _order(parts, filters.REGISTERED_MODELS, order_by, _MODEL_COLUMNS)
     parts.order.append("registered_models.name")
     return parts.query()
+
+
+def _only_with_tag(parts: QueryParts, comparison: Comparison) -> None:
+    """Compare a model's tag, by looking at each model in the order that is asked for.
+
+    There are not so many models; and what many of them have fills a page in no time.
+    """
+    text, values = condition("tag.value", comparison)
+    parts.only(
+        "EXISTS (SELECT 1 FROM registered_model_tags tag"
+        f" WHERE tag.registered_model_pk = registered_models.registered_model_pk"
+        f" AND tag.key = ? AND {text})",
+        comparison.key,
+        *values,
+    )
 
 
 def versions_query(filter_text: str, order_by: Sequence[str]) -> Query:
