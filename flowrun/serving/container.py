@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import http.client
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 
 import flowrun
 from flowrun.errors import FlowrunError, UsageError
@@ -37,11 +39,18 @@ _PING_TIMEOUT_S = 4
 
 def main() -> None:
     """Do what the command line says; the exit code is 2 for wrong input, 1 for no answer."""
+    # The first process of a container has no default end by SIGTERM; a model may take long to load.
+    signal.signal(signal.SIGTERM, _end)
     try:
         sys.exit(run(sys.argv[1:], load_settings().variables))
     except FlowrunError as error:
         sys.stderr.write(f"flowrun: {error}\n")
         sys.exit(2)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    del frame
+    sys.exit(128 + number)
 
 
 def run(words: Sequence[str], variables: Mapping[str, str]) -> int:

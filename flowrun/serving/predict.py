@@ -42,11 +42,15 @@ def predict_file(launch: Launch, task: Task, on_done: Callable[[int], None]) -> 
         finally:
             os.close(writing)
         with process:
-            for line in lines:
-                said = json.loads(line)
-                if "failed" in said:
-                    raise refusal(said)
-                on_done(int(said["done"]))
+            try:
+                for line in lines:
+                    said = json.loads(line)
+                    if "failed" in said:
+                        raise refusal(said)
+                    on_done(int(said["done"]))
+            except BaseException:
+                process.terminate()
+                raise
     if process.returncode != 0:
         how = f"signal {-process.returncode}" if process.returncode < 0 else "its exit code"
         raise ExecutorError(

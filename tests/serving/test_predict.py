@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,8 @@ from flowrun.models.schema import ColSpec, DataType, Schema
 from flowrun.models.scoring.csv_tables import csv_tables
 from flowrun.models.scoring.requests import BadRequestError
 from flowrun.models.signature import ModelSignature
-from tests.serving.models import COLUMNS, save_code, save_kinds, save_numbers
-from tests.support.space import Space
+from tests.serving.models import COLUMNS, NAUGHTY, save_code, save_kinds, save_numbers
+from tests.support.space import Space, interrupt
 
 COUNT = 25
 
@@ -149,3 +150,18 @@ def test_failure_leaves_no_half_output(space: Space, models: Path) -> None:
     done = space.flowrun("models", "predict", "-m", models / "labels", *words, code=2)
     assert "rows 3 to 3: the model failed: RuntimeError: no such number" in done.err
     assert sorted(path.name for path in space.path.iterdir()) == ["flowrun-home", "in.csv"]
+
+
+@pytest.mark.slow
+def test_interrupted_prediction_leaves_nothing(space: Space) -> None:
+    columns = Schema([ColSpec(DataType.string, "what")])
+    save_code(space.path / "model", NAUGHTY, ModelSignature(columns))
+    space.write({"in.csv": "what\nprint\nhang\n"})
+    words = ("-i", "in.csv", "-o", "out.csv", "--rows", "1", "--env-manager", "local")
+    process = space.start("models", "predict", "-m", space.path / "model", *words)
+    assert process.stderr is not None
+    assert process.stderr.readline() == "printed by the model\n"
+    interrupt(process, signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert not list(space.path.glob("*out.csv*"))

@@ -268,6 +268,20 @@ def test_model_that_fails_to_load_ends_the_server_and_says_why(space: Space) -> 
     assert "the model can't be loaded: RuntimeError: no weights" in done.err
 
 
+def test_each_request_is_a_line_of_the_log_if_asked_for(space: Space) -> None:
+    save_numbers(space.path / "model")
+    words = ("-m", space.path / "model", "-p", "0", "--env-manager", "local", "--access-log")
+    process = space.start("models", "serve", *words)
+    assert process.stderr is not None
+    url = process.stderr.readline().split()[4]
+    server = Scoring(url, process, space.path / "serving.log")
+    assert server.ask(SPLIT).status == 200
+    interrupt(process)
+    out, _ = process.communicate(timeout=30)
+    told = json.loads(out)
+    assert (told["method"], told["path"], told["status"]) == ("POST", "/invocations", 200)
+
+
 def test_loading_can_be_interrupted(space: Space) -> None:
     code = LOADING.replace("DEED", "threading.Event().wait()")
     save_code(space.path / "model", code, TEXT)

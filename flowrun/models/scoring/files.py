@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import traceback
@@ -58,6 +59,8 @@ class Task:
 
 def main() -> None:
     """Carry out the task of the command line; the exit code is 1 if it failed."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
     task = Task(**json.loads(sys.argv[1]))
     with os.fdopen(task.told, "w", encoding="utf-8", buffering=1) as told:
         try:
@@ -71,6 +74,12 @@ def main() -> None:
             said = {"failed": type(error).__name__, "message": error.message, "hint": error.hint}
             told.write(json.dumps(said) + "\n")
             sys.exit(1)
+
+
+def _end(number: int, frame: object) -> None:
+    """End by a signal, with no half output left."""
+    del frame
+    sys.exit(128 + number)
 
 
 def _predict(task: Task, model: PyFuncModel, file: IO[bytes], told: IO[str]) -> None:
