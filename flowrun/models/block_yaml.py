@@ -13,11 +13,12 @@ from collections.abc import Mapping
 
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./+=<> -]*(?<! )")
 _WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
-_KEY = re.compile(r"(.+?)\s*:(?:\s+(.*))?$")
+_COLON = re.compile(r":(?:\s+|$)")
 _QUOTED = {
-    "'": re.compile(r"'((?:[^']|'')*)'(?!')", re.DOTALL),
-    '"': re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL),
+    "'": re.compile(r"[^']*(?:''[^']*)*"),
+    '"': re.compile(r'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL),
 }
+"""What may stand between the two of a kind."""
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?[0-9]+\.[0-9]*(?:[eE][-+][0-9]+)?")
 _OTHER_NUMBER = re.compile(r"[-+]?[0-9.][0-9a-fA-FxXoO_.:+-]*")
@@ -53,6 +54,7 @@ _ESCAPES = {
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
 _INDICATORS = tuple("&*!|>{}[]%@`,#?")
 _MAX_DEPTH = 50
+_MAX_DIGITS = 100
 
 
 class NotBlockYamlError(ValueError):
@@ -229,17 +231,18 @@ class _Reader:
     def _key(self, content: str) -> tuple[object, str] | None:
         """Give key and rest of a line that begins an entry of a mapping."""
         if content[:1] in _QUOTED:
-            quoted = _QUOTED[content[0]].match(content)
-            rest = content[quoted.end() :] if quoted else ""
-            if quoted is None or not re.match(r":(\s|$)", rest):
+            end = _end_of_quoted(content[0], content, 1)
+            colon = _COLON.match(content, end + 1)
+            if colon is None:
                 return None
-            return self._unquoted(quoted), rest[1:].strip()
-        match = _KEY.match(content)
-        if match is None:
+            return self._unquoted(content[0], content[1:end]), content[colon.end() :].strip()
+        colon = _COLON.search(content)
+        if colon is None or colon.start() == 0:
             return None
         if content.startswith((*_INDICATORS, "- ")):
             raise self._strange()
-        return self._plain(match[1]), (match[2] or "").strip()
+        key = content[: colon.start()].rstrip()
+        return self._plain(key), content[colon.end() :].strip()
 
     def _scalar(self, text: str, indent: int) -> object:
         """Give a scalar that may go on in the lines below that are indented deeper."""
@@ -249,33 +252,33 @@ class _Reader:
             raise self._strange()
         if text[:1] in _QUOTED:
             return self._quoted(text)
+        parts = [text]
         while self._at < len(self._lines):
             line = self._lines[self._at]
             deeper = len(line) - len(line.lstrip(" "))
             if not line.strip() or deeper <= indent or " #" in line or line.lstrip()[0] == "#":
                 break
-            if _KEY.match(line.strip()):
+            if _COLON.search(line.strip()):
                 raise self._strange()
-            text += " " + line.strip()
+            parts.append(line.strip())
             self._at += 1
-        return self._plain(text)
+        return self._plain(" ".join(parts))
 
     def _quoted(self, text: str) -> str:
-        pattern = _QUOTED[text[0]]
-        while True:
-            match = pattern.match(text)
-            if match is not None:
-                if text[match.end() :].strip():
-                    raise self._strange()
-                return self._unquoted(match)
+        """Give a quoted text that may go on in the lines below; each is looked at once."""
+        quote, line, parts = text[0], text[1:] + "\n", []
+        while (end := _end_of_quoted(quote, line, 0)) == len(line):
             if self._at >= len(self._lines):
                 raise self._strange()
-            text += "\n" + self._lines[self._at].strip(" ")
+            parts.append(line)
+            line = self._lines[self._at].strip(" ") + "\n"
             self._at += 1
+        if line[end + 1 :].strip():
+            raise self._strange()
+        return self._unquoted(quote, "".join(parts) + line[:end])
 
-    def _unquoted(self, match: re.Match[str]) -> str:
-        text = match[1]
-        is_double = match[0][0] == '"'
+    def _unquoted(self, quote: str, text: str) -> str:
+        is_double = quote == '"'
         if "\n" in text:
             if is_double:
                 text = re.sub(r"\\\n", "", text)
@@ -292,7 +295,7 @@ class _Reader:
     def _plain(self, text: str) -> object:
         if text in _CONSTANTS:
             return _CONSTANTS[text]
-        if _INT.fullmatch(text):
+        if _INT.fullmatch(text) and len(text) <= _MAX_DIGITS:
             return int(text)
         if _FLOAT.fullmatch(text):
             return float(text)
@@ -304,3 +307,9 @@ class _Reader:
 
     def _strange(self) -> NotBlockYamlError:
         return NotBlockYamlError(f"line {min(self._at + 1, len(self._lines))}")
+
+
+def _end_of_quoted(quote: str, text: str, begin: int) -> int:
+    """Give where a quoted text ends, which begins there: at the other quote, or with the text."""
+    inner = _QUOTED[quote].match(text, begin)
+    return inner.end() if inner is not None else begin

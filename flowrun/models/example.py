@@ -24,6 +24,7 @@ from flowrun.models.arrays import (
     is_numpy_scalar,
     is_sparse,
 )
+from flowrun.models.inner_paths import inside
 from flowrun.models.schema import DataType, Schema
 
 INPUT_EXAMPLE = "input_example.json"
@@ -84,12 +85,20 @@ def read_example(folder: Path, info: Mapping[str, object], schema: Schema | None
         NotFoundError: its file is gone. InvalidValueError: it is damaged.
     """
     path = folder / INPUT_EXAMPLE
+    if not path.is_file():
+        raise NotFoundError(f"the input example is gone: {path}")
     try:
-        content: object = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise NotFoundError(f"the input example is gone: {path}") from None
-    except ValueError as error:
+        content: object = json.loads(inside(folder, INPUT_EXAMPLE).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
         raise InvalidValueError(f"{path}: not JSON: {error}") from error
+    try:
+        return _read(content, info, schema)
+    except (ValueError, TypeError, LookupError, OverflowError, MemoryError) as error:
+        reason = f"{type(error).__name__}: {error!s:.200}"
+        raise InvalidValueError(f"{path} is not what the MLmodel file says: {reason}") from error
+
+
+def _read(content: object, info: Mapping[str, object], schema: Schema | None) -> object:
     if info.get("params") and isinstance(content, dict):
         content = content.get("data")
     kind = info.get("type")
@@ -105,7 +114,7 @@ def read_example(folder: Path, info: Mapping[str, object], schema: Schema | None
         make = sparse.csr_matrix if kind == "sparse_matrix_csr" else sparse.csc_matrix
         matrix: object = make(parts, shape=tuple(content["shape"]))
         return matrix
-    raise InvalidValueError(f"{path}: examples of type '{kind}' are not known")
+    raise ValueError(f"examples of type '{kind}' are not known")
 
 
 def _forms(data: object) -> tuple[dict[str, object], object, dict[str, object]]:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from flowrun.errors import InvalidValueError, UnsupportedError
 from flowrun.models.flavors.backends import find_flavor
-from flowrun.models.flavors.base import Settings, inside, refuse_pickle
+from flowrun.models.flavors.base import Settings, refuse_pickle
+from flowrun.models.inner_paths import inside
 from flowrun.models.mlmodel import MlModel, read_mlmodel
 from flowrun.models.places import local_copy
 

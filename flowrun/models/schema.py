@@ -299,7 +299,7 @@ def _spec(fields: Mapping[str, object]) -> ColSpec | TensorSpec:
         )
     try:
         return TensorSpec(str(tensor["dtype"]), tuple(int(n) for n in tensor["shape"]), name)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise InvalidValueError(f"no schema: this is no tensor: {tensor}") from None
 
 

@@ -70,6 +70,7 @@ LIGHT_MODULES: tuple[str, ...] = (
     "flowrun/models/flavors/transformers.py",
     "flowrun/models/flavors/xgboost.py",
     "flowrun/models/full_yaml.py",
+    "flowrun/models/inner_paths.py",
     "flowrun/models/loading.py",
     "flowrun/models/log.py",
     "flowrun/models/mlmodel.py",

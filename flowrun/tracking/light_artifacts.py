@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _PROXIED = "mlflow-artifacts"
 _CHUNK_BYTES = 2**20
+_MAX_DEPTH = 50
 
 
 class ArtifactFolder:
@@ -63,16 +64,18 @@ class ArtifactFolder:
         """
         if self._http is None:
             return os.path.join(self._root, name) if name else self._root
-        self._copy_below(self._http, f"{self._root}/{name}" if name else self._root, into)
+        self._copy_below(self._http, f"{self._root}/{name}" if name else self._root, into, 0)
         return into
 
-    def _copy_below(self, http: Http, place: str, into: str) -> None:
+    def _copy_below(self, http: Http, place: str, into: str, depth: int) -> None:
+        if depth > _MAX_DEPTH:
+            raise TrackingError(f"{http.url} names folders in folders without end: {place:.200}")
         for item in http.list_artifacts(place):
             name = str(item["path"])
             if name in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name:
                 raise TrackingError(f"{http.url} names an artifact that can't be: {name!r}")
             if item.get("is_dir"):
-                self._copy_below(http, f"{place}/{name}", os.path.join(into, name))
+                self._copy_below(http, f"{place}/{name}", os.path.join(into, name), depth + 1)
                 continue
             os.makedirs(into, exist_ok=True)
             with open(os.path.join(into, name), "wb") as file:

@@ -111,21 +111,6 @@ def refuse_pickle(what: str, instead: str) -> None:
         )
 
 
-def inside(folder: Path, name: object) -> Path:
-    """Give the path of something in a model's folder.
-
-    Raises:
-        InvalidValueError: the name leads out of it, or nothing is there.
-    """
-    path = (folder / str(name)).resolve()
-    root = folder.resolve()
-    if not isinstance(name, str) or (path != root and root not in path.parents):
-        raise InvalidValueError(f"{folder / 'MLmodel'} names a path outside of the model: {name!r}")
-    if not path.exists():
-        raise InvalidValueError(f"the model in {folder} is damaged: '{name}' is gone")
-    return path
-
-
 def damaged(path: Path, error: Exception, package: str, saved_with: object) -> InvalidValueError:
     """Make the error for a file that a library can't read; another version may be why."""
     here = installed_version(package)

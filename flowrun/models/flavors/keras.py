@@ -18,10 +18,10 @@ from flowrun.models.flavors.base import (
     Settings,
     Written,
     damaged,
-    inside,
     library,
     refuse_pickle,
 )
+from flowrun.models.inner_paths import check_archive, inside
 from flowrun.models.loading import load_model_of
 from flowrun.models.log import LogOptions, ModelInfo, log
 from flowrun.models.saving import SaveOptions, check_options, save
@@ -91,6 +91,7 @@ class KerasFlavor:
         version = settings.get("keras_version")
         keras = library("keras", None, version)
         path = inside(folder, f"{settings.get('data', _DATA)}/{_FILE}")
+        check_archive(path)
         has_code = _has_code(path)
         if has_code:
             refuse_pickle(f"the Lambda layer in {path}", "Use a layer class instead of a Lambda.")

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from flowrun.errors import InvalidValueError, UnsupportedError
 from flowrun.models.arrays import is_array, is_frame
-from flowrun.models.flavors.base import Content, Predict, Settings, Written, inside, refuse_pickle
+from flowrun.models.flavors.base import Content, Predict, Settings, Written, refuse_pickle
 from flowrun.models.flavors.scripts import run_script
+from flowrun.models.inner_paths import inside
 from flowrun.models.loading import PYFUNC, load_model_of
 from flowrun.models.log import LogOptions, ModelInfo, log
 from flowrun.models.mlmodel import read_mlmodel

@@ -21,11 +21,11 @@ from flowrun.models.flavors.base import (
     Settings,
     Written,
     damaged,
-    inside,
     library,
     refuse_pickle,
 )
 from flowrun.models.flavors.scripts import run_script
+from flowrun.models.inner_paths import inside
 from flowrun.models.loading import PYFUNC
 from flowrun.models.places import local_copy
 from flowrun.models.python_model import (

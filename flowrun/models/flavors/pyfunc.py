@@ -16,7 +16,7 @@ from flowrun.models.enforce import enforce_schema
 from flowrun.models.enforce_values import enforce_params
 from flowrun.models.example import read_example
 from flowrun.models.flavors.backends import BACKENDS, find_flavor, third_parties
-from flowrun.models.flavors.base import Flavor, Predict, Settings, inside, library
+from flowrun.models.flavors.base import Flavor, Predict, Settings, library
 from flowrun.models.flavors.own import (
     CLASS_LOADER,
     CODE_LOADER,
@@ -26,6 +26,7 @@ from flowrun.models.flavors.own import (
     own_content,
     own_predictor,
 )
+from flowrun.models.inner_paths import inside
 from flowrun.models.loading import PYFUNC, Found, find_model, use_code
 from flowrun.models.log import LogOptions, ModelInfo, log
 from flowrun.models.mlmodel import MlModel
@@ -228,7 +229,10 @@ def _load_by_module(
 ) -> PyFuncModel:
     """Load by a module that came with the model; one from elsewhere is not asked."""
     top = loader.partition(".")[0]
-    is_own = code is not None and ((code / f"{top}.py").is_file() or (code / top).is_dir())
+    is_named = all(part.isidentifier() for part in loader.split("."))
+    is_own = (
+        is_named and code is not None and ((code / f"{top}.py").is_file() or (code / top).is_dir())
+    )
     if not is_own:
         raise UnsupportedError(
             f"{found.folder} wants to be loaded by '{loader}', which is neither a flavor here nor "

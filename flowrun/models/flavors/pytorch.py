@@ -24,10 +24,10 @@ from flowrun.models.flavors.base import (
     Settings,
     Written,
     damaged,
-    inside,
     library,
     refuse_pickle,
 )
+from flowrun.models.inner_paths import check_archive, inside
 from flowrun.models.loading import load_model_of
 from flowrun.models.log import LogOptions, ModelInfo, log
 from flowrun.models.places import local_copy_of_folder
@@ -219,6 +219,7 @@ def _write_traced(torch: ModuleType, model: Module, example: object, path: Path)
 
 
 def _load_traced(torch: ModuleType, path: Path, version: object) -> object:
+    check_archive(path)
     if not is_pickle_allowed():
         _check_no_pickle(path)
     try:

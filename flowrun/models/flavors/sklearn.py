@@ -23,10 +23,10 @@ from flowrun.models.flavors.base import (
     Settings,
     Written,
     damaged,
-    inside,
     library,
     refuse_pickle,
 )
+from flowrun.models.inner_paths import check_archive, inside
 from flowrun.models.loading import load_model_of
 from flowrun.models.log import LogOptions, ModelInfo, log
 from flowrun.models.requirements import modules_of_pickle, modules_of_skops
@@ -239,7 +239,10 @@ def _content(
 
 
 def _predictor(model: object, name: str) -> Predict:
-    method: Callable[[object], object] = getattr(model, name)
+    found: object = None if name.startswith("_") else getattr(model, name, None)
+    if not callable(found):
+        raise InvalidValueError(f"a {type(model).__name__} has no '{name}' to predict by")
+    method: Callable[[object], object] = found
 
     def predict(data: object, params: Mapping[str, object] | None) -> object:
         del params
@@ -278,6 +281,7 @@ def _write_skops(
 
 def _read_skops(path: Path, said: object, saved_with: tuple[str, object]) -> object:
     skops = library("skops.io", "skops")
+    check_archive(path)
     listed = {str(name) for name in said} if isinstance(said, (list, tuple)) else set()
     # Where pickles are forbidden, what a model says of itself is worth nothing.
     types = listed if is_pickle_allowed() else listed & SAFE_TYPES

@@ -20,11 +20,11 @@ from flowrun.models.flavors.base import (
     Settings,
     Written,
     damaged,
-    inside,
     library,
     refuse_pickle,
 )
 from flowrun.models.flavors.classes import full_name
+from flowrun.models.inner_paths import inside
 from flowrun.models.loading import load_model_of
 from flowrun.models.log import LogOptions, ModelInfo, log
 from flowrun.models.saving import SaveOptions, check_options, save

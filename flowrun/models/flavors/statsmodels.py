@@ -16,10 +16,10 @@ from flowrun.models.flavors.base import (
     Settings,
     Written,
     damaged,
-    inside,
     library,
     refuse_pickle,
 )
+from flowrun.models.inner_paths import inside
 from flowrun.models.loading import load_model_of
 from flowrun.models.log import LogOptions, ModelInfo, log
 from flowrun.models.requirements import modules_of_pickle

@@ -16,10 +16,10 @@ from flowrun.models.flavors.base import (
     Settings,
     Written,
     damaged,
-    inside,
     library,
 )
 from flowrun.models.flavors.classes import class_of, full_name
+from flowrun.models.inner_paths import inside
 from flowrun.models.loading import load_model_of
 from flowrun.models.log import LogOptions, ModelInfo, log
 from flowrun.models.saving import SaveOptions, check_options, save
@@ -94,8 +94,11 @@ class XgboostFlavor:
         version = settings.get("xgb_version")
         xgboost = library("xgboost", None, version)
         path = inside(folder, settings.get("data", "model.xgb"))
-        model: XgbModel = class_of(str(settings.get("model_class", _BOOSTER)), "xgboost")()
+        kind = class_of(str(settings.get("model_class", _BOOSTER)), "xgboost")
+        if not hasattr(kind, "load_model"):
+            raise InvalidValueError(f"{folder}: a '{kind.__name__}' of XGBoost is no model")
         try:
+            model: XgbModel = kind()
             model.load_model(str(path))
         except (xgboost.core.XGBoostError, ValueError, TypeError) as error:
             raise damaged(path, error, "xgboost", version) from error
