@@ -21,9 +21,9 @@ from uv import find_uv_bin
 
 from benchmarks.report import Target, duration, print_table, print_targets
 from flowrun import api
-from flowrun.engine.locked import locked_envs
-from flowrun.engine.locked_sources import LockedSources, read_lock
-from flowrun.engine.planning import Planner
+from flowrun.engine.prepare.locked import locked_envs
+from flowrun.engine.prepare.locked_sources import LockedSources, read_lock
+from flowrun.engine.prepare.planning import Planner
 from flowrun.envs.base import EnvRequest
 from flowrun.settings import Settings, load_settings
 from flowrun.sources.resolve import resolve

@@ -17,16 +17,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flowrun.engine.cache.verdicts import Foreseen
 from flowrun.engine.events import Observer
-from flowrun.engine.gpus import gpus_of
-from flowrun.engine.locked import Asked, plan_as_locked
-from flowrun.engine.outcome import SWEEP_TAG
-from flowrun.engine.params_file import given_params
-from flowrun.engine.planning import PlannedProject
+from flowrun.engine.prepare.locked import Asked, plan_as_locked
+from flowrun.engine.prepare.params_file import given_params
+from flowrun.engine.prepare.planning import PlannedProject
+from flowrun.engine.record.outcome import SWEEP_TAG
 from flowrun.engine.request import GivenEnv, Releasing, RunOptions
 from flowrun.engine.run import RunOutcome
+from flowrun.engine.steps.gpus import gpus_of
 from flowrun.engine.values import as_text
-from flowrun.engine.verdicts import Foreseen
 from flowrun.errors import StoreError, UnreachableError, UnsupportedError, UsageError
 from flowrun.executors.local import SupervisorProcess
 from flowrun.plan.selection import Selection, select_steps
@@ -65,7 +65,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from flowrun.engine.locking import Locked
+    from flowrun.engine.prepare.locking import Locked
     from flowrun.plan.sweep import Swept
     from flowrun.proof.again import Again
     from flowrun.proof.recorded import RecordedRun
@@ -308,7 +308,7 @@ def lock(
     """
     settings = settings or load_settings()
     # by name: who runs a project does not lock it
-    locking = importlib.import_module("flowrun.engine.locking")
+    locking = importlib.import_module("flowrun.engine.prepare.locking")
     names = frozenset() if isinstance(upgrade, bool) else frozenset(upgrade)
     options = locking.LockOptions(
         tuple(platforms), locking.Upgrade(upgrade is True, names), may_build, is_check

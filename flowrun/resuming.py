@@ -8,12 +8,12 @@ from dataclasses import replace
 
 from flowrun.api import memory_bytes, open_default_stores, plan_recorded, processors, texts_of
 from flowrun.engine.events import Observer
-from flowrun.engine.gpus import gpus_of
-from flowrun.engine.live import ABANDONED, SESSION_TAG, Session, close_left_running
-from flowrun.engine.options_file import parse_options
+from flowrun.engine.record.live import ABANDONED, SESSION_TAG, Session, close_left_running
+from flowrun.engine.record.options_file import parse_options
 from flowrun.engine.request import Releasing, RunOptions
 from flowrun.engine.run import RunOutcome
 from flowrun.engine.services import Home
+from flowrun.engine.steps.gpus import gpus_of
 from flowrun.errors import NotRepeatableError
 from flowrun.executors.local import SupervisorProcess
 from flowrun.plan.sweep import Swept

@@ -18,18 +18,18 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from flowrun.engine.check import check_approvals, check_before_run
+from flowrun.engine.cache.foresight import foresee
+from flowrun.engine.cache.verdicts import Foreseen
+from flowrun.engine.cleaning.in_use import use_home
 from flowrun.engine.code import Codes
-from flowrun.engine.container import SESSION_LABEL
 from flowrun.engine.events import Event, Observer
-from flowrun.engine.foresight import foresee
-from flowrun.engine.in_use import use_home
-from flowrun.engine.live import Session, close_abandoned
-from flowrun.engine.planning import PlannedProject
+from flowrun.engine.prepare.check import check_approvals, check_before_run
+from flowrun.engine.prepare.planning import PlannedProject
+from flowrun.engine.record.live import Session, close_abandoned
 from flowrun.engine.request import RunOptions, RunRequest
 from flowrun.engine.run import PlanRun, RunOutcome
 from flowrun.engine.services import Endpoint, Home, ServerEndpoint, Services
-from flowrun.engine.verdicts import Foreseen
+from flowrun.engine.steps.container import SESSION_LABEL
 from flowrun.envs.own_place import sweep
 from flowrun.envs.store import EnvStore
 from flowrun.errors import (

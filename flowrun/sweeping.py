@@ -10,14 +10,14 @@ from pathlib import Path
 
 from flowrun.api import memory_bytes, open_default_stores, plan_asked, processors, texts_of
 from flowrun.engine.events import Observer
-from flowrun.engine.gpus import gpus_of
-from flowrun.engine.locked import Asked
-from flowrun.engine.options_file import parse_options
-from flowrun.engine.params_file import given_params, read_text
-from flowrun.engine.planning import PlannedProject
+from flowrun.engine.prepare.locked import Asked
+from flowrun.engine.prepare.params_file import given_params, read_text
+from flowrun.engine.prepare.planning import PlannedProject
+from flowrun.engine.record.options_file import parse_options
 from flowrun.engine.request import RunOptions
 from flowrun.engine.run import RunOutcome
-from flowrun.engine.samplers import (
+from flowrun.engine.steps.gpus import gpus_of
+from flowrun.engine.sweeps.samplers import (
     GRID,
     RANDOM,
     SweepSpec,
@@ -26,8 +26,8 @@ from flowrun.engine.samplers import (
     check_names,
     make_sampler,
 )
-from flowrun.engine.sweep import Sweep
-from flowrun.engine.sweep_file import SWEEP_FILE, parse_sweep
+from flowrun.engine.sweeps.sweep import Sweep
+from flowrun.engine.sweeps.sweep_file import SWEEP_FILE, parse_sweep
 from flowrun.engine.values import as_text
 from flowrun.errors import NotFoundError, PlanError, UsageError
 from flowrun.executors.local import SupervisorProcess

@@ -18,13 +18,13 @@ from flowrun.api import (
     texts_of,
 )
 from flowrun.engine.events import Observer
-from flowrun.engine.gpus import gpus_of
-from flowrun.engine.live import PARENT_TAG
-from flowrun.engine.locked import Asked
-from flowrun.engine.planning import PlannedProject
+from flowrun.engine.prepare.locked import Asked
+from flowrun.engine.prepare.planning import PlannedProject
+from flowrun.engine.record.live import PARENT_TAG
 from flowrun.engine.request import GivenEnv, Rehearsal, RunOptions
 from flowrun.engine.run import RunOutcome
 from flowrun.engine.services import Home
+from flowrun.engine.steps.gpus import gpus_of
 from flowrun.envs.own_place import own_place
 from flowrun.errors import UsageError
 from flowrun.executors.local import SupervisorProcess

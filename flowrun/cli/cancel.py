@@ -10,7 +10,7 @@ import typer
 from flowrun import api
 from flowrun.cli.options import TrackingUri, settings_of
 from flowrun.engine.console import duration_text
-from flowrun.engine.live import (
+from flowrun.engine.record.live import (
     ABANDONED,
     PARENT_TAG,
     SESSION_TAG,
@@ -18,7 +18,7 @@ from flowrun.engine.live import (
     close_left_running,
     this_host,
 )
-from flowrun.engine.pulse import CANCEL_TAG, END, KILL, heard_ms, is_gone, place_of
+from flowrun.engine.record.pulse import CANCEL_TAG, END, KILL, heard_ms, is_gone, place_of
 from flowrun.engine.services import Home
 from flowrun.errors import InvalidStateError, UsageError
 from flowrun.proof.reading import RunReader

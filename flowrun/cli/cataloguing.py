@@ -16,7 +16,7 @@ from flowrun.cli.naming import named_version, the_version
 from flowrun.cli.options import TrackingUri, settings_of
 from flowrun.cli.tables import print_rows, printable, time_text
 from flowrun.cli.versions import version_to_json
-from flowrun.engine.copying import Copying, copy_between, copy_within
+from flowrun.engine.release.copying import Copying, copy_between, copy_within
 from flowrun.errors import AlreadyExistsError, UsageError
 from flowrun.registry.noted import note_version
 from flowrun.settings import Settings

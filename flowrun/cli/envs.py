@@ -15,9 +15,9 @@ import typer
 from flowrun.api import processors
 from flowrun.cli.ages import before
 from flowrun.cli.tables import print_facts, print_rows, printable, time_text
-from flowrun.engine.build_all import project_envs
 from flowrun.engine.console import duration_text, size_text, steps_text
-from flowrun.engine.locked import Asked
+from flowrun.engine.prepare.build_all import project_envs
+from flowrun.engine.prepare.locked import Asked
 from flowrun.engine.services import Home
 from flowrun.envs.base import Env
 from flowrun.envs.collecting import Garbage, collect

@@ -10,8 +10,8 @@ import typer
 from flowrun import api
 from flowrun.cli.options import TrackingUri, settings_of
 from flowrun.cli.tables import print_facts, print_rows, printable
-from flowrun.engine.earlier import FINGERPRINT_TAG, MANIFEST_TAG
-from flowrun.engine.outcome import CACHE_TAG
+from flowrun.engine.cache.earlier import FINGERPRINT_TAG, MANIFEST_TAG
+from flowrun.engine.record.outcome import CACHE_TAG
 from flowrun.errors import NotFoundError
 from flowrun.plan.fingerprint import Manifest
 from flowrun.proof.reading import RunReader

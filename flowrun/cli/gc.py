@@ -13,9 +13,9 @@ import typer
 from flowrun.cli.ages import before
 from flowrun.cli.server_options import place_of
 from flowrun.cli.tables import print_rows
+from flowrun.engine.cleaning.garbage import Pile, collect_home
+from flowrun.engine.cleaning.purge import Purge
 from flowrun.engine.console import size_text
-from flowrun.engine.garbage import Pile, collect_home
-from flowrun.engine.purge import Purge
 from flowrun.engine.services import Home
 from flowrun.settings import Settings
 from flowrun.stores import now_ms, open_stores

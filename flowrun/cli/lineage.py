@@ -12,7 +12,7 @@ from flowrun import api
 from flowrun.cli.naming import the_version
 from flowrun.cli.options import TrackingUri, settings_of
 from flowrun.cli.tables import print_facts, print_rows, printable
-from flowrun.engine.digest import digest_of
+from flowrun.engine.cache.digest import digest_of
 from flowrun.errors import InvalidStateError, UsageError
 from flowrun.proof.lineage import (
     Lineage,

@@ -12,7 +12,7 @@ from typer.core import TyperCommand
 
 from flowrun import api
 from flowrun.cli.options import IsOffline, settings_of
-from flowrun.engine.locking import Locked, summary
+from flowrun.engine.prepare.locking import Locked, summary
 from flowrun.errors import StoreError, UsageError
 from flowrun.spec.load import LOCK_FILE
 from flowrun.spec.lockfile import LockFile, dump

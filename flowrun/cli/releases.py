@@ -17,7 +17,7 @@ from flowrun.cli.history import (
 from flowrun.cli.naming import named_version, the_version
 from flowrun.cli.options import TrackingUri, settings_of
 from flowrun.cli.tables import printable
-from flowrun.engine.approving import approve, ask_text
+from flowrun.engine.release.approving import approve, ask_text
 from flowrun.errors import NotFoundError, UsageError
 from flowrun.registry.approval import RULE_PREFIX, Rule, rule_tag
 from flowrun.registry.entities import ModelVersion, Stage, parse_stage

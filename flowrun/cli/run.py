@@ -40,8 +40,8 @@ from flowrun.cli.run_options import (
     selection_of,
 )
 from flowrun.cli.summary import print_summary
-from flowrun.engine.foresight import foreseen_text
-from flowrun.engine.verdicts import Foreseen
+from flowrun.engine.cache.foresight import foreseen_text
+from flowrun.engine.cache.verdicts import Foreseen
 from flowrun.plan.draw import plan_to_dot, plan_to_json, plan_to_lines, plan_to_mermaid
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)

@@ -9,8 +9,8 @@ from dataclasses import asdict
 import typer
 
 from flowrun.cli.tables import print_facts, print_rows, printable, time_text
+from flowrun.engine.cache.temporary import REMOVED
 from flowrun.engine.console import duration_text, metrics_text
-from flowrun.engine.temporary import REMOVED
 from flowrun.proof.states import StepState
 from flowrun.stores import Stores
 from flowrun.tracking.entities import Run, RunInfo

@@ -27,8 +27,8 @@ from flowrun.cli.run_options import (
 )
 from flowrun.cli.summary import print_end
 from flowrun.cli.tables import print_rows
-from flowrun.engine.samplers import PRUNERS, SAMPLERS, Trial
-from flowrun.engine.sweep_file import trial_json
+from flowrun.engine.sweeps.samplers import PRUNERS, SAMPLERS, Trial
+from flowrun.engine.sweeps.sweep_file import trial_json
 from flowrun.errors import UsageError
 from flowrun.settings import Settings
 from flowrun.sweeping import SweepAsked, SweepOutcome, resume_sweep, sweep

@@ -16,12 +16,12 @@ import typer
 
 from flowrun.cli.observing import observer_of
 from flowrun.cli.tables import printable
+from flowrun.engine.cache.earlier import STEP_TAG
 from flowrun.engine.console import duration_text
-from flowrun.engine.earlier import STEP_TAG
 from flowrun.engine.events import Event, RunWatched, StepBegan, StepEnded, StepProgress, StepStatus
 from flowrun.engine.exit_codes import EXIT_BY_SIGNAL, EXIT_STEP_FAILED
-from flowrun.engine.outcome import StepRow
-from flowrun.engine.recorder import EXIT_CODE_TAG
+from flowrun.engine.record.outcome import StepRow
+from flowrun.engine.record.recorder import EXIT_CODE_TAG
 from flowrun.proof.states import row_of_run, step_states, written_rows
 from flowrun.settings import Settings
 from flowrun.stores import Stores, now_ms

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from flowrun.engine.events import StepBegan, StepEnded, StepStatus
-from flowrun.engine.step import StepOutcome
-from flowrun.engine.trial_runs import is_trial
+from flowrun.engine.steps.step import StepOutcome
+from flowrun.engine.sweeps.trial_runs import is_trial
 from flowrun.plan.expressions import StepResult
 from flowrun.plan.fan import Growth
 from flowrun.plan.plan import FanIn, PipelineEnd, PlannedStep

@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 from collections.abc import Mapping
 
+from flowrun.engine.cache.identity import Identity
 from flowrun.engine.console import duration_text
 from flowrun.engine.events import StepStatus
-from flowrun.engine.identity import Identity
 from flowrun.executors.base import Job, JobEnded, Usage
 from flowrun.spec.project import LOST, OUT_OF_MEMORY, TIMEOUT
 from flowrun.valueclass import valueclass

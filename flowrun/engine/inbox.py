@@ -6,7 +6,7 @@ import queue
 from contextlib import suppress
 
 from flowrun.engine.attempts import Attempts
-from flowrun.engine.step import StepOutcome
+from flowrun.engine.steps.step import StepOutcome
 from flowrun.plan.fan import Growth
 from flowrun.valueclass import valueclass
 

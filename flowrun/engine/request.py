@@ -14,7 +14,7 @@ from flowrun.sources.source import Source
 from flowrun.valueclass import valueclass
 
 if TYPE_CHECKING:
-    from flowrun.engine.sweep import Sweep
+    from flowrun.engine.sweeps.sweep import Sweep
 
 
 @valueclass

@@ -17,8 +17,11 @@ from dataclasses import replace
 from typing import assert_never
 
 from flowrun.engine.attempts import Attempts
-from flowrun.engine.command import CommandRunner
-from flowrun.engine.container import ContainerMaker
+from flowrun.engine.cache.foresight import foresee_added, foresee_steps
+from flowrun.engine.cache.memo import DigestMemo
+from flowrun.engine.cache.reuse import Reuse, open_reuse
+from flowrun.engine.cache.standing import Standing
+from flowrun.engine.cache.temporary import TemporaryOutputs
 from flowrun.engine.course import Course, is_end, is_in
 from flowrun.engine.environments import Environments
 from flowrun.engine.events import (
@@ -34,25 +37,22 @@ from flowrun.engine.events import (
     StepStatus,
 )
 from flowrun.engine.exit_codes import exit_code_of
-from flowrun.engine.fanning import Fans
-from flowrun.engine.fetch import Fetcher
-from flowrun.engine.foresight import foresee_added, foresee_steps
-from flowrun.engine.gpus import Gpus
 from flowrun.engine.inbox import Broken, Cancel, Done, Grown, Inbox, PauseOver, Prepared, Prune
-from flowrun.engine.items import ItemFinder
-from flowrun.engine.journal import Journal
-from flowrun.engine.live import Session, SessionFile, close_left_running, this_host
 from flowrun.engine.masking import Masker
-from flowrun.engine.memo import DigestMemo
-from flowrun.engine.pulse import Pulse
-from flowrun.engine.recorder import PENDING_TAG, Recorder
+from flowrun.engine.record.journal import Journal
+from flowrun.engine.record.live import Session, SessionFile, close_left_running, this_host
+from flowrun.engine.record.pulse import Pulse
+from flowrun.engine.record.recorder import PENDING_TAG, Recorder
 from flowrun.engine.request import RunRequest
-from flowrun.engine.reuse import Reuse, open_reuse
 from flowrun.engine.services import Services
-from flowrun.engine.standing import Standing
-from flowrun.engine.step import StepOutcome, StepRunner, reused_outcome
-from flowrun.engine.temporary import TemporaryOutputs
-from flowrun.engine.trial_runs import TrialRuns
+from flowrun.engine.steps.command import CommandRunner
+from flowrun.engine.steps.container import ContainerMaker
+from flowrun.engine.steps.fanning import Fans
+from flowrun.engine.steps.fetch import Fetcher
+from flowrun.engine.steps.gpus import Gpus
+from flowrun.engine.steps.items import ItemFinder
+from flowrun.engine.steps.step import StepOutcome, StepRunner, reused_outcome
+from flowrun.engine.sweeps.trial_runs import TrialRuns
 from flowrun.errors import FlowrunError
 from flowrun.executors.base import Executor, Stream
 from flowrun.plan.fan import Growth, grown

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from flowrun.engine.digest import Digest
+from flowrun.engine.cache.digest import Digest
 from flowrun.plan.plan import CommandAction
 
 

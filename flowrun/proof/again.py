@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import field
 from pathlib import Path
 
-from flowrun.engine.local_paths import scheme_of
 from flowrun.engine.masking import MASK
-from flowrun.engine.planning import PlannedProject, Planner
+from flowrun.engine.prepare.planning import PlannedProject, Planner
 from flowrun.engine.request import GivenEnv
+from flowrun.engine.steps.local_paths import scheme_of
 from flowrun.envs.manager import DOCKER, LOCAL
 from flowrun.errors import NotRepeatableError, SourceError
 from flowrun.plan.sweep import Swept

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import BinaryIO
 
-from flowrun.engine.digest import directory_sha256
+from flowrun.engine.cache.digest import directory_sha256
 from flowrun.errors import InvalidStateError, InvalidValueError, NotFoundError
 from flowrun.models.uri import LoggedModelUri, RunUri, parse_model_uri
 from flowrun.proof.recorded import RecordedContent

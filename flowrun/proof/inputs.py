@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from flowrun.engine.digest import digest_of
-from flowrun.engine.local_paths import local_path_of
-from flowrun.engine.planning import PlannedProject
+from flowrun.engine.cache.digest import digest_of
+from flowrun.engine.prepare.planning import PlannedProject
+from flowrun.engine.steps.local_paths import local_path_of
 from flowrun.errors import NotRepeatableError
 from flowrun.proof.recorded import RecordedContent, RecordedRun
 from flowrun.valueclass import valueclass

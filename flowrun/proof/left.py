@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from flowrun.engine.live import SESSION_TAG
 from flowrun.engine.masking import MASK
-from flowrun.engine.pulse import is_gone, place_of
-from flowrun.engine.recorder import PENDING_TAG
+from flowrun.engine.record.live import SESSION_TAG
+from flowrun.engine.record.pulse import is_gone, place_of
+from flowrun.engine.record.recorder import PENDING_TAG
 from flowrun.engine.request import GivenEnv, Resumed
 from flowrun.errors import InvalidStateError, UsageError
 from flowrun.plan.fan import with_instances

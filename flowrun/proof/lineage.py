@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 
-from flowrun.engine.lineage import (
+from flowrun.engine.release.lineage import (
     COMMIT_TAG,
     DATA_PREFIX,
     PIPELINE_RUN_TAG,
     inputs_of,
     upstream,
 )
-from flowrun.engine.registry_steps import SHA256_TAG
+from flowrun.engine.release.registering import SHA256_TAG
 from flowrun.errors import InvalidValueError, NotFoundError
 from flowrun.registry.entities import ModelVersion
 from flowrun.stores import Stores, all_items

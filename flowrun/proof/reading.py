@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from flowrun.engine.cache.reasons import LOCK_TAG
 from flowrun.engine.events import Attempt
-from flowrun.engine.live import ERROR_TAG, PARENT_TAG
-from flowrun.engine.options_file import OPTIONS_FILE
-from flowrun.engine.outcome import OUTCOME_FILE, StepRow, parse_outcome
-from flowrun.engine.reasons import LOCK_TAG
-from flowrun.engine.recorder import ATTEMPT_TAG, LOCKS_FOLDER
+from flowrun.engine.record.live import ERROR_TAG, PARENT_TAG
+from flowrun.engine.record.options_file import OPTIONS_FILE
+from flowrun.engine.record.outcome import OUTCOME_FILE, StepRow, parse_outcome
+from flowrun.engine.record.recorder import ATTEMPT_TAG, LOCKS_FOLDER
 from flowrun.envs.published import key_of
 from flowrun.errors import InvalidValueError, NotFoundError, UsageError
 from flowrun.plan.draw import Json

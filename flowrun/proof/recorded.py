@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import field
 
 from flowrun.engine.events import Attempt
-from flowrun.engine.recorder import DECLINED_TAG, PENDING_TAG
+from flowrun.engine.record.recorder import DECLINED_TAG, PENDING_TAG
 from flowrun.plan.draw import Json
 from flowrun.tracking.entities import RunStatus
 from flowrun.valueclass import valueclass

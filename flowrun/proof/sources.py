@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO
 
-from flowrun.engine.recorder import TREES
+from flowrun.engine.record.recorder import TREES
 from flowrun.errors import NotRepeatableError
 from flowrun.plan.draw import Json
 from flowrun.proof.reading import planned_steps

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from flowrun.engine.earlier import STEP_TAG
+from flowrun.engine.cache.earlier import STEP_TAG
 from flowrun.engine.events import StepStatus
-from flowrun.engine.live import ERROR_TAG, PARENT_TAG
-from flowrun.engine.outcome import CACHE_TAG, RUNNING, WAITING, StepRow, read_outcome
+from flowrun.engine.record.live import ERROR_TAG, PARENT_TAG
+from flowrun.engine.record.outcome import CACHE_TAG, RUNNING, WAITING, StepRow, read_outcome
 from flowrun.proof.reading import attempt_of, planned_ids, planned_steps, read_plan
 from flowrun.stores import Stores, all_items
 from flowrun.tracking.artifacts import Artifacts

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from flowrun.engine.light_client import python_path
 from flowrun.engine.services import Home
-from flowrun.engine.variables import LEFT_OUT, LEFT_OUT_OF_ENVS
+from flowrun.engine.steps.light_client import python_path
+from flowrun.engine.steps.variables import LEFT_OUT, LEFT_OUT_OF_ENVS
 from flowrun.envs.base import EnvRequest, PrefixEnv
 from flowrun.envs.manager import CONDA, LOCAL, VIRTUALENV
 from flowrun.envs.own_place import own_place

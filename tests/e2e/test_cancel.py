@@ -9,8 +9,8 @@ from contextlib import closing
 
 import pytest
 
-from flowrun.engine.live import SESSION_TAG
-from flowrun.engine.pulse import ALIVE_TAG, LOST_AFTER_MS
+from flowrun.engine.record.live import SESSION_TAG
+from flowrun.engine.record.pulse import ALIVE_TAG, LOST_AFTER_MS
 from flowrun.stores import now_ms
 from flowrun.tracking.entities import RunStatus
 from tests.support.space import Space

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from flowrun.engine.digest import digest_of
-from flowrun.engine.earlier import FINGERPRINT_TAG
-from flowrun.engine.live import PARENT_TAG
+from flowrun.engine.cache.digest import digest_of
+from flowrun.engine.cache.earlier import FINGERPRINT_TAG
+from flowrun.engine.record.live import PARENT_TAG
 from flowrun.stores import all_items
 from flowrun.tracking.entities import Run, RunStatus
 from flowrun.tracking.store import TrackingStore

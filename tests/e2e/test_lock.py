@@ -382,9 +382,12 @@ def test_project_without_a_lock_file_loads_nothing_for_locks(space: Space) -> No
     done = space.flowrun(
         "run", "p", "--env-manager", "local", PYTHONPROFILEIMPORTTIME="1", code=None
     )
-    assert "flowrun.engine.locked " in done.err or "flowrun.engine.locked\n" in done.err
+    assert (
+        "flowrun.engine.prepare.locked " in done.err
+        or "flowrun.engine.prepare.locked\n" in done.err
+    )
     assert "flowrun.spec.lockfile" not in done.err
-    assert "flowrun.engine.locking" not in done.err
+    assert "flowrun.engine.prepare.locking" not in done.err
 
 
 def test_python_that_can_not_be_had_is_told_and_the_packages_stay_near_the_lock(

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from flowrun.engine.live import SESSION_TAG
-from flowrun.engine.pulse import LOST_AFTER_MS
+from flowrun.engine.record.live import SESSION_TAG
+from flowrun.engine.record.pulse import LOST_AFTER_MS
 from flowrun.stores import now_ms
 from flowrun.tracking.entities import RunStatus
 from tests.support.space import Space, interrupt

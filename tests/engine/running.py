@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flowrun.engine.events import Event
-from flowrun.engine.planning import Planner
+from flowrun.engine.prepare.planning import Planner
 from flowrun.engine.request import RunOptions, RunRequest
 from flowrun.engine.run import PlanRun
 from flowrun.engine.services import Home, Services

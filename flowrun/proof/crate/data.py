@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from flowrun.engine.recorder import TREES
+from flowrun.engine.record.recorder import TREES
 from flowrun.proof.canonical import JsonObject
 from flowrun.proof.contents import RunFiles, StoredFile, check_unchanged
 from flowrun.proof.crate.graph import Graph, path_id, refs

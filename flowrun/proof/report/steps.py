@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from flowrun.engine.outcome import StepRow
+from flowrun.engine.record.outcome import StepRow
 from flowrun.proof.recorded import RecordedRun, RecordedStep
 from flowrun.proof.states import StepState, row_word
 from flowrun.valueclass import valueclass

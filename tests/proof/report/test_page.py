@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page
 
 from flowrun.cli.project import templates_dir
 from flowrun.engine.events import Attempt
-from flowrun.engine.outcome import StepRow
+from flowrun.engine.record.outcome import StepRow
 from flowrun.proof.recorded import RecordedRun, RecordedSource
 from flowrun.proof.report.page import report_bytes
 from flowrun.proof.states import StepState

@@ -8,7 +8,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowrun.engine.outcome import StepRow
+from flowrun.engine.record.outcome import StepRow
 from flowrun.proof.report.page import needs_of
 from flowrun.proof.report.picture import BOX_HEIGHT, MOST_BOXES, Picture, draw
 from flowrun.proof.report.steps import ReportStep

@@ -1,0 +1,1 @@
+"""An entry point with many values of its parameters."""
