@@ -72,6 +72,12 @@ THINGS = {
 set_model(lambda model_input: THINGS[model_input["what"].iloc[0]]())
 """
 
+CHAT = """
+from flowrun.models import set_model
+
+set_model(lambda said: {"heard": said["messages"][0]["content"], "n": said["n"]})
+"""
+
 NAUGHTY = """
 import os, signal, sys, threading
 from flowrun.models import set_model

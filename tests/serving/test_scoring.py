@@ -18,6 +18,7 @@ from flowrun.models.flavors.pyfunc import load_model
 from flowrun.models.scoring.replies import Body, Reply
 from flowrun.models.scoring.scorer import Scorer
 from tests.serving.models import (
+    CHAT,
     COLUMNS,
     GIVES,
     ROWS,
@@ -115,6 +116,7 @@ CASES = {
     "scalars given": Case("gives", {"inputs": ["scalars"]}),
     "mapping given": Case("gives", {"inputs": ["mapping"]}),
     "bytes given": Case("gives", {"inputs": ["bytes"]}),
+    "chat": Case("chat", {"messages": [{"role": "user", "content": "hello"}], "n": 2}),
     # what is refused
     "no json": Case("numbers", "{"),
     "a list": Case("numbers", [1]),
@@ -146,6 +148,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     save_kinds(folder / "kinds")
     save_tensor(folder / "tensor")
     save_function(folder / "gives", GIVES, TEXT)
+    save_function(folder / "chat", CHAT, None)
     return {path.name: path for path in folder.iterdir() if path.is_dir()}
 
 

@@ -8,14 +8,7 @@ from typing import IO, Any
 
 from flowrun.models.schema import DataType, Schema
 from flowrun.models.scoring.requests import BadRequestError
-
-_NUMBERS = {
-    DataType.boolean: "bool",
-    DataType.integer: "int32",
-    DataType.long: "int64",
-    DataType.float: "float32",
-    DataType.double: "float64",
-}
+from flowrun.models.scoring.tables import DTYPES
 
 
 def csv_tables(source: IO[bytes], schema: Schema | None, rows: int, name: str) -> Iterator[Any]:
@@ -59,7 +52,7 @@ def _cast(frame: Any, schema: Schema | None, done: int, name: str) -> object:  #
         if spec.name not in frame or not isinstance(spec.kind, DataType):
             continue
         column = frame[spec.name]
-        wanted = _NUMBERS.get(spec.kind)
+        wanted = DTYPES.get(spec.kind)
         try:
             if spec.kind is DataType.datetime:
                 frame[spec.name] = pandas.to_datetime(column)
@@ -96,7 +89,7 @@ def _is_of(column: Any, kind: DataType) -> bool:  # noqa: ANN401 - of pandas
         if kind is DataType.datetime:
             importlib.import_module("pandas").to_datetime(column)
         else:
-            _exactly(column, _NUMBERS[kind])
+            _exactly(column, DTYPES[kind])
     except (ValueError, TypeError, OverflowError):
         return False
     return True

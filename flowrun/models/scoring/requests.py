@@ -20,6 +20,7 @@ from flowrun.models.schema import DataType, Schema
 from flowrun.models.scoring.json_data import inputs_data, instances_data
 from flowrun.models.scoring.replies import JSON
 from flowrun.models.scoring.tables import (
+    DTYPES,
     Table,
     frame_of_records,
     frame_of_split,
@@ -39,13 +40,6 @@ _EXACTLY_ONE = (
     "The input must be a JSON dictionary with exactly one of the input fields "
     "{'dataframe_records', 'dataframe_split', 'inputs', 'instances'}"
 )
-_PANDAS = {
-    DataType.boolean: "bool",
-    DataType.integer: "int32",
-    DataType.long: "int64",
-    DataType.float: "float32",
-    DataType.double: "float64",
-}
 
 
 def _found_orjson() -> ModuleType | None:
@@ -99,18 +93,6 @@ def read_request(
     if kind == CSV:
         return Request(_of_csv(body, schema))
     return Request(_of_parquet(body))
-
-
-def csv_types(schema: Schema | None) -> tuple[dict[str, str], list[str]]:
-    """Give pandas' types for the columns of a CSV file, and which are dates."""
-    columns = [spec for spec in schema.columns if spec.name is not None] if schema else []
-    types = {
-        str(c.name): _PANDAS[c.kind]
-        for c in columns
-        if isinstance(c.kind, DataType) and c.kind in _PANDAS
-    }
-    types |= {str(c.name): "object" for c in columns if c.kind is DataType.string}
-    return types, [str(c.name) for c in columns if c.kind is DataType.datetime]
 
 
 def _kind_of(content_type: str) -> str:
@@ -202,21 +184,28 @@ def _data(form: str, said: object, schema: Schema | None) -> object:
 
 
 def _of_csv(body: bytes, schema: Schema | None) -> object:
-    types, dates = csv_types(schema)
-    pandas = importlib.import_module("pandas")
+    columns = [spec for spec in schema.columns if spec.name is not None] if schema else []
+    kinds = {str(spec.name): spec.kind for spec in columns}
+    types = {
+        name: DTYPES.get(kind, "object")
+        for name, kind in kinds.items()
+        if isinstance(kind, DataType) and kind in {*DTYPES, DataType.string}
+    }
+    dates = [name for name, kind in kinds.items() if kind is DataType.datetime]
+    pandas: Any = importlib.import_module("pandas")
     try:
-        text = io.StringIO(body.decode())
-        frame: object = pandas.read_csv(text, dtype=types)
+        frame = pandas.read_csv(io.StringIO(body.decode()), dtype=types)
         for name in dates:
-            if name in frame:  # type: ignore[operator]  # of pandas
-                frame[name] = pandas.to_datetime(frame[name])  # type: ignore[index]  # of pandas
+            if name in frame:
+                frame[name] = pandas.to_datetime(frame[name])
     except (ValueError, TypeError, OverflowError) as error:
         raise BadRequestError(
             "Failed to parse input as a Pandas DataFrame. Ensure that the input is a valid "
             "CSV-formatted Pandas DataFrame produced using the `pandas.DataFrame.to_csv()` method. "
             f"Error: '{error}'"
         ) from error
-    return frame
+    result: object = frame
+    return result
 
 
 def _of_parquet(body: bytes) -> object:

@@ -24,7 +24,8 @@ _NUMBERS = {
     DataType.float: "float32",
     DataType.double: "float64",
 }
-_PANDAS = {**_NUMBERS, DataType.boolean: "bool"}
+DTYPES = {**_NUMBERS, DataType.boolean: "bool"}
+"""Types of a signature that pandas has as they are."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,7 @@ def _cast_column(
     if kind is DataType.string:
         return column if column.dtype.name == "str" else column.astype("object")
     if isinstance(kind, DataType):
-        return column.astype(_PANDAS[kind])
+        return column.astype(DTYPES[kind])
     if isinstance(kind, AnyType):
         return column
     return column.map(lambda item: enforce_value(item, kind, required=required, where=name))
