@@ -119,5 +119,13 @@ def refusal(
     return None
 
 
+def no_approvals_text(uri: str) -> str:
+    """Say that a server knows nothing of approvals."""
+    return (
+        f"`approval: required` needs flowrun's own registry, and {uri} is MLflow's server, whose "
+        "protocol knows no requests; record on a `flowrun server`, or leave `approval` out"
+    )
+
+
 def _whose(rules: Iterable[Rule]) -> str:
     return "; ".join(dict.fromkeys(str(rule) for rule in rules))

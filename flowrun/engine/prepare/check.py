@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from flowrun.engine.release.promoting import no_approvals_text
 from flowrun.engine.request import ProjectCode, RunOptions
 from flowrun.engine.steps.fetch import unfetchable
 from flowrun.engine.steps.local_paths import local_path_of
@@ -13,6 +12,7 @@ from flowrun.envs.base import EnvRequest
 from flowrun.envs.store import EnvStore
 from flowrun.errors import PlanError, UnsupportedError
 from flowrun.plan.plan import CommandAction, Plan, PlannedStep
+from flowrun.registry.approval import no_approvals_text
 from flowrun.registry.store import RegistryStore
 from flowrun.spec.project import EnvSpec, Parameter, ParameterType, Promote
 

@@ -6,7 +6,7 @@ from flowrun.engine.release.registering import Evaluate, StepError
 from flowrun.engine.services import Services
 from flowrun.engine.values import as_text
 from flowrun.errors import NotFoundError, UnsupportedError
-from flowrun.registry.approval import Rule, rules_of
+from flowrun.registry.approval import Rule, no_approvals_text, rules_of
 from flowrun.registry.entities import ModelVersion, Stage
 from flowrun.registry.requests import Asked, Move, PromotionRequest
 from flowrun.spec.project import Promote, Value
@@ -65,14 +65,6 @@ def needed_approval(
         tags = {}  # the promotion itself says so
     rules = rules_of(tags, promotion.move)
     return rules if rules or action.needs_approval else None
-
-
-def no_approvals_text(uri: str) -> str:
-    """Say that a server knows nothing of approvals."""
-    return (
-        f"`approval: required` needs flowrun's own registry, and {uri} is MLflow's server, whose "
-        "protocol knows no requests; record on a `flowrun server`, or leave `approval` out"
-    )
 
 
 def promote_version(

@@ -10,11 +10,12 @@ from flowrun.engine.events import StepStatus
 from flowrun.engine.failure import CommandEnded
 from flowrun.engine.record.recorder import DECLINED_TAG, PENDING_TAG, StepRecord
 from flowrun.engine.release.approving import ask_text, asked_before, decided_text, decision_on
-from flowrun.engine.release.champions import Champion
+from flowrun.engine.release.champions import Champion, Champions
 from flowrun.engine.release.lineage import PIPELINE_RUN_TAG, REGISTERED_BY_TAG
 from flowrun.engine.release.promoting import (
     Promotion,
     ask_for,
+    move_of,
     needed_approval,
     promote_version,
     promotion_of,
@@ -24,7 +25,8 @@ from flowrun.engine.request import Releasing
 from flowrun.engine.services import Services
 from flowrun.engine.values import as_text
 from flowrun.errors import InvalidStateError, InvalidValueError
-from flowrun.plan.expressions import is_true
+from flowrun.plan.closed import closed_conditions, conditions_to_text
+from flowrun.plan.expressions import StepResult, is_true
 from flowrun.plan.plan import PlannedStep
 from flowrun.registry.approval import Rule
 from flowrun.registry.entities import ModelVersion
@@ -84,14 +86,30 @@ class Turn(Protocol):
     def conditions(self) -> str:
         """Give the conditions in words, '' for none."""
 
-    def closed_conditions(self) -> str:
-        """Give the conditions about the champion for somebody else to look at again."""
+    @property
+    def results(self) -> Mapping[str, StepResult]:
+        """Of all steps that have ended."""
+
+    @property
+    def visible(self) -> Mapping[str, str]:
+        """What `env.NAME` means."""
 
     def is_stopped(self) -> bool:
         """Tell whether the step is to end."""
 
     def tell(self, text: str) -> None:
         """Say what the step is at."""
+
+
+def release(turn: Turn, action: Register | Promote) -> CommandEnded:
+    """Carry such a step out."""
+    return register(turn, action) if isinstance(action, Register) else promote(turn, action)
+
+
+def champion_of(turn: Turn, action: Promote) -> Champion:
+    """Give who holds the place that a promotion is about, as it is now."""
+    champions = Champions(turn.services.registry, turn.services.tracking)
+    return champions.of(as_text(turn.evaluate(action.name)), move_of(action, turn.evaluate))
 
 
 def is_dry(turn: Turn, action: Register | Promote) -> bool:
@@ -140,7 +158,7 @@ def promote(turn: Turn, action: Promote) -> CommandEnded:
             turn.services,
             record.run_id,
             _why(turn),
-            turn.closed_conditions(),
+            _closed_conditions(turn),
             _holder(turn),
             action.approvers,
         )
@@ -286,6 +304,11 @@ def _places(promotion: Promotion) -> str:
     move = promotion.move
     stage = (move.stage.value,) if move.stage is not None else ()
     return " and ".join((*stage, *((move.alias,) if move.alias is not None else ())))
+
+
+def _closed_conditions(turn: Turn) -> str:
+    """Give the conditions about the champion for somebody else to look at again."""
+    return conditions_to_text(closed_conditions(turn.step, turn.results, env=turn.visible))
 
 
 def _holder(turn: Turn) -> str | None:

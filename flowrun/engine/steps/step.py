@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from flowrun.engine.cache.verdicts import Reused
 from flowrun.engine.events import Before, Event, StepBegan, StepProgress, StepStatus
 from flowrun.engine.failure import CommandEnded
 from flowrun.engine.masking import Masker
 from flowrun.engine.record.recorder import Recorder, StepRecord
-from flowrun.engine.release.champions import Champion, Champions
 from flowrun.engine.release.lineage import lineage_tags
-from flowrun.engine.release.promoting import move_of
 from flowrun.engine.release.registering import check_threshold, select_best
-from flowrun.engine.release.release_steps import asked_already, promote, register
 from flowrun.engine.request import Rehearsal, Releasing
 from flowrun.engine.services import Services
 from flowrun.engine.steps.collecting import collected
@@ -27,7 +25,6 @@ from flowrun.engine.steps.fanning import Fans
 from flowrun.engine.values import as_text
 from flowrun.envs.exclusive import exclusive
 from flowrun.errors import CancelledError, EnvError, FlowrunError, StoreError, UnreachableError
-from flowrun.plan.closed import closed_conditions, conditions_to_text
 from flowrun.plan.expressions import StepResult, condition_holds, conditions_text, evaluate
 from flowrun.plan.plan import (
     CommandAction,
@@ -42,6 +39,11 @@ from flowrun.spec.project import LOST, Promote, Register, Value
 from flowrun.tracking.entities import RunStatus
 from flowrun.valueclass import valueclass
 
+if TYPE_CHECKING:
+    from flowrun.engine.release.champions import Champion
+
+RELEASE_STEPS = "flowrun.engine.release.release_steps"
+"""By name: most pipelines write nothing to the registry."""
 RUN_STATUS = {
     StepStatus.SUCCEEDED: RunStatus.FINISHED,
     StepStatus.FAILED: RunStatus.FAILED,
@@ -156,7 +158,8 @@ class _Turn:
         if isinstance(step.action, PipelineEnd) and step.action.is_trial:
             self.record = self.runner.take_trial(step)
         if isinstance(step.action, Promote):
-            earlier = asked_already(self, step.action)
+            module = importlib.import_module(RELEASE_STEPS)
+            earlier: CommandEnded | None = module.asked_already(self, step.action)
             if earlier is not None:
                 return self._end(earlier)
         if not self._holds():
@@ -173,10 +176,9 @@ class _Turn:
                 return self._command()
             case SelectAction() as action:
                 return self._select(action)
-            case Register() as action:
-                return self._end(register(self, action))
-            case Promote() as action:
-                return self._end(promote(self, action))
+            case Register() | Promote() as action:
+                ended: CommandEnded = importlib.import_module(RELEASE_STEPS).release(self, action)
+                return self._end(ended)
             case PipelineEnd() as action:
                 return self._pipeline(action)
             case FanOut(items=items):
@@ -318,9 +320,9 @@ class _Turn:
     def conditions(self) -> str:
         return conditions_text(self.step, self.results, env=self._env(), champion=self._champion)
 
-    def closed_conditions(self) -> str:
-        closed = closed_conditions(self.step, self.results, env=self._env())
-        return conditions_to_text(closed)
+    @property
+    def visible(self) -> Mapping[str, str]:
+        return self._env()
 
     def is_stopped(self) -> bool:
         return self.runner.commands.is_stopped(self.step.id)
@@ -384,9 +386,8 @@ class _Turn:
         action = self.step.action
         assert isinstance(action, Promote)  # noqa: S101 - the plan allows it nowhere else
         if self.champion is None:
-            champions = Champions(self.services.registry, self.services.tracking)
-            name, move = self._text(action.name), move_of(action, self._evaluate)
-            self.champion = champions.of(name, move)
+            found: Champion = importlib.import_module(RELEASE_STEPS).champion_of(self, action)
+            self.champion = found
         return self.champion.names
 
     def _unmet(self) -> str:
