@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from flowrun.plan.expressions import is_true
-from flowrun.plan.names import ExpressionError, ScopeNames, StepResult
+from flowrun.plan.names import ExpressionError, ScopeNames, StepResult, meaning_text
 from flowrun.plan.plan import PlannedStep
 from flowrun.spec.expressions import (
     Code,
@@ -143,6 +143,6 @@ def _known(names: Mapping[str, object], paths: Sequence[tuple[str, ...]]) -> Ite
         for name in path:
             found = found.get(name) if isinstance(found, Mapping) else None
         if isinstance(found, float):
-            yield f"{'.'.join(path)} = {found:.6g}"
+            yield meaning_text(path, f"{found:.6g}")
         elif isinstance(found, str | int):
-            yield f"{'.'.join(path)} = {found}"
+            yield meaning_text(path, str(found))

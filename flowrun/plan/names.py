@@ -7,7 +7,7 @@ then. Both see the same names, as lazy maps, so that nothing is looked up that i
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import field
 
 from flowrun.errors import PlanError
@@ -148,7 +148,7 @@ class ScopeNames:
             text = f"{found:.6g}" if isinstance(found, float) else text_of(found)
         except (ExpressionError, ExpressionValueError):
             return None
-        return f"{'.'.join(path)} = {text}"
+        return meaning_text(path, text)
 
     def success(self) -> bool:
         """Return whether each step that the gate needs has succeeded, or was allowed to fail."""
@@ -315,3 +315,9 @@ def _as_declared(parameter: Parameter, value: object) -> object:
     if problem:
         raise ExpressionError(f"'{text}' for parameter '{parameter.name}' {problem}")
     return value if is_text(parameter) else meaning(parameter, text)
+
+
+def meaning_text(path: Sequence[str], text: str) -> str:
+    """Return in words what a name means."""
+    name = ".".join(path)
+    return f"{name} = {text}" if text else f"{name} is empty"

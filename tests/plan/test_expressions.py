@@ -309,6 +309,14 @@ OUTCOMES = {
     "declined": StepResult("declined", "skipped"),
 }
 
+
+def test_an_empty_value_is_told_in_words() -> None:
+    text = CONDITIONS.replace("NEEDS", "good").replace("CONDITION", "steps.good.outputs.empty")
+    step = step_of(plan_of(text), "x")
+    told = conditions_text(step, OUTCOMES, env={})
+    assert told == "steps.good.outputs.empty (steps.good.outputs.empty is empty)"
+
+
 HOLDS = {
     "always after a failure": ("bad", "always()", True),
     "failure after a failure": ("bad", "failure()", True),
