@@ -5,6 +5,7 @@ So it has an environment, inputs, attempts, a place in the cache and a run as an
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from flowrun.plan.plan import CommandAction
@@ -27,7 +28,9 @@ def evaluation_command(evaluate: Evaluate) -> CommandAction:
     }
     template = " ".join([_COMMAND, *(f"--{name} {{{name}}}" for name in paths)])
     baseline = None if evaluate.baseline is None else BASELINE
-    return CommandAction(template, None, paths, baseline=baseline, deed=_deed(evaluate))
+    return CommandAction(
+        template, None, paths, baseline=baseline, files=_files(evaluate), deed=_deed(evaluate)
+    )
 
 
 def evaluation_arguments(evaluate: Evaluate) -> Mapping[str, Value]:
@@ -35,6 +38,14 @@ def evaluation_arguments(evaluate: Evaluate) -> Mapping[str, Value]:
     if evaluate.baseline is None:
         return evaluate.arguments
     return {**evaluate.arguments, BASELINE: evaluate.baseline}
+
+
+def _files(evaluate: Evaluate) -> tuple[str, ...]:
+    """Return the files of `file.py:function` metrics."""
+    named = evaluate.arguments.get("metrics")
+    names: list[str] = json.loads(str(named.raw)) if named is not None else []
+    files = (name.rpartition(":")[0] for name in names)
+    return tuple(dict.fromkeys(file for file in files if file.endswith(".py")))
 
 
 def _deed(evaluate: Evaluate) -> str:

@@ -48,6 +48,8 @@ class CommandAction:
     """Of an `evaluate`: the argument that names a model to compare with, which may be a registered
     one by an alias or a stage: it stands for one version when the step's turn comes, or for none.
     """
+    files: tuple[str, ...] = ()
+    """Of an `evaluate`: the project's files that it gets functions from."""
     deed: str = ""
     """What it does, in a few words, where that says more than the command."""
 

@@ -12,6 +12,18 @@ WRONG = {
         (),
         "MLproject:4:22: ",
     ),
+    "evaluation beside what can't be": (
+        "entry_points:\n  main:\n    steps:\n      a:\n        evaluate:\n"
+        "          {model: ., data: ., type: text, target: t, baseline: 'models:/x'}\n",
+        (),
+        "parameter 'baseline' of step 'a': 'models:/x' names no model",
+    ),
+    "evaluation by what is not there": (
+        "entry_points:\n  main:\n    steps:\n      a:\n        evaluate:\n"
+        "          {model: ., data: ., metrics: own.py:cost}\n",
+        (),
+        "parameter 'metrics' of step 'a' is a path, but 'own.py' exists neither in the project",
+    ),
     "missing parameter": (
         "entry_points:\n  main:\n    parameters: {lr: float}\n    command: echo {lr}\n",
         (),

@@ -14,7 +14,7 @@ from flowrun.errors import PlanError, UnsupportedError
 from flowrun.plan.plan import CommandAction, Plan, PlannedStep
 from flowrun.registry.approval import no_approvals_text
 from flowrun.registry.store import RegistryStore
-from flowrun.spec.project import EnvSpec, Parameter, ParameterType, Promote
+from flowrun.spec.project import EnvSpec, ParameterType, Promote, Value
 
 
 def check_before_run(
@@ -73,11 +73,8 @@ def _missing_secrets(step: PlannedStep, variables: Mapping[str, str]) -> Iterato
 def _missing_paths(step: PlannedStep, project: Path, cwd: Path) -> Iterator[str]:
     if not isinstance(step.action, CommandAction):
         return
-    for parameter in step.action.parameters.values():
-        text = _known_text(step, parameter)
-        if text is None or parameter.type is not ParameterType.PATH:
-            continue
-        where = f"{_where(step)}parameter '{parameter.name}' of step '{step.id}'"
+    for name, text in _known_paths(step, step.action):
+        where = f"{_where(step)}parameter '{name}' of step '{step.id}'"
         path = local_path_of(text)
         if path is None:
             if problem := unfetchable(text):
@@ -86,11 +83,26 @@ def _missing_paths(step: PlannedStep, project: Path, cwd: Path) -> Iterator[str]
             yield f"{where} is a path, but '{text}' exists neither in the project nor in {cwd}"
 
 
-def _known_text(step: PlannedStep, parameter: Parameter) -> str | None:
-    """Give the argument if it is literal, else the default if there is no argument."""
-    value = step.arguments.get(parameter.name)
+def _known_paths(step: PlannedStep, action: CommandAction) -> Iterator[tuple[str, str]]:
+    """Give name and text of the arguments that are paths, if they are literal, else the defaults.
+
+    What an `evaluate` compares with is one too, as are the files of its own metrics.
+    """
+    for parameter in action.parameters.values():
+        if parameter.type is ParameterType.PATH:
+            text = _known_text(step.arguments.get(parameter.name), parameter.default)
+            if text is not None:
+                yield parameter.name, text
+    baseline = _known_text(step.arguments.get(action.baseline or ""), None)
+    if action.baseline is not None and baseline:
+        yield action.baseline, baseline
+    for file in action.files:
+        yield "metrics", file
+
+
+def _known_text(value: Value | None, default: str | None) -> str | None:
     if value is None:
-        return parameter.default
+        return default
     if isinstance(value.raw, str) and "${{" not in value.raw:
         return value.raw
     return None
