@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flowrun.engine.baseline import settled
-from flowrun.engine.digest import Digest
+from flowrun.engine.cache.digest import Digest
+from flowrun.engine.release.baseline import settled
 from flowrun.engine.request import Rehearsal
 from flowrun.engine.values import OutputValue
 from flowrun.errors import InvalidValueError
