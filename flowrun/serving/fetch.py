@@ -9,6 +9,7 @@ from pathlib import Path
 from flowrun.errors import NotFoundError, StoreError
 from flowrun.models.flavors.base import refuse_pickle
 from flowrun.models.flavors.own import CLASS_LOADER, CODE_LOADER
+from flowrun.models.inner_paths import inside
 from flowrun.models.loading import PYFUNC, Found
 from flowrun.models.mlmodel import read_mlmodel
 from flowrun.models.places import local_copy
@@ -18,7 +19,10 @@ from flowrun.tracking.light_http import TrackingError
 
 _ROW_BY_ROW = frozenset({"mlflow.sklearn", "mlflow.xgboost", "mlflow.lightgbm", "mlflow.catboost"})
 _PICKLES = {"mlflow.statsmodels", CLASS_LOADER}
-_SAFE_FORMATS = {"mlflow.sklearn": "skops"}
+_PICKLE_FORMATS = frozenset({"pickle", "cloudpickle"})
+_UNSAID = {"mlflow.sklearn": "pickle"}
+"""The format of models of which none is said."""
+_TRACED = "model.pt2"
 
 
 def fetch_model(
@@ -64,12 +68,14 @@ def check_loadable(found: Found) -> None:
     """
     settings = found.settings(PYFUNC)
     loader = str(settings.get("loader_module"))
-    if loader == CODE_LOADER or settings.get("code"):
+    if loader == CODE_LOADER or settings.get("code") or settings.get("model_code_path"):
         refuse_pickle("the model brings code, which", "Serve a model that brings none.")
     own = found.mlmodel.flavors.get(loader.rpartition(".")[2], {})
-    safe = _SAFE_FORMATS.get(loader)
-    is_pickle = loader in _PICKLES or (safe is not None and own.get("serialization_format") != safe)
-    if is_pickle:
+    form = own.get("serialization_format", _UNSAID.get(loader))
+    is_torch = loader == "mlflow.pytorch"
+    data = inside(found.folder, own.get("model_data", "data")) if is_torch else found.folder
+    is_untraced = is_torch and not (data / _TRACED).exists()
+    if loader in _PICKLES or form in _PICKLE_FORMATS or is_untraced:
         refuse_pickle("the model is a pickle, which", "Save it again in a format that is none.")
 
 

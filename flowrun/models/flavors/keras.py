@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 NAME = "keras"
 _DATA = "data"
 _FILE = "model.keras"
+_CODE = frozenset({"Lambda", "TorchModuleWrapper", "__lambda__"})
+_ITS_OWN = frozenset({"keras", "builtins"})
+_MAX_CONFIG_BYTES = 100_000_000
 
 
 class KerasModel(Protocol):
@@ -92,11 +96,11 @@ class KerasFlavor:
         keras = library("keras", None, version)
         path = inside(folder, f"{settings.get('data', _DATA)}/{_FILE}")
         check_archive(path)
-        has_code = _has_code(path)
-        if has_code:
-            refuse_pickle(f"the Lambda layer in {path}", "Use a layer class instead of a Lambda.")
+        code = sorted(set(_code_in(_config(path))))
+        if code:
+            refuse_pickle(f"'{code[0]}' in {path}", "Use layers of Keras that hold no code.")
         try:
-            model: object = keras.saving.load_model(str(path), safe_mode=not has_code)
+            model: object = keras.saving.load_model(str(path), safe_mode=not code)
         except Exception as error:
             raise damaged(path, error, "keras", version) from error
         return model
@@ -129,13 +133,30 @@ def _content(model: KerasModel) -> Content:
     return Content(NAME, write, _predictor(model))
 
 
-def _has_code(path: Path) -> bool:
-    """Tell whether the model has a layer that is a pickled function."""
+def _config(path: Path) -> object:
+    """Give what the file says of the model's layers."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return b'"__lambda__"' in archive.read("config.json")
-    except (zipfile.BadZipFile, KeyError, OSError) as error:
+            if archive.getinfo("config.json").file_size > _MAX_CONFIG_BYTES:
+                raise ValueError("config.json is too big")
+            config: object = json.loads(archive.read("config.json"))
+    except (zipfile.BadZipFile, KeyError, OSError, ValueError, RecursionError) as error:
         raise damaged(path, error, "keras", None) from error
+    return config
+
+
+def _code_in(config: object) -> Iterator[str]:
+    """Give the layers that are pickled functions or modules, and classes of other packages."""
+    if isinstance(config, dict):
+        name, module = str(config.get("class_name")), config.get("module")
+        if name in _CODE:
+            yield name
+        elif isinstance(module, str) and module.partition(".")[0] not in _ITS_OWN:
+            yield f"{module}.{name}"
+    inner = config.values() if isinstance(config, dict) else config
+    if isinstance(config, (dict, list)):
+        for each in inner:  # type: ignore[attr-defined]  # of a dict or a list
+            yield from _code_in(each)
 
 
 def _predictor(model: KerasModel) -> Predict:
