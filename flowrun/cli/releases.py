@@ -28,6 +28,7 @@ from flowrun.registry.requests import (
     PromotionRequest,
     RequestStatus,
     check_move,
+    one_line,
 )
 from flowrun.registry.required import check_required, machine_keys
 from flowrun.registry.store import RegistryStore
@@ -163,7 +164,7 @@ def rollback_command(
         )
         last = stores.registry.get_history(name, version.version)[-1]
     places = (version.stage.value, *(f"@{each}" for each in version.aliases))
-    typer.echo(f"{_now(version, ' and '.join(places))} ({last.reason})")
+    typer.echo(f"{_now(version, ' and '.join(places))} ({one_line(last.reason)})")
 
 
 @app.command("history")
@@ -274,8 +275,8 @@ def _last(requests: list[PromotionRequest]) -> str:
     if not requests:
         return ""
     last = requests[-1]
-    by = f" by {last.decided_by}" if last.decided_by else ""
-    why = f": {last.comment}" if last.comment else ""
+    by = f" by {one_line(last.decided_by)}" if last.decided_by else ""
+    why = f": {one_line(last.comment)}" if last.comment else ""
     return f" (any more): its last request, to {last.move}, was {last.status}{by}{why}"
 
 

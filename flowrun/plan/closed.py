@@ -78,9 +78,16 @@ def conditions_from_text(text: str) -> tuple[Closed, ...]:
     if not text:
         return ()
     try:
-        return tuple(Closed(str(each["text"]), each["names"]) for each in json.loads(text))
-    except (ValueError, TypeError, KeyError) as error:
+        return tuple(_closed(each) for each in json.loads(text))
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ExpressionError("the condition of the request was not written by flowrun") from error
+
+
+def _closed(data: Mapping[str, object]) -> Closed:
+    names = data["names"]
+    if not isinstance(names, dict | None):
+        raise TypeError
+    return Closed(condition_code(str(data["text"])).text, names)
 
 
 def unmet(conditions: Sequence[Closed], champion: Mapping[str, object] | None) -> str | None:

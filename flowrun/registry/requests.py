@@ -11,6 +11,11 @@ from flowrun.errors import InvalidValueError
 from flowrun.registry.entities import Stage
 from flowrun.valueclass import valueclass
 
+MAX_TEXT = 10_000
+"""Characters of a reason or a comment."""
+MAX_CONDITION = 100_000
+MAX_APPROVERS = 100
+
 
 class RequestStatus(StrEnum):
     """What became of a request."""
@@ -46,6 +51,11 @@ def check_move(move: Move) -> None:
     """Refuse a move to nowhere."""
     if not move.places:
         raise InvalidValueError("a version is moved to a stage, to an alias, or to both")
+
+
+def one_line(text: str) -> str:
+    """Give what somebody wrote as one line that can't drive a terminal."""
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
 
 
 @valueclass
@@ -102,3 +112,20 @@ class Decision:
     comment: str = ""
     holder: str | None = None
     """The version in the place of which the condition was looked at again; None: nobody did."""
+
+
+def check_asked(asked: Asked) -> None:
+    """Refuse what is too long to be kept."""
+    check_text("reason", asked.reason)
+    for name, length, most in (
+        ("condition", len(asked.condition), MAX_CONDITION),
+        ("approvers", len(asked.approvers), MAX_APPROVERS),
+    ):
+        if length > most:
+            raise InvalidValueError(f"'{name}' exceeds the maximum length of {most} (has {length})")
+
+
+def check_text(name: str, text: str) -> None:
+    """Refuse a reason or comment that is too long to be kept."""
+    if len(text) > MAX_TEXT:
+        raise InvalidValueError(f"'{name}' exceeds the maximum length of {MAX_TEXT} characters")

@@ -229,6 +229,14 @@ class RequestContract:
         with pytest.raises(InvalidValueError):
             wine.request_promotion("wine", "2", move, Asked())
 
+    def test_what_is_too_long_is_not_kept(self, wine: RegistryStore) -> None:
+        for asked in (Asked(reason="x" * 10_001), Asked(condition="x" * 100_001)):
+            with pytest.raises(InvalidValueError, match="exceeds the maximum length"):
+                ask(wine, "2", asked)
+        request = ask(wine, "2")
+        with pytest.raises(InvalidValueError, match="'comment' exceeds the maximum length"):
+            wine.decide_promotion(request.request_id, replace(YES, comment="x" * 10_001))
+
     @pytest.mark.parametrize("request_id", ["77", "x", "", "1" * 40])
     def test_an_unknown_request_is_refused(self, wine: RegistryStore, request_id: str) -> None:
         with pytest.raises((NotFoundError, InvalidValueError)):

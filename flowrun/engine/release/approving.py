@@ -16,7 +16,7 @@ from flowrun.errors import (
     NotFoundError,
 )
 from flowrun.plan.closed import conditions_from_text, unmet
-from flowrun.registry.requests import Decision, Move, PromotionRequest, RequestStatus
+from flowrun.registry.requests import Decision, Move, PromotionRequest, RequestStatus, one_line
 from flowrun.registry.store import RegistryStore
 from flowrun.tracking.store import TrackingStore
 
@@ -85,7 +85,7 @@ def decision_on(
 
 def ask_text(request: PromotionRequest) -> str:
     """Say what a request waits for, and who may give it."""
-    whom = f" by {' or '.join(request.approvers)}" if request.approvers else ""
+    whom = f" by {one_line(' or '.join(request.approvers))}" if request.approvers else ""
     return (
         f"{request.version_uri} to {request.move} waits for an approval{whom}: "
         f"flowrun models approve {request.version_uri}"
@@ -94,8 +94,8 @@ def ask_text(request: PromotionRequest) -> str:
 
 def decided_text(request: PromotionRequest) -> str:
     """Say what was decided about a request, by whom and why."""
-    by = f" by {request.decided_by}" if request.decided_by else ""
-    why = f": {request.comment}" if request.comment else ""
+    by = f" by {one_line(request.decided_by)}" if request.decided_by else ""
+    why = f": {one_line(request.comment)}" if request.comment else ""
     return f"{request.status}{by}{why}"
 
 

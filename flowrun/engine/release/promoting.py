@@ -8,7 +8,7 @@ from flowrun.engine.values import as_text
 from flowrun.errors import NotFoundError, UnsupportedError
 from flowrun.registry.approval import Rule, no_approvals_text, rules_of
 from flowrun.registry.entities import ModelVersion, Stage
-from flowrun.registry.requests import Asked, Move, PromotionRequest
+from flowrun.registry.requests import MAX_TEXT, Asked, Move, PromotionRequest
 from flowrun.spec.project import Promote, Value
 from flowrun.valueclass import valueclass
 
@@ -79,7 +79,7 @@ def promote_version(
         alias=move.alias,
         archive_existing=move.archive_existing,
         user_id=services.user,
-        reason=promotion.reason or why,
+        reason=(promotion.reason or why)[:MAX_TEXT],
         run_id=run_id,
         holder=holder,
     )
@@ -105,7 +105,8 @@ def ask_for(
         holder: with which version that was found to hold; None: it depends on none.
         approvers: who may approve; none: anybody.
     """
-    asked = Asked(services.user, promotion.reason or why, run_id, condition, holder, approvers)
+    reason = (promotion.reason or why)[:MAX_TEXT]
+    asked = Asked(services.user, reason, run_id, condition, holder, approvers)
     return services.registry.request_promotion(
         promotion.name, promotion.version, promotion.move, asked
     )

@@ -14,7 +14,10 @@ from flowrun.registry.requests import (
     Move,
     PromotionRequest,
     RequestStatus,
+    check_asked,
     check_move,
+    check_text,
+    one_line,
 )
 from flowrun.registry.rollback import ROLLBACK, find_rollback
 from flowrun.registry.sql.guards import check_decider
@@ -74,6 +77,7 @@ class SqlPromotionRequests(RegistryPart):
         """Ask that a version be moved."""
         check_move(move)
         check_places(move)
+        check_asked(asked)
         with self._database.write(name) as connection:
             found = find_version(connection, name, version)
             place = {"stage": move.stage or "", "alias": move.alias or ""}
@@ -123,6 +127,7 @@ class SqlPromotionRequests(RegistryPart):
     def decide_promotion(self, request_id: str, decision: Decision) -> PromotionRequest:
         """Approve a request, which moves its version at once, or reject it."""
         number = _number(request_id)
+        check_text("comment", decision.comment)
         name = self.get_promotion_request(request_id).name
         with self._database.write(name) as connection:
             request = _read(connection, number)
@@ -202,8 +207,8 @@ def _carry_out(
 def _check_pending(request: PromotionRequest) -> None:
     if request.status is RequestStatus.PENDING:
         return
-    by = f" by {request.decided_by}" if request.decided_by else ""
-    why = f": {request.comment}" if request.comment else ""
+    by = f" by {one_line(request.decided_by)}" if request.decided_by else ""
+    why = f": {one_line(request.comment)}" if request.comment else ""
     raise InvalidStateError(
         f"the request that {request.version_uri} be {request.move} was {request.status}{by}{why}"
     )
