@@ -67,7 +67,7 @@ def _find(versions: VersionLookup, tracking: TrackingStore, source: str) -> Orig
         case LoggedModelUri(model_id):
             return _of_model(tracking.get_logged_model(model_id))
         case RunUri(run_id, path):
-            return _of_run(tracking, run_id, path)
+            return origin_in_run(tracking, run_id, path)
         case VersionUri(name, version):
             return _of_version(versions.by_number(name, version))
         case AliasUri(name, alias):
@@ -82,8 +82,11 @@ def _of_model(model: LoggedModel) -> Origin:
     return Origin(model.artifact_uri, model.source_run_id, model.model_id)
 
 
-def _of_run(tracking: TrackingStore, run_id: str, path: str) -> Origin:
-    """A client of MLflow 3 logs a model beside the run, under the name that the path has."""
+def origin_in_run(tracking: TrackingStore, run_id: str, path: str) -> Origin:
+    """Give where a model of a run lies.
+
+    A client of MLflow 3 logs it beside the run, under the name that the path has.
+    """
     run = tracking.get_run(run_id)
     for output in run.model_outputs:
         model = tracking.get_logged_model(output.model_id)

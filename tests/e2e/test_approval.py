@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from flowrun.stores import open_stores
 from tests.e2e.projects import MODEL_PIPELINE
 from tests.support.genuine import Genuine
 from tests.support.serving import TOKEN, serving
@@ -169,6 +170,12 @@ entry_points:
     out = space.flowrun("run", "q", "-P", f"model=runs:/{run_id}/absent", *LOCAL, code=1).out
     assert f"the model runs:/{run_id}/absent can't be registered: there are no files at " in out
     assert "make them again with `flowrun run --rerun`" in out
+    # What a client of MLflow 3 logs lies beside the run, under the name that the path has.
+    with open_stores(f"sqlite:///{space.home / 'flowrun.db'}", space.home / "artifacts") as stores:
+        [output] = stores.tracking.get_run(run_id).model_outputs
+        name = stores.tracking.get_logged_model(output.model_id).name
+    out = space.flowrun("run", "q", "-P", f"model=runs:/{run_id}/{name}", *LOCAL).out
+    assert "demo version 2" in out
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from flowrun.plan.expressions import StepResult
 from flowrun.plan.plan import SelectAction
 from flowrun.registry.entities import ModelVersion, VersionStatus
 from flowrun.registry.noted import note_version
+from flowrun.registry.origin import origin_in_run
 from flowrun.registry.store import RegistryStore
 from flowrun.spec.project import Register, Value
 from flowrun.spec.values import number_of
@@ -208,16 +209,21 @@ def _is_same(candidate: Candidate, version: ModelVersion) -> bool:
 
 
 def _check_files(uri: str, run_id: str | None, model_id: str | None, services: Services) -> None:
-    """Refuse a model whose files are gone."""
+    """Refuse a model whose files are gone; what can't be looked at from here is let through."""
     if model_id is not None:
-        place, path = services.tracking.get_logged_model(model_id).artifact_uri, ""
+        place = services.tracking.get_logged_model(model_id).artifact_uri
     else:
-        place = services.tracking.get_run(run_id or "").info.artifact_uri
         path = uri.removeprefix(f"runs:/{run_id}").strip("/")
-    if not services.open_artifacts(place).list(path):
-        where = f"{place.rstrip('/')}/{path}".rstrip("/")
+        place = origin_in_run(services.tracking, run_id or "", path).download_uri
+    try:
+        is_there = bool(services.open_artifacts(place).list())
+    except NotFoundError:
+        is_there = False
+    except FlowrunError:
+        return
+    if not is_there:
         raise StepError(
-            f"the model {uri} can't be registered: there are no files at {where} (any more); make "
+            f"the model {uri} can't be registered: there are no files at {place} (any more); make "
             "them again with `flowrun run --rerun` and the step that made them"
         )
 
