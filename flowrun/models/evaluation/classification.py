@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from numbers import Real
 from typing import Any
 
 from flowrun.errors import InvalidValueError
@@ -110,8 +111,8 @@ def per_class(samples: Samples) -> list[dict[str, object]]:
 
 def _comparable(samples: Samples) -> tuple[Items, Items]:
     """Give truth and predictions in one type, or say why they have none in common."""
-    target: Any = samples.target
-    prediction: Any = samples.prediction
+    target: Any = _as_numbers(samples.target)
+    prediction: Any = _as_numbers(samples.prediction)
     kinds = {"O": "text", "U": "text", "S": "text", "T": "text", "b": "true or false"}
     mine, theirs = (kinds.get(each.dtype.kind, "numbers") for each in (target, prediction))
     if mine != theirs and "text" in (mine, theirs):
@@ -129,6 +130,13 @@ def _comparable(samples: Samples) -> tuple[Items, Items]:
             "does it give probabilities?"
         )
     return target, prediction
+
+
+def _as_numbers(items: Any) -> Any:  # noqa: ANN401 - of numpy
+    """Give an array of objects that are all numbers as one of numbers."""
+    if items.dtype.kind == "O" and all(isinstance(each, Real) for each in items):
+        return needed("numpy").asarray(items.tolist())
+    return items
 
 
 def _text(items: Any) -> Items:  # noqa: ANN401 - of numpy

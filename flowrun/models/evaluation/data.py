@@ -62,15 +62,16 @@ def read_data(
     frame, is_given = _frame(data, feature_names)
     if len(frame) == 0:
         raise InvalidValueError("the data has no rows: there is nothing to evaluate")
-    columns = [str(name) for name in frame.columns.tolist()]
-    taken: list[str] = []
+    _refuse_twins(frame)
+    columns = frame.columns.tolist()
+    taken: list[object] = []
 
     def column(value: object, what: str) -> Items | None:
         if value is None:
             return None
-        if isinstance(value, str):
+        if isinstance(value, (str, int)):
             if value not in columns:
-                raise _no_column(value, what, columns)
+                raise _no_column(str(value), what, list(map(str, columns)))
             taken.append(value)
             return as_array(frame[value])
         array = as_array(value)
@@ -86,7 +87,7 @@ def read_data(
     features: object = _chosen(rest, feature_names) if is_chosen and feature_names else rest
     if is_array(data) and not taken and feature_names is None:
         features = data
-    name = targets if isinstance(targets, str) else "target"
+    name = str(targets) if isinstance(targets, (str, int)) else "target"
     return EvaluationData(
         features, frame, target, name, said, None if weighed is None else _weights(weighed)
     )
@@ -204,7 +205,15 @@ def _renamed(frame: Frame, names: Sequence[str]) -> Frame:
     return frame
 
 
-def _without(frame: Frame, names: Sequence[str]) -> Frame:
+def _refuse_twins(frame: Frame) -> None:
+    seen: set[object] = set()
+    for name in frame.columns.tolist():
+        if name in seen:
+            raise InvalidValueError(f"the data has two columns '{name}'; rename one of them")
+        seen.add(name)
+
+
+def _without(frame: Frame, names: Sequence[object]) -> Frame:
     own: Any = frame
     rest: Frame = own.drop(columns=list(dict.fromkeys(names)))
     return rest

@@ -74,7 +74,8 @@ def keep(
         if wanted.logs_data:
             log_dataset(rows.frame, "eval")
         digest = digest_of(rows.frame) or ""
-        log_metrics(run, {**metrics, **also, **beside}, model_id, digest)
+        log_metrics(run, {**metrics, **also}, model_id, digest)
+        log_metrics(run, beside, None, digest)  # they are another model's
         recording = Recording(run, Path(folder), options.metric_prefix)
         _put_artifacts(wanted, mine, recording, rows)
         if parts:

@@ -192,3 +192,20 @@ def test_pictures_leave_the_users_figures_alone(tmp_path: Path) -> None:
         assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG"), chart.name
         assert chart.rows(), chart.name
     assert (pyplot.get_fignums(), importlib.import_module("matplotlib").get_backend()) == before
+
+
+TYPES = {
+    "numbers and truths": ([True, False, True, False], [1, 0, 0, 0]),
+    "nullable numbers": (pandas.array([1, 0, 1, 0], dtype="Int64"), [1, 0, 0, 0]),
+    "objects": (numpy.asarray([1, 0, numpy.int64(1), 0], dtype=object), [1.0, 0.0, 0.0, 0.0]),
+    "categories": (pandas.Categorical(list("bcbc")), list("bccc")),
+    "texts of another library": (pandas.array(list("bcbc"), dtype="string"), list("bccc")),
+}
+
+
+@pytest.mark.parametrize(("target", "said"), TYPES.values(), ids=TYPES)
+def test_classes_may_come_in_any_type(target: object, said: object) -> None:
+    frame = pandas.DataFrame({"x": range(4)})
+    made = ready("classifier", frame, pandas.Series(target), said)
+    assert computed(made.scores, made.samples)["accuracy_score"] == 0.75
+    assert len(made.samples.names) == 2

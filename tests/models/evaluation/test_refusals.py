@@ -62,6 +62,10 @@ REFUSED: dict[str, tuple[Mapping[str, Any], str]] = {
         {"data": table(), "model": same, "model_type": "regressor", "targets": "z"},
         "targets: the data has no column 'z'; it has x, y",
     ),
+    "two columns of one name": (
+        {"data": table()[["x", "y", "x"]], **NUMBERS, "model": same},
+        "the data has two columns 'x'; rename one of them",
+    ),
     "truth is missing": (
         {"data": table(y=[0, None, 1, None]), "model": same, **NUMBERS},
         "the target has 2 missing values in 4 rows (first in row 1): drop or fill them first",
