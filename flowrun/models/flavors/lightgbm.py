@@ -17,7 +17,7 @@ from flowrun.models.flavors.base import (
     library,
 )
 from flowrun.models.flavors.classes import full_name
-from flowrun.models.flavors.sklearn import read_estimator, write_estimator
+from flowrun.models.flavors.estimators import read_estimator, write_estimator
 from flowrun.models.inner_paths import inside
 from flowrun.models.loading import load_model_of
 from flowrun.models.log import LogOptions, ModelInfo, log

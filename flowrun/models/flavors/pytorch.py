@@ -6,15 +6,14 @@ Weights alone (a state dict) are kept by safetensors.
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from flowrun.errors import InvalidValueError, PermissionDeniedError
+from flowrun.errors import InvalidValueError
 from flowrun.models.arrays import is_array, is_frame
 from flowrun.models.autolog import switch
 from flowrun.models.autolog.switch import AutologOptions
@@ -27,13 +26,13 @@ from flowrun.models.flavors.base import (
     library,
     refuse_pickle,
 )
-from flowrun.models.inner_paths import check_archive, inside
+from flowrun.models.flavors.traced import load_traced, write_traced
+from flowrun.models.inner_paths import inside
 from flowrun.models.loading import load_model_of
 from flowrun.models.log import LogOptions, ModelInfo, log
 from flowrun.models.places import local_copy_of_folder
 from flowrun.models.requirements import modules_of_pickle
 from flowrun.models.saving import SaveOptions, check_options, save
-from flowrun.tracking.light_session import is_pickle_allowed
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -42,10 +41,6 @@ NAME = "pytorch"
 _DATA = "data"
 _PICKLED = "model.pth"
 _TRACED = "model.pt2"
-_WORDS = frozenset(
-    {"version", "archive_format", "archive_version", "byteorder", "serialization_id"}
-)
-"""Records of a traced graph that are a word each."""
 _STATE = "state_dict.safetensors"
 _PICKLER = "mlflow.pytorch.pickle_module"
 """What MLflow loads by: cloudpickle with the loader of pickle. Here pickle's loader is enough."""
@@ -151,7 +146,7 @@ class PytorchFlavor:
         data = inside(folder, settings.get("model_data", settings.get("data", _DATA)))
         traced = data / _TRACED
         if traced.exists():
-            return _load_traced(torch, traced, version)
+            return load_traced(torch, traced, version)
         path = inside(folder, f"{data.relative_to(folder.resolve())}/{_PICKLED}")
         refuse_pickle(f"the pickle {path}", "Save the model with serialization_format='pt2'.")
         try:
@@ -185,7 +180,7 @@ def _content(model: Module, form: str | None, example: object) -> Content:
         (folder / _DATA).mkdir()
         modules = {"torch"}
         if form == "pt2":
-            _write_traced(torch, model, example, folder / _DATA / _TRACED)
+            write_traced(torch, model, example, folder / _DATA / _TRACED)
         else:
             cloudpickle = library("cloudpickle")
             path = folder / _DATA / _PICKLED
@@ -202,69 +197,6 @@ def _content(model: Module, form: str | None, example: object) -> Content:
         return Written(NAME, settings, pyfunc, frozenset(modules))
 
     return Content(NAME, write, _predictor(model))
-
-
-def _write_traced(torch: ModuleType, model: Module, example: object, path: Path) -> None:
-    arrays = [example] if is_array(example) else example
-    if not isinstance(arrays, (list, tuple)) or not all(is_array(item) for item in arrays):
-        raise InvalidValueError(
-            "If `serialization_format` is set to 'pt2', then input_example is required: an array, "
-            "or a tuple of arrays, of more than one row"
-        )
-    inputs = tuple(torch.from_numpy(array) for array in arrays)
-    shapes = [{0: torch.export.Dim.AUTO} for _ in inputs]
-    program: Any = torch.export.export(model, inputs, dynamic_shapes=shapes)
-    program.example_inputs = None  # would be kept as a pickle
-    torch.export.save(program, str(path))
-
-
-def _load_traced(torch: ModuleType, path: Path, version: object) -> object:
-    check_archive(path)
-    if not is_pickle_allowed():
-        _check_no_pickle(path)
-    try:
-        model: object = torch.export.load(str(path)).module()
-    except Exception as error:
-        raise damaged(path, error, "torch", version) from error
-    return model
-
-
-def _check_no_pickle(path: Path) -> None:
-    """Refuse an archive with anything that torch might unpickle: the example it was traced on too.
-
-    What is known to be no pickle is let through: JSON, the plain bytes of tensors, a few words.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            plain = set(_plain_tensors(archive))
-            others = [
-                item.filename
-                for item in archive.infolist()
-                if item.file_size > 0
-                and item.filename not in plain
-                and not item.filename.endswith(".json")
-                and not (item.filename.rpartition("/")[2] in _WORDS and item.file_size <= 64)
-            ]
-    except (zipfile.BadZipFile, ValueError, AttributeError) as error:
-        raise damaged(path, error, "torch", None) from error
-    if others:
-        raise PermissionDeniedError(
-            f"{path} may hold pickles ({', '.join(others[:3])}), which FLOWRUN_ALLOW_PICKLE "
-            "forbids",
-            "Save the model with flowrun, or keep its weights by save_state_dict.",
-        )
-
-
-def _plain_tensors(archive: zipfile.ZipFile) -> Iterator[str]:
-    """Give the records that hold nothing but the bytes of tensors, as the archive's lists say."""
-    for name in archive.namelist():
-        if not name.endswith("_config.json"):
-            continue
-        entries: Mapping[str, Any] = json.loads(archive.read(name)).get("config", {})
-        for entry in entries.values():
-            record = str(entry.get("path_name"))
-            if entry.get("use_pickle") is False and record.startswith(("weight_", "tensor_")):
-                yield f"{name.rpartition('/')[0]}/{record}"
 
 
 def _modules_of(path: Path) -> set[str]:
