@@ -110,7 +110,7 @@ def compare_servers(folder: Path, rounds: int, seconds: float) -> list[Target]:
         with started(server, folder) as (port, pid):
             for body in bodies.values():
                 rate_of(port, body, 1, 0.5)
-            memory_mib[server] = stopwatch.tree_kib(pid) / 1024
+            memory_mib[server] = stopwatch.tree_kib(pid, "Rss") / 1024
     cells: dict[tuple[str, int, int], Cell] = {}
     with started(FLOWRUN, folder) as (ours, _), started(MLFLOW, folder) as (theirs, _):
         ports = {FLOWRUN: ours, MLFLOW: theirs}
@@ -144,7 +144,7 @@ def print_servers(cells: dict[tuple[str, int, int], Cell], memory_mib: dict[str,
     heads = [f"{server}, {what}" for server in (FLOWRUN, MLFLOW) for what in ("1/s", "p50", "p95")]
     print_table(("", *heads), rows)
     print_table(
-        ("memory of all processes", FLOWRUN, MLFLOW),
+        ("memory of all processes (RSS)", FLOWRUN, MLFLOW),
         [("", *(f"{memory_mib[server]:.0f} MiB" for server in (FLOWRUN, MLFLOW)))],
     )
 

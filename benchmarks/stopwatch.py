@@ -48,11 +48,15 @@ def watch_tree(pid: int) -> int:
     return peak_kib
 
 
-def tree_kib(pid: int) -> int:
-    """Add up the memory of a process and its children; one that just ended has none."""
+def tree_kib(pid: int, kind: str = "Pss") -> int:
+    """Add up the memory of a process and its children; one that just ended has none.
+
+    Pss counts a page that several processes share once, also if some are not of this tree; Rss
+    counts it for each, and does not depend on what else runs on the machine.
+    """
     try:
         with open(f"/proc/{pid}/smaps_rollup") as rollup:
-            own = next(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
+            own = next(int(line.split()[1]) for line in rollup if line.startswith(f"{kind}:"))
         threads = os.listdir(f"/proc/{pid}/task")
         children = []
         for thread in threads:
@@ -60,7 +64,7 @@ def tree_kib(pid: int) -> int:
                 children += file.read().split()
     except (OSError, StopIteration):
         return 0
-    return own + sum(tree_kib(int(child)) for child in children)
+    return own + sum(tree_kib(int(child), kind) for child in children)
 
 
 if __name__ == "__main__":

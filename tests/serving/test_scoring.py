@@ -13,9 +13,12 @@ from pathlib import Path
 
 import pandas
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from flowrun.models.flavors.pyfunc import load_model
 from flowrun.models.scoring.replies import Body, Reply
+from flowrun.models.scoring.requests import FORMS
 from flowrun.models.scoring.scorer import Scorer
 from tests.serving.models import (
     CHAT,
@@ -206,3 +209,29 @@ def test_answers_are_mlflows(
         assert repr(json.loads(ours.body)) == repr(json.loads(body))
     elif status == 400:
         assert set(json.loads(ours.body)) >= {"error_code", "message"}
+
+
+_NAMES = st.sampled_from([*COLUMNS, *KINDS_ROW, "columns", "data", "index", "z"])
+_TABLES = st.fixed_dictionaries(
+    {"data": st.lists(st.lists(st.floats() | st.none() | st.text(max_size=2), max_size=4))},
+    optional={"columns": st.lists(_NAMES, max_size=4), "index": st.lists(st.integers())},
+)
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAMES, inner, max_size=3),
+    max_leaves=8,
+)
+_BODIES = st.dictionaries(st.sampled_from([*FORMS, "params"]), _VALUES | _TABLES, max_size=2)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(said=_BODIES, model=st.sampled_from(["numbers", "kinds", "tensor"]))
+@pytest.mark.filterwarnings("ignore")  # of pandas and numpy, about what they are given
+def test_no_request_ends_the_process(
+    scorers: Mapping[str, Scorer], said: object, model: str
+) -> None:
+    reply = _answer(scorers[model], Case(model, said))
+    assert reply.status in {200, 400}
+    assert set(json.loads(reply.body)) in ({"predictions"}, {"error_code", "message"})

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from typing import IO, Any
 
+from flowrun.models.flavors.base import library
 from flowrun.models.schema import DataType, Schema
 from flowrun.models.scoring.requests import BadRequestError
 from flowrun.models.scoring.tables import DTYPES
@@ -24,7 +24,7 @@ def csv_tables(source: IO[bytes], schema: Schema | None, rows: int, name: str) -
         BadRequestError: it is no CSV file, or a value is not of its column's type; names the row,
             counted from 1 without the header, and the column.
     """
-    pandas: Any = importlib.import_module("pandas")
+    pandas: Any = library("pandas")
     columns = schema.columns if schema else ()
     texts = {str(spec.name): str for spec in columns if spec.kind is DataType.string}
     try:
@@ -47,7 +47,7 @@ def csv_tables(source: IO[bytes], schema: Schema | None, rows: int, name: str) -
 
 def _cast(frame: Any, schema: Schema | None, done: int, name: str) -> object:  # noqa: ANN401 - of pandas
     """Give a CSV file's table with the types of the signature; a wrong value is told by its row."""
-    pandas: Any = importlib.import_module("pandas")
+    pandas: Any = library("pandas")
     for spec in schema.columns if schema else ():
         if spec.name not in frame or not isinstance(spec.kind, DataType):
             continue
@@ -87,7 +87,7 @@ def _first_wrong(pandas: Any, column: Any, kind: DataType) -> int:  # noqa: ANN4
 def _is_of(column: Any, kind: DataType) -> bool:  # noqa: ANN401 - of pandas
     try:
         if kind is DataType.datetime:
-            importlib.import_module("pandas").to_datetime(column)
+            library("pandas").to_datetime(column)
         else:
             _exactly(column, DTYPES[kind])
     except (ValueError, TypeError, OverflowError):

@@ -5,11 +5,11 @@ Source: MLflow 3.17, mlflow/utils/proto_json_utils.py.
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 from flowrun.errors import InvalidValueError
 from flowrun.models.enforce_values import enforce_value
+from flowrun.models.flavors.base import library
 from flowrun.models.schema import AnyType, Array, ColSpec, DataType, Schema, TensorSpec
 
 _NUMPY = {
@@ -55,7 +55,7 @@ def instances_data(said: object, schema: Schema | None) -> object:
     Raises:
         InvalidValueError: a value does not fit the signature.
     """
-    numpy = importlib.import_module("numpy")
+    numpy = library("numpy")
     specs = _by_name(schema)
     if isinstance(said, list) and said and isinstance(said[0], dict):
         columns: dict[str, list[object]] = {}
@@ -101,7 +101,7 @@ def _by_name(schema: Schema | None) -> dict[str | int, ColSpec | TensorSpec]:
 
 
 def _converted(value: object, spec: ColSpec | TensorSpec | None) -> object:
-    numpy: Any = importlib.import_module("numpy")
+    numpy: Any = library("numpy")
     try:
         if spec is None:
             return numpy.array(value)
@@ -123,5 +123,5 @@ def _converted(value: object, spec: ColSpec | TensorSpec | None) -> object:
 
 
 def _scalar(value: object, dtype: str) -> object:
-    made: object = importlib.import_module("numpy").array([value], dtype)[0]
+    made: object = library("numpy").array([value], dtype)[0]
     return made

@@ -93,7 +93,7 @@ class _JsonWriter:
 
 def _frame(made: object) -> Any:  # noqa: ANN401 - of pandas
     """Give predictions as a table: one column is called `prediction`, several have numbers."""
-    pandas: Any = importlib.import_module("pandas")
+    pandas: Any = library("pandas")
     if is_frame(made):
         return made
     if is_column(made):

@@ -192,7 +192,7 @@ def _of_csv(body: bytes, schema: Schema | None) -> object:
         if isinstance(kind, DataType) and kind in {*DTYPES, DataType.string}
     }
     dates = [name for name, kind in kinds.items() if kind is DataType.datetime]
-    pandas: Any = importlib.import_module("pandas")
+    pandas: Any = library("pandas")
     try:
         frame = pandas.read_csv(io.StringIO(body.decode()), dtype=types)
         for name in dates:
@@ -210,7 +210,7 @@ def _of_csv(body: bytes, schema: Schema | None) -> object:
 
 def _of_parquet(body: bytes) -> object:
     library("pyarrow")
-    pandas = importlib.import_module("pandas")
+    pandas = library("pandas")
     try:
         frame: object = pandas.read_parquet(io.BytesIO(body))
     except (ValueError, TypeError, OSError) as error:

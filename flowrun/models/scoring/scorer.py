@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 import traceback
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from typing import Any
 
 from flowrun.errors import FlowrunError
 from flowrun.models.arrays import is_array, is_column, is_frame
+from flowrun.models.flavors.base import library
 from flowrun.models.flavors.pyfunc import PyFuncModel
 from flowrun.models.scoring.answers import predictions_json
 from flowrun.models.scoring.replies import JSON, TEXT, Body, Reply, problem
@@ -52,6 +52,9 @@ class Scorer:
             return problem("BAD_REQUEST", str(error))
         except FlowrunError as error:
             return problem("INVALID_PARAMETER_VALUE", str(error))
+        except Exception as error:  # noqa: BLE001 - no request may end the process
+            traceback.print_exc(file=sys.stderr)
+            return problem("BAD_REQUEST", f"Invalid input. {type(error).__name__}: {error}")
 
     def _one(self, request: Request) -> Reply:
         try:
@@ -78,7 +81,7 @@ class Scorer:
             tables.append(request.data)
         if len(tables) < 2:
             return None
-        numpy = importlib.import_module("numpy")
+        numpy = library("numpy")
         values = numpy.concatenate([table.values for table in tables])
         try:
             made = self._model.predict_enforced(Table(tables[0].names, values).frame(), None)

@@ -8,7 +8,6 @@ Source: MLflow 3.17, mlflow/utils/proto_json_utils.py.
 from __future__ import annotations
 
 import base64
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +15,7 @@ from typing import Any
 
 from flowrun.errors import InvalidValueError
 from flowrun.models.enforce_values import enforce_value
+from flowrun.models.flavors.base import library
 from flowrun.models.schema import AnyType, ColumnType, DataType, Schema
 
 _NUMBERS = {
@@ -38,7 +38,7 @@ class Table:
 
     def frame(self) -> object:
         """Give it as pandas has it."""
-        pandas: Any = importlib.import_module("pandas")
+        pandas: Any = library("pandas")
         made: object = pandas.DataFrame(self.values, columns=_index(self.names), copy=False)
         return made
 
@@ -87,7 +87,7 @@ def frame_of_split(said: object, schema: Schema | None) -> object:
             "Dataframe split format must have 'data' field and optionally 'columns' and 'index' "
             f"fields. Got {sorted(map(str, said))}."
         )
-    pandas = importlib.import_module("pandas")
+    pandas = library("pandas")
     try:
         frame = pandas.DataFrame(
             index=said.get("index"), columns=said.get("columns"), data=said["data"]
@@ -107,7 +107,7 @@ def frame_of_records(said: object, schema: Schema | None) -> object:
         raise InvalidValueError(
             f"Dataframe records format must be a list of records. Got {_named(said)}."
         )
-    pandas = importlib.import_module("pandas")
+    pandas = library("pandas")
     try:
         frame = pandas.DataFrame(data=said)
     except Exception as error:
@@ -118,7 +118,7 @@ def frame_of_records(said: object, schema: Schema | None) -> object:
 @lru_cache(maxsize=4)
 def _index(names: tuple[str | int, ...]) -> object:
     """Give the names as pandas has them; to make them takes longer than the frame itself."""
-    made: object = importlib.import_module("pandas").Index(names)
+    made: object = library("pandas").Index(names)
     return made
 
 
@@ -134,7 +134,7 @@ def _uniform(schema: Schema) -> tuple[tuple[str | int, ...], str] | None:
 
 
 def _array(rows: object, kind: str, width: int) -> Any:  # noqa: ANN401 - of numpy
-    numpy = importlib.import_module("numpy")
+    numpy = library("numpy")
     if not isinstance(rows, list):
         return None
     try:
@@ -188,7 +188,7 @@ def _cast_column(
     if kind is DataType.binary:
         return column.map(lambda item: base64.decodebytes(bytes(item, "utf8")))
     if kind is DataType.datetime:
-        dates: Any = importlib.import_module("pandas").to_datetime(column)
+        dates: Any = library("pandas").to_datetime(column)
         return dates.astype("datetime64[ns]") if dates.dtype.kind == "M" else dates
     if kind is DataType.string:
         return column if column.dtype.name == "str" else column.astype("object")
