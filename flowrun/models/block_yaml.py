@@ -53,6 +53,8 @@ _ESCAPES = {
 }
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
 _INDICATORS = tuple("&*!|>{}[]%@`,#?")
+_NO_KEY = (*_INDICATORS, "- ")
+_NOT_PLAIN = (*_NO_KEY, "'", '"')
 _MAX_DEPTH = 50
 _MAX_DIGITS = 100
 
@@ -151,9 +153,10 @@ class _Reader:
     def document(self) -> object:
         if self._lines[0].rstrip() == "---":
             self._at = 1
-        if self._peek() is None:
+        first = self._peek()
+        if first is None:
             return None
-        value = self._node(self._indent())
+        value = self._node(self._indent(first))
         if self._peek() is not None or not isinstance(value, (dict, list)):
             raise self._strange()
         return value
@@ -162,16 +165,17 @@ class _Reader:
         """Give the next line that says something."""
         while self._at < len(self._lines):
             line = self._lines[self._at]
-            if line.strip() and not line.lstrip().startswith("#"):
+            said = line.lstrip()
+            if said and said[0] != "#":
                 return line
             self._at += 1
         return None
 
-    def _indent(self) -> int:
-        line = self._peek() or ""
-        if line.lstrip(" ").startswith("\t"):
+    def _indent(self, line: str) -> int:
+        said = line.lstrip(" ")
+        if said[:1] == "\t":
             raise self._strange()
-        return len(line) - len(line.lstrip(" "))
+        return len(line) - len(said)
 
     def _node(self, indent: int) -> object:
         self._depth += 1
@@ -190,8 +194,8 @@ class _Reader:
 
     def _mapping(self, indent: int) -> dict[object, object]:
         found: dict[object, object] = {}
-        while self._peek() is not None and self._indent() == indent:
-            pair = self._key(self._lines[self._at][indent:].rstrip())
+        while (line := self._peek()) is not None and self._indent(line) == indent:
+            pair = self._key(line[indent:].rstrip())
             if pair is None or pair[0] in found:
                 raise self._strange()
             key, rest = pair
@@ -204,7 +208,7 @@ class _Reader:
         line = self._peek()
         if line is None:
             return None
-        deeper = self._indent()
+        deeper = self._indent(line)
         content = line[deeper:].rstrip()
         is_list = deeper == indent and (content == "-" or content.startswith("- "))
         return self._node(deeper) if deeper > indent or is_list else None
@@ -215,12 +219,13 @@ class _Reader:
             line = self._peek()
             content = (line or "")[indent:].rstrip()
             is_item = content == "-" or content.startswith("- ")
-            if line is None or self._indent() != indent or not is_item:
+            if line is None or self._indent(line) != indent or not is_item:
                 return found
             inner = content[2:].lstrip()
             if not inner:
                 self._at += 1
-                deeper = self._indent() if self._peek() is not None else 0
+                below = self._peek()
+                deeper = 0 if below is None else self._indent(below)
                 found.append(self._node(deeper) if deeper > indent else None)
                 continue
             # What follows the dash begins a node of its own, as if it stood on its own line.
@@ -239,7 +244,7 @@ class _Reader:
         colon = _COLON.search(content)
         if colon is None or colon.start() == 0:
             return None
-        if content.startswith((*_INDICATORS, "- ")):
+        if content.startswith(_NO_KEY):
             raise self._strange()
         key = content[: colon.start()].rstrip()
         return self._plain(key), content[colon.end() :].strip()
@@ -295,12 +300,14 @@ class _Reader:
     def _plain(self, text: str) -> object:
         if text in _CONSTANTS:
             return _CONSTANTS[text]
+        if text[0].isalpha() and " #" not in text:
+            return text  # most are; no number begins so
         if _INT.fullmatch(text) and len(text) <= _MAX_DIGITS:
             return int(text)
         if _FLOAT.fullmatch(text):
             return float(text)
         is_dated = _DATE.fullmatch(text)
-        is_odd = " #" in text or text.startswith((*_INDICATORS, "'", '"', "- "))
+        is_odd = " #" in text or text.startswith(_NOT_PLAIN)
         if is_odd or (_OTHER_NUMBER.fullmatch(text) and not is_dated):
             raise self._strange()
         return text

@@ -142,7 +142,12 @@ def half(path: Path) -> None:
 
 HARMED_FILES: dict[str, tuple[str, str, Callable[[Path], object], str]] = {
     "a link out": (XGB, "model.ubj", link_to("/etc/passwd"), "names a path outside of the model"),
-    "links in a circle": (XGB, "model.ubj", link_to("model.ubj"), "Symlink loop"),
+    "links in a circle": (
+        XGB,
+        "model.ubj",
+        link_to("model.ubj"),
+        "is damaged: 'model.ubj' is gone",
+    ),
     "a pipe": (XGB, "model.ubj", fifo, "is neither a file nor a folder"),
     "half": (XGB, "model.ubj", half, "model.ubj can't be loaded: XGBoostError"),
     "half of skops": (SKL, "model.skops", half, "model.skops can't be loaded: BadZipFile"),
