@@ -69,7 +69,7 @@ def test_image_answers_without_network_root_or_disk(image: str, docker: TestEngi
 
     try:
         api.start(container)
-        until(lambda: run(PING)[0] == 0, 60, "the container's answer")
+        until(lambda: run(PING)[0] == 0, 120, "the container's answer")
         said = json.dumps({"dataframe_records": [{"what": "well"}]})
         code, answer = run(["/opt/server/bin/python", "-c", ASK, said])
         assert (code, answer.strip()) == (0, '{"predictions": ["well"]}')

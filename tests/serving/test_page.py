@@ -16,6 +16,7 @@ from tests.support.browser import HEIGHT, WIDTH, headless_browser
 from tests.support.scoring import Scoring, scoring
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
+expect.set_options(timeout=30_000)
 
 HOSTILE = "<script>document.title = 'taken'</script>"
 ECHO = """

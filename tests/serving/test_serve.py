@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
@@ -45,6 +44,15 @@ def numbers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scoring]:
 @pytest.fixture(scope="module")
 def naughty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scoring]:
     folder = tmp_path_factory.mktemp("naughty")
+    save_code(folder / "model", NAUGHTY, TEXT)
+    with scoring(folder, folder / "model", "-w", "2") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scoring]:
+    """Give the same model, with little time and few places for requests."""
+    folder = tmp_path_factory.mktemp("hasty")
     save_code(folder / "model", NAUGHTY, TEXT)
     with scoring(folder, folder / "model", "-w", "2", "-t", "4", "--max-waiting", "3") as server:
         yield server
@@ -147,30 +155,41 @@ def test_what_a_model_prints_is_not_an_answer(naughty: Scoring) -> None:
     until(lambda: "printed by the model" in naughty.log.read_text(), what="the print")
 
 
-@pytest.mark.parametrize(("deed", "status"), [("hang", 504), ("die", 500)])
-def test_request_that_costs_a_process_hurts_no_other(
-    naughty: Scoring, deed: str, status: int
-) -> None:
-    until(lambda: len(naughty.children()) == 2, what="both processes")
-    with ThreadPoolExecutor(2) as pool:
-        bad = pool.submit(naughty.ask, what(deed))
+def _all_there(server: Scoring) -> None:
+    """Wait until both processes have loaded the model."""
+    until(lambda: _told(server, "flowrun_model_processes") == 2, 60, "both processes")
+
+
+def test_request_that_hangs_is_given_up_and_hurts_no_other(hasty: Scoring) -> None:
+    _all_there(hasty)
+    with ThreadPoolExecutor(1) as pool:
+        bad = pool.submit(hasty.ask, what("hang"))
+        assert [hasty.ask(what("well")).status for _ in range(20)] == [200] * 20
+        assert bad.result().status == 504
+    _all_there(hasty)
+
+
+def test_request_that_a_process_dies_of_hurts_no_other(naughty: Scoring) -> None:
+    _all_there(naughty)
+    with ThreadPoolExecutor(1) as pool:
+        bad = pool.submit(naughty.ask, what("die"))
         assert [naughty.ask(what("well")).status for _ in range(20)] == [200] * 20
-        assert bad.result().status == status
-    until(lambda: len(naughty.children()) == 2, what="another process")
+        assert bad.result().status == 500
+    _all_there(naughty)
 
 
 def test_process_that_is_killed_is_replaced_unseen(naughty: Scoring) -> None:
-    until(lambda: len(naughty.children()) == 2, what="both processes")
+    _all_there(naughty)
     for pid in naughty.children():
         os.kill(pid, signal.SIGKILL)
     assert naughty.ask(what("well")).status == 200
     assert naughty.call("GET", "/ping").status == 200
 
 
-def test_more_requests_than_may_wait_are_refused_for_now(naughty: Scoring) -> None:
-    until(lambda: len(naughty.children()) == 2, what="both processes")
+def test_more_requests_than_may_wait_are_refused_for_now(hasty: Scoring) -> None:
+    _all_there(hasty)
     with ThreadPoolExecutor(12) as pool:
-        answers = list(pool.map(lambda _: naughty.ask(what("hang")), range(12)))
+        answers = list(pool.map(lambda _: hasty.ask(what("hang")), range(12)))
     statuses = sorted(answer.status for answer in answers)
     assert set(statuses) == {503, 504}
     refused = next(answer for answer in answers if answer.status == 503)
@@ -192,27 +211,34 @@ def test_model_deleted_under_the_server_is_served_on(tmp_path: Path, space: Spac
 
 
 def test_request_in_flight_is_answered_when_the_server_is_stopped(tmp_path: Path) -> None:
-    code = NAUGHTY.replace("threading.Event().wait()", "threading.Event().wait(1.5)")
+    gate = tmp_path / "gate"
+    waits = f"while not os.path.exists({str(gate)!r}): threading.Event().wait(0.02)"
+    code = NAUGHTY.replace("threading.Event().wait()", waits)
     save_code(tmp_path / "model", code, TEXT)
     with scoring(tmp_path, tmp_path / "model") as server, ThreadPoolExecutor(1) as pool:
-        begun = threading.Event()
-
-        def ask() -> int:
-            begun.set()
-            return server.ask(what("hang")).status
-
-        answer = pool.submit(ask)
-        begun.wait()
-        until(lambda: _in_flight(server) == 2, what="the request")  # and the one that asks
+        answer = pool.submit(server.ask, what("hang"))
+        in_flight = "flowrun_requests_in_flight"  # counts also the one that asks
+        until(lambda: _told(server, in_flight) == 2, what="the request")
         server.process.send_signal(signal.SIGTERM)
-        assert answer.result() == 200
+        until(lambda: _refuses(server), what="the end of listening")
+        gate.touch()
+        assert answer.result().status == 200
     assert server.process.returncode == 0
 
 
-def _in_flight(server: Scoring) -> int:
+def _refuses(server: Scoring) -> bool:
+    try:
+        server.call("GET", "/ping")
+    except ConnectionError:
+        return True
+    return False
+
+
+def _told(server: Scoring, name: str) -> float:
+    """Give what the metrics say."""
     text = server.call("GET", "/metrics").body.decode()
-    line = next(x for x in text.splitlines() if x.startswith("flowrun_requests_in_flight "))
-    return int(line.split()[1])
+    line = next(x for x in text.splitlines() if x.startswith(f"{name} "))
+    return float(line.split()[1])
 
 
 def test_forbidden_pickle_is_refused_before_anything_starts(space: Space) -> None:
@@ -240,7 +266,7 @@ def test_processes_end_with_a_server_that_is_killed(tmp_path: Path) -> None:
     with scoring(tmp_path, tmp_path / "model") as server, ThreadPoolExecutor(1) as pool:
         (pid,) = server.children()
         asked = pool.submit(server.ask, what("hang"))
-        until(lambda: _in_flight(server) == 2, what="the request")
+        until(lambda: _told(server, "flowrun_requests_in_flight") == 2, what="the request")
         server.process.kill()
         with pytest.raises((ConnectionError, HTTPException)):
             asked.result()
@@ -252,7 +278,6 @@ def test_processes_end_with_a_server_that_is_killed(tmp_path: Path) -> None:
 
 
 LOADING = """
-import threading
 from flowrun.models import set_model
 print("loading begins", flush=True)
 DEED
