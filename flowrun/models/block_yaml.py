@@ -184,24 +184,27 @@ class _Reader:
         content = self._lines[self._at][indent:].rstrip()
         if content == "-" or content.startswith("- "):
             value: object = self._sequence(indent)
-        elif self._key(content) is not None:
-            value = self._mapping(indent)
+        elif (first := self._key(content)) is not None:
+            value = self._mapping(indent, first)
         else:
             self._at += 1
             value = self._scalar(content, indent - 1)
         self._depth -= 1
         return value
 
-    def _mapping(self, indent: int) -> dict[object, object]:
+    def _mapping(self, indent: int, first: tuple[object, str]) -> dict[object, object]:
         found: dict[object, object] = {}
-        while (line := self._peek()) is not None and self._indent(line) == indent:
-            pair = self._key(line[indent:].rstrip())
+        pair: tuple[object, str] | None = first
+        while True:
             if pair is None or pair[0] in found:
                 raise self._strange()
             key, rest = pair
             self._at += 1
             found[key] = self._scalar(rest, indent) if rest else self._below(indent)
-        return found
+            line = self._peek()
+            if line is None or self._indent(line) != indent:
+                return found
+            pair = self._key(line[indent:].rstrip())
 
     def _below(self, indent: int) -> object:
         """Give the value of a key with nothing behind it."""
