@@ -42,7 +42,7 @@ from flowrun.valueclass import valueclass
 if TYPE_CHECKING:
     from flowrun.engine.release.champions import Champion
 
-RELEASE_STEPS = "flowrun.engine.release.release_steps"
+RELEASE_STEPS = "flowrun.engine.release.steps"
 """By name: most pipelines write nothing to the registry."""
 RUN_STATUS = {
     StepStatus.SUCCEEDED: RunStatus.FINISHED,
