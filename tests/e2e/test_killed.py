@@ -135,7 +135,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_an_undisturbed_one(
             assert pipeline.info.status is RunStatus.FINISHED
             assert _outputs_of(store, pipeline) == expected
     versions = space.flowrun("models", "show", "killed", "--json").json()["versions"]
-    assert len(versions) == len(pipelines)
+    assert len({version["run_id"] for version in versions}) == len(versions) > 0
 
 
 def _kill(process: subprocess.Popen[str], chance: random.Random) -> bool:

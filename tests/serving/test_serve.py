@@ -308,7 +308,7 @@ def test_each_request_is_a_line_of_the_log_if_asked_for(space: Space) -> None:
 
 
 def test_loading_can_be_interrupted(space: Space) -> None:
-    code = LOADING.replace("DEED", "threading.Event().wait()")
+    code = LOADING.replace("DEED", "import threading; threading.Event().wait()")
     save_code(space.path / "model", code, TEXT)
     words = ("-m", space.path / "model", "-p", "0", "--env-manager", "local")
     process = space.start("models", "serve", *words)
