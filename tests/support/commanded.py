@@ -7,15 +7,13 @@ with running_server(space, "--workers", "2") as server:
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from tests.support.serving import Answer
+from tests.support.serving import Answer, ask
 from tests.support.space import Space
 
 
@@ -34,14 +32,7 @@ class RunningServer:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Send one request on a connection of its own."""
-        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=30)
-        try:
-            connection.request(method, path, body, dict(headers or {}))
-            response = connection.getresponse()
-            kept = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status, kept, response.read())
-        finally:
-            connection.close()
+        return ask(self.url, method, path, body, headers)
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
         """GET a path."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import signal
@@ -12,9 +11,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from tests.support.serving import Answer
+from tests.support.serving import Answer, ask
 
 STOP_TIMEOUT_S = 30
 
@@ -36,14 +34,7 @@ class Scoring:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Send one request."""
-        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=60)
-        try:
-            connection.request(method, path, body, dict(headers or {}))
-            response = connection.getresponse()
-            found = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status, found, response.read())
-        finally:
-            connection.close()
+        return ask(self.url, method, path, body, headers)
 
     def ask(self, said: object) -> Answer:
         """Have something predicted from JSON."""

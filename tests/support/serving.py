@@ -51,6 +51,24 @@ class Answer:
         return json.loads(self.body)
 
 
+def ask(
+    url: str,
+    method: str,
+    path: str,
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """Send one request to a server, on a connection of its own."""
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
+    try:
+        connection.request(method, path, body, dict(headers or {}))
+        response = connection.getresponse()
+        found = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(response.status, found, response.read())
+    finally:
+        connection.close()
+
+
 @dataclass(frozen=True)
 class Served:
     """A running server and what is behind it."""
@@ -72,17 +90,7 @@ class Served:
         """Send one request, with the token unless the headers say otherwise."""
         sent = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         sent |= headers or {}
-        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=20)
-        try:
-            connection.request(method, path, body, {k: v for k, v in sent.items() if v})
-            response = connection.getresponse()
-            return Answer(
-                response.status,
-                {k.lower(): v for k, v in response.headers.items()},
-                response.read(),
-            )
-        finally:
-            connection.close()
+        return ask(self.url, method, path, body, {k: v for k, v in sent.items() if v})
 
     def get(self, path: str, /, **query: object) -> Answer:
         """GET a path below /api/2.0/mlflow/."""
