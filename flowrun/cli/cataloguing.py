@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -17,7 +18,9 @@ from flowrun.cli.options import TrackingUri, settings_of
 from flowrun.cli.tables import print_rows, printable, time_text
 from flowrun.cli.versions import version_to_json
 from flowrun.engine.release.copying import Copying, copy_between, copy_within
-from flowrun.errors import AlreadyExistsError, UsageError
+from flowrun.errors import AlreadyExistsError, NotFoundError, UsageError
+from flowrun.models.mlmodel import MLMODEL
+from flowrun.registry.missing import asking
 from flowrun.registry.noted import note_version
 from flowrun.settings import Settings
 
@@ -29,18 +32,23 @@ Which = Annotated[str, typer.Argument(metavar="NAME[/VERSION|@ALIAS]")]
 @app.command("register")
 def register_command(
     ctx: typer.Context,
-    uri: Annotated[str, typer.Argument(metavar="MODEL", help="models:/m-..., runs:/ID/model.")],
-    name: Annotated[str, typer.Argument(help="Of the registered model; made if it is new.")],
+    uri: Annotated[
+        str, typer.Argument(metavar="MODEL", help="models:/m-..., runs:/ID/model or a folder.")
+    ],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Of the registered model; made if it is new.")
+    ],
     description: Annotated[str, typer.Option(help="Of the version, in Markdown.")] = "",
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Make a version of a registered model."""
     settings = settings_of(ctx, tracking_uri)
+    source = _source(uri, settings.cwd)
     with api.open_default_stores(settings) as stores:
         with suppress(AlreadyExistsError):
             stores.registry.create_registered_model(name)
         version = stores.registry.create_model_version(
-            name, uri, description=description, user_id=settings.user
+            name, source, description=description, user_id=settings.user
         )
         if version.model_id is not None:
             note_version(stores.tracking, version.model_id, version)
@@ -138,7 +146,8 @@ def describe_command(
         raise UsageError("give a text or --file, not both")
     text = sys.stdin.read() if text == "-" else text
     text = _read(file) if file is not None else text
-    with api.open_default_stores(settings_of(ctx, tracking_uri)) as stores:
+    settings = settings_of(ctx, tracking_uri)
+    with api.open_default_stores(settings) as stores, asking(stores.registry, which):
         registry = stores.registry
         version = named_version(registry, which)
         if text is None:
@@ -160,7 +169,8 @@ def tag_command(
 ) -> None:
     """Set or remove tags of a model or a version; without any, list them."""
     pairs = [_pair(text) for text in tags or []]
-    with api.open_default_stores(settings_of(ctx, tracking_uri)) as stores:
+    settings = settings_of(ctx, tracking_uri)
+    with api.open_default_stores(settings) as stores, asking(stores.registry, which):
         registry = stores.registry
         version = named_version(registry, which)
         for key, value in pairs:
@@ -188,7 +198,7 @@ def unset_alias_command(
 ) -> None:
     """Let an alias point to no version any more (`promote --alias` sets one)."""
     settings = settings_of(ctx, tracking_uri)
-    with api.open_default_stores(settings) as stores:
+    with api.open_default_stores(settings) as stores, asking(stores.registry, name):
         stores.registry.delete_alias(name, alias.removeprefix("@"), user_id=settings.user)
 
 
@@ -200,7 +210,8 @@ def delete_command(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Remove a version, or a model with all its versions; their files and runs stay."""
-    with api.open_default_stores(settings_of(ctx, tracking_uri)) as stores:
+    settings = settings_of(ctx, tracking_uri)
+    with api.open_default_stores(settings) as stores, asking(stores.registry, which):
         registry = stores.registry
         version = named_version(registry, which)
         if version is None:
@@ -219,6 +230,19 @@ def delete_command(
         else:
             registry.delete_registered_model(which)
     typer.echo(f"deleted {printable(what)}")
+
+
+def _source(uri: str, cwd: Path) -> str:
+    """Give a model's URI; a folder's whole path, since it is read from elsewhere later."""
+    if urlsplit(uri).scheme:
+        return uri
+    folder = (cwd / uri).resolve()
+    if not (folder / MLMODEL).is_file():
+        raise NotFoundError(
+            f"'{uri}' is no model: no MLmodel file is in {folder}",
+            "`flowrun models register MODEL NAME` takes models:/m-ID, runs:/ID/PATH or a folder.",
+        )
+    return str(folder)
 
 
 def _elsewhere(settings: Settings, tracking_uri: str | None, home: Path | None) -> Settings:

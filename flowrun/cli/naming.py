@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flowrun.errors import UsageError
 from flowrun.registry.entities import ModelVersion
+from flowrun.registry.missing import asking, version_by_alias
 from flowrun.registry.store import RegistryStore
 
 MODELS = "models:/"
@@ -14,10 +15,12 @@ def named_version(registry: RegistryStore, text: str) -> ModelVersion | None:
     text = text.removeprefix(MODELS)
     name, at, alias = text.rpartition("@")
     if at and name:
-        return registry.get_version_by_alias(name, alias)
+        with asking(registry, name):
+            return version_by_alias(registry, name, alias)
     name, slash, number = text.rpartition("/")
     if slash and number.isdigit():
-        return registry.get_model_version(name, number)
+        with asking(registry, name):
+            return registry.get_model_version(name, number)
     return None
 
 

@@ -17,6 +17,7 @@ from flowrun.cli.versions import model_to_json, version_to_json
 from flowrun.engine.console import metrics_text
 from flowrun.errors import NotFoundError
 from flowrun.registry.entities import ModelVersion, RegisteredModel
+from flowrun.registry.missing import asking
 from flowrun.registry.store import RegistryStore
 from flowrun.stores import Stores, all_items
 from flowrun.tracking.entities import Run
@@ -66,7 +67,8 @@ def show_model(
     as_json: AsJson = False,
 ) -> None:
     """Show a registered model with its history, or one version with where it came from."""
-    with api.open_default_stores(settings_of(ctx, tracking_uri)) as stores:
+    settings = settings_of(ctx, tracking_uri)
+    with api.open_default_stores(settings) as stores, asking(stores.registry, name):
         version = named_version(stores.registry, name)
         if version is not None:
             _show_version(stores, version, as_json=as_json)

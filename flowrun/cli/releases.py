@@ -21,6 +21,7 @@ from flowrun.engine.release.approving import approve, ask_text
 from flowrun.errors import NotFoundError, UsageError
 from flowrun.registry.approval import RULE_PREFIX, Rule, rule_tag
 from flowrun.registry.entities import ModelVersion, Stage, parse_stage
+from flowrun.registry.missing import asking
 from flowrun.registry.requests import (
     Asked,
     Decision,
@@ -154,7 +155,7 @@ def rollback_command(
 ) -> None:
     """Take the last promotion back, stage and alias together; again, one more."""
     settings = settings_of(ctx, tracking_uri)
-    with api.open_default_stores(settings) as stores:
+    with api.open_default_stores(settings) as stores, asking(stores.registry, name):
         version = stores.registry.roll_back(
             name,
             stage=parse_stage(stage) if stage else None,
@@ -175,7 +176,8 @@ def history_command(
     as_json: AsJson = False,
 ) -> None:
     """Tell who moved which version where, when, why and by which run."""
-    with api.open_default_stores(settings_of(ctx, tracking_uri)) as stores:
+    settings = settings_of(ctx, tracking_uri)
+    with api.open_default_stores(settings) as stores, asking(stores.registry, name):
         registry = stores.registry
         version = named_version(registry, name)
         model = name if version is None else version.name
@@ -212,7 +214,8 @@ def rule_command(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Let versions into a stage or alias with an approval only; without one, list such rules."""
-    with api.open_default_stores(settings_of(ctx, tracking_uri)) as stores:
+    settings = settings_of(ctx, tracking_uri)
+    with api.open_default_stores(settings) as stores, asking(stores.registry, name):
         registry = stores.registry
         if stage is None and alias is None:
             _list_rules(registry, name)
@@ -244,7 +247,8 @@ def _pending(
     """Give the one request that is meant."""
     name, number = _numbered(registry, version)
     wanted = Move(parse_stage(stage) if stage else None, alias)
-    requests = registry.list_promotion_requests(name)
+    with asking(registry, name):
+        requests = registry.list_promotion_requests(name)
     requests = [each for each in requests if each.version == number]
     pending = [
         each

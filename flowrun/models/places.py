@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from flowrun.errors import InvalidValueError, NotFoundError, UnsupportedError
+from flowrun.models.missing import NO_SUCH_MODEL, what_there_is
 from flowrun.models.mlmodel import MLMODEL
 from flowrun.models.uri import (
     AliasUri,
@@ -31,6 +32,7 @@ from flowrun.tracking.light_http import Http, TrackingError
 
 _MAX_HOPS = 5
 """A version's source may be a version again; this many are followed."""
+_MISSING = "RESOURCE_DOES_NOT_EXIST"
 _WRONG_VALUE = "INVALID_PARAMETER_VALUE"
 _PROXIED = "mlflow-artifacts"
 
@@ -98,13 +100,28 @@ def find_place(http: Http, uri: str) -> Place:
         except TrackingError as error:
             # MLflow's word for an alias that nobody has is that the request is wrong.
             of_alias = isinstance(parsed, AliasUri) and error.error_code == _WRONG_VALUE
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST" and not of_alias:
+            if error.error_code != _MISSING and not of_alias:
                 raise
-            raise NotFoundError(f"{uri}: {error}") from error
+            raise NotFoundError(f"{uri}: {error}", _what_there_is(http, parsed)) from error
         if not is_model_uri(place.uri):
             return place
         uri, run_id = place.uri, place.run_id
     raise InvalidValueError(f"{uri} leads from one model to the next without end")
+
+
+def _what_there_is(http: Http, uri: ModelUri) -> str | None:
+    if isinstance(uri, LoggedModelUri):
+        return None
+    if isinstance(uri, RunUri):
+        return "`flowrun runs list` shows the runs that there are."
+    try:
+        model = http.call("GET", "registered-models/get", query={"name": uri.name})
+    except TrackingError as error:
+        return NO_SUCH_MODEL if error.error_code == _MISSING else None
+    found = model["registered_model"]
+    newest = [str(version["version"]) for version in found.get("latest_versions", [])]
+    aliases = {str(each["alias"]): str(each["version"]) for each in found.get("aliases", [])}
+    return what_there_is(uri.name, newest, aliases)
 
 
 def _resolved(http: Http, uri: ModelUri) -> Place:
@@ -157,7 +174,7 @@ def _version(http: Http, uri: VersionUri | StageUri | AliasUri) -> Mapping[str, 
     versions: list[dict[str, Any]] = answer.get("model_versions", [])
     if not versions:
         where = f" in stage '{stages[0]}'" if stages else ""
-        raise NotFoundError(f"Registered Model '{uri.name}' has no version{where}.")
+        raise TrackingError(f"Registered Model '{uri.name}' has no version{where}.", _MISSING)
     return max(versions, key=lambda item: int(item["version"]))
 
 

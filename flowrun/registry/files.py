@@ -19,6 +19,8 @@ from flowrun.models.uri import (
     is_model_uri,
     parse_model_uri,
 )
+from flowrun.registry.entities import ModelVersion
+from flowrun.registry.missing import asking, version_by_alias
 from flowrun.registry.store import RegistryStore
 from flowrun.tracking.artifacts import Artifacts
 from flowrun.tracking.local_artifacts import LocalArtifacts
@@ -60,15 +62,9 @@ def find_files(stores: ModelStores, uri: str) -> tuple[Artifacts, str]:
             return _of_run(stores, run_id, path)
         case LoggedModelUri(model_id):
             where = stores.tracking.get_logged_model(model_id).artifact_uri
-        case AliasUri(name, alias):
-            where = stores.registry.get_version_by_alias(name, alias).download_uri
-        case VersionUri(name, number):
-            where = stores.registry.get_model_version(name, number).download_uri
-        case StageUri(name, stage):
-            latest = stores.registry.get_latest_versions(name, [stage])
-            if not latest:
-                raise NotFoundError(f"model '{name}' has no version in stage {stage}")
-            where = latest[0].download_uri
+        case registered:
+            with asking(stores.registry, registered.name):
+                where = _version(stores.registry, registered).download_uri
     return stores.open_artifacts(where), ""
 
 
@@ -107,3 +103,16 @@ def _of_run(stores: ModelStores, run_id: str, path: str) -> tuple[Artifacts, str
             if model.name == path:
                 return stores.open_artifacts(model.artifact_uri), ""
     return artifacts, path
+
+
+def _version(registry: RegistryStore, uri: VersionUri | StageUri | AliasUri) -> ModelVersion:
+    match uri:
+        case AliasUri(name, alias):
+            return version_by_alias(registry, name, alias)
+        case VersionUri(name, number):
+            return registry.get_model_version(name, number)
+        case StageUri(name, stage):
+            latest = registry.get_latest_versions(name, [stage])
+            if not latest:
+                raise NotFoundError(f"model '{name}' has no version in stage {stage}")
+            return latest[0]

@@ -75,6 +75,7 @@ LIGHT_MODULES: tuple[str, ...] = (
     "flowrun/models/inner_paths.py",
     "flowrun/models/loading.py",
     "flowrun/models/log.py",
+    "flowrun/models/missing.py",
     "flowrun/models/mlmodel.py",
     "flowrun/models/places.py",
     "flowrun/models/python_model.py",

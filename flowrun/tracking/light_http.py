@@ -171,8 +171,11 @@ class Http:
                 f"{what}: {self.url} answered {status} with no JSON; is it a tracking server?"
             )
         if status != 200:
-            message = value.get("message") or f"the server answered {status}"
-            raise TrackingError(f"{what}: {message}", str(value.get("error_code", "")))
+            message, code = value.get("message"), str(value.get("error_code", ""))
+            if message and code and status < 500:  # a refusal, whose words are the server's
+                raise TrackingError(str(message), code)
+            message = message or f"the server answered {status}"
+            raise TrackingError(f"{what}: {message}", code)
         return value
 
 

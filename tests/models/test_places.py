@@ -63,20 +63,30 @@ def test_every_uri_of_a_model_leads_to_it(server: Served, tmp_path: Path) -> Non
     assert (copy / "model.ubj").read_bytes() == (folder / "model.ubj").read_bytes()
 
 
-def test_what_is_not_there_is_told(server: Served) -> None:
+NEWEST = "The newest version of 'wine' is 1; @champion is 1. `flowrun models show wine` lists them."
+NO_MODEL = "`flowrun models list` shows the registered models that there are."
+NO_RUN = "`flowrun runs list` shows the runs that there are."
+MISSING = {
+    "models:/wine/7": ("Model Version (name=wine, version=7) not found", NEWEST),
+    "models:/wine@nobody": ("Registered model alias nobody not found.", NEWEST),
+    "models:/wine/Staging": ("Registered Model 'wine' has no version in stage 'Staging'.", NEWEST),
+    "models:/beer/1": ("Model Version (name=beer, version=1) not found", NO_MODEL),
+    f"models:/m-{'0' * 32}": (f"Logged model with ID 'm-{'0' * 32}' not found.", None),
+    f"runs:/{'0' * 32}/model": (f"Run with id={'0' * 32} not found", NO_RUN),
+}
+
+
+def test_what_is_not_there_is_told_with_what_there_is(server: Served) -> None:
     info = log(registered_model_name="wine")
+    server.registry.set_alias("wine", "champion", "1")
+    for uri, (message, hint) in MISSING.items():
+        with pytest.raises(NotFoundError) as raised:
+            local_copy(uri)
+        assert (raised.value.message, raised.value.hint) == (f"{uri}: {message}", hint)
     (folder,) = server.artifacts.rglob(f"{info.model_id}/artifacts")
     (folder / "MLmodel").unlink()
-    for uri in (
-        *("models:/wine/7", "models:/wine@nobody", "models:/wine/Staging", "models:/beer/1"),
-        *(
-            "models:/wine/1",
-            "models:/m-" + "0" * 32,
-            "runs:/" + "0" * 32 + "/model",
-            "no/such/path",
-        ),
-    ):
-        with pytest.raises(NotFoundError):
+    for uri in ("models:/wine/1", "no/such/path"):
+        with pytest.raises(NotFoundError, match="no MLmodel file is there"):
             local_copy(uri)
     with pytest.raises(FlowrunError, match="names no model"):
         local_copy("models:/wine/1/../../etc")

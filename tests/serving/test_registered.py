@@ -69,4 +69,7 @@ def test_version_is_served_in_its_own_environment_and_outlives_its_deletion(tmp_
         assert server.ask(ROW).status == 200
     words = ("models", "serve", "-m", "models:/where/1", "-p", "0")
     done = space.flowrun(*words, code=2, FLOWRUN_HOME=str(home))
-    assert "Model Version (name=where, version=1) not found" in done.err
+    assert done.err.splitlines() == [
+        "flowrun: models:/where/1: Model Version (name=where, version=1) not found",
+        "The registered model 'where' has no version yet.",
+    ]
