@@ -81,6 +81,7 @@ def test_what_has_finished_is_not_run_again_and_the_same_run_goes_on(space: Spac
         "value",
     ]
     assert "make[lr=0.3] | done before it was resumed" in done.out
+    assert "make[lr=0.1] (m 0.1)\n" in done.out.partition("STEP ")[2]
     assert "last | made with 0.1" in done.out
     assert "last | n=7" in done.out
     (after,) = [run for run in space.runs() if "flowrun.step" not in run["tags"]]
@@ -190,6 +191,8 @@ def test_a_model_version_is_made_once(space: Space) -> None:
     (space.path / "open").touch()
     done = space.flowrun("resume", "latest")
     assert "tell | 1 Staging" in done.out
+    assert "wine version 1\n" in done.out.partition("STEP ")[2]
+    assert "wine version 1 is now Staging\n" in done.out.partition("STEP ")[2]
     assert "wine/2" not in space.flowrun("models", "list", "--json").out
 
 

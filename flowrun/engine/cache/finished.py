@@ -12,6 +12,7 @@ from flowrun.engine.cache.verdicts import Reused
 from flowrun.engine.events import Before
 from flowrun.engine.record.live import PARENT_TAG
 from flowrun.engine.release.registering import select_best
+from flowrun.engine.release.words import promoted_text, registered_text, selected_text
 from flowrun.plan.expressions import StepResult, evaluate
 from flowrun.plan.plan import (
     CommandAction,
@@ -58,7 +59,8 @@ class FinishedSteps:
         before = None
         if self.parent_id is not None and run.tags.get(PARENT_TAG) == self.parent_id:
             before = Before(info.start_time_ms, info.end_time_ms or info.start_time_ms)
-        return Reused(result, run_id, run.tags.get(FINGERPRINT_TAG, f"run {run_id}"), before)
+        fingerprint = run.tags.get(FINGERPRINT_TAG, f"run {run_id}")
+        return Reused(result, run_id, fingerprint, before, _detail(step, run, results))
 
     def _result(
         self,
@@ -89,6 +91,20 @@ class FinishedSteps:
                 raise AssertionError(f"step '{step.id}' has no run: it only stands for others")
             case _:
                 assert_never(step.action)
+
+
+def _detail(step: PlannedStep, run: Run, results: Mapping[str, StepResult]) -> str:
+    """Say what an engine's step did; a command's result is its metrics."""
+    name, version = run.params.get("name", ""), run.params.get("version", "")
+    match step.action:
+        case SelectAction() as action:
+            return selected_text(select_best(action, results), action.metric)
+        case Register():
+            return registered_text(name, run.tags.get(VALUE_PREFIX + "version", ""))
+        case Promote():
+            return promoted_text(name, version, run.params.get("to"), run.params.get("alias"))
+        case _:
+            return ""
 
 
 def _engines(step: PlannedStep, run: Run, outputs: Mapping[str, object]) -> StepResult:

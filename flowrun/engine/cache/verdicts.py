@@ -35,6 +35,8 @@ class Reused:
     fingerprint: str
     before: Before | None = None
     """It is a run of the very pipeline that is resumed."""
+    detail: str = ""
+    """What an engine's step did, in words."""
 
 
 @valueclass

@@ -21,6 +21,7 @@ from flowrun.engine.release.promoting import (
     promotion_of,
 )
 from flowrun.engine.release.registering import candidate_of, register_model, registered_before
+from flowrun.engine.release.words import places_text, promoted_text, registered_text
 from flowrun.engine.request import Releasing
 from flowrun.engine.services import Services
 from flowrun.engine.values import as_text
@@ -138,7 +139,7 @@ def register(turn: Turn, action: Register) -> CommandEnded:
         is_again=turn.attempt > 1,
     )
     record.tags["flowrun.value.version"] = made.version.version
-    detail = f"{made.version.name} version {made.version.version}"
+    detail = registered_text(made.version.name, made.version.version)
     detail = detail if made.is_new else f"{detail}, registered before"
     return CommandEnded(StepStatus.SUCCEEDED, detail, _registered(made.version))
 
@@ -233,8 +234,8 @@ def _promoted(
     stage = version.stage.value
     record.tags["flowrun.value.stage"] = stage
     outputs = {"name": version.name, "version": version.version, "stage": stage}
-    detail = f"{version.name} version {version.version} is now {_places(promotion)}{how}"
-    return CommandEnded(StepStatus.SUCCEEDED, detail, outputs)
+    detail = promoted_text(version.name, version.version, *_places(promotion))
+    return CommandEnded(StepStatus.SUCCEEDED, f"{detail}{how}", outputs)
 
 
 def _declined(turn: Turn, record: StepRecord) -> CommandEnded:
@@ -265,9 +266,8 @@ def _would_promote(
     if promotion.version != UNMADE:
         registry.get_model_version(promotion.name, promotion.version)
     rules = needed_approval(action, promotion, turn.services)
-    told = [
-        f"dry run: would move {promotion.name} version {promotion.version} to {_places(promotion)}"
-    ]
+    places = places_text(*_places(promotion))
+    told = [f"dry run: would move {promotion.name} version {promotion.version} to {places}"]
     champion = turn.seen_champion()
     if champion is not None:
         held = f"in place of version {champion.version}" if champion.version else "which is empty"
@@ -294,16 +294,14 @@ def _registered(version: ModelVersion) -> dict[str, object]:
 
 
 def _params(promotion: Promotion) -> dict[str, object]:
-    move = promotion.move
-    places = {"to": move.stage.value if move.stage else None, "alias": move.alias}
-    given = {key: value for key, value in places.items() if value is not None}
+    stage, alias = _places(promotion)
+    given = {key: value for key, value in {"to": stage, "alias": alias}.items() if value}
     return {"name": promotion.name, "version": promotion.version, **given}
 
 
-def _places(promotion: Promotion) -> str:
+def _places(promotion: Promotion) -> tuple[str | None, str | None]:
     move = promotion.move
-    stage = (move.stage.value,) if move.stage is not None else ()
-    return " and ".join((*stage, *((move.alias,) if move.alias is not None else ())))
+    return move.stage.value if move.stage is not None else None, move.alias
 
 
 def _closed_conditions(turn: Turn) -> str:

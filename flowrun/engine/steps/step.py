@@ -17,6 +17,7 @@ from flowrun.engine.masking import Masker
 from flowrun.engine.record.recorder import Recorder, StepRecord
 from flowrun.engine.release.lineage import lineage_tags
 from flowrun.engine.release.registering import check_threshold, select_best
+from flowrun.engine.release.words import selected_text
 from flowrun.engine.request import Rehearsal, Releasing
 from flowrun.engine.services import Services
 from flowrun.engine.steps.collecting import collected
@@ -79,7 +80,9 @@ class StepOutcome:
 
 def reused_outcome(reused: Reused) -> StepOutcome:
     """Give the outcome of a step that need not run."""
-    return StepOutcome(reused.result, reused_from=reused.run_id, before=reused.before)
+    return StepOutcome(
+        reused.result, reused.detail, reused_from=reused.run_id, before=reused.before
+    )
 
 
 @valueclass
@@ -258,7 +261,7 @@ class _Turn:
         best = select_best(action, self.results)
         self.params = {"metric": action.metric, "mode": action.mode, "run_id": best.run_id}
         self._begin("select")
-        detail = f"{best.id} ({action.metric} {best.metrics[action.metric]:g})"
+        detail = selected_text(best, action.metric)
         if action.threshold is not None:
             check_threshold(action, best, self._evaluate(action.threshold))
         return self._end(CommandEnded(StepStatus.SUCCEEDED, detail, best.outputs), best)
