@@ -17,9 +17,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.bench_server import Figures, started
 from benchmarks.lab import VARIABLES, Tool
 from benchmarks.report import Target, duration, print_table, print_targets
+from benchmarks.servers import started
 
 TIMES_FASTER, OVERHEAD = 5, 1.1
 CLIENTS = ("flowrun", "mlflow")
@@ -123,9 +123,9 @@ def main() -> None:
 def _compare_logging(folder: Path, rounds: int) -> list[Target]:
     """Log three models with each client, in turns."""
     uri = f"sqlite:///{folder / 'store.db'}"
-    with started(_here(folder), folder, uri, [], Figures()) as url:
+    with started(_here(folder), folder, uri) as server:
         samples = {
-            client: [_measured(LOG % {"client": client}, folder, url) for _ in range(rounds)]
+            client: [_measured(LOG % {"client": client}, folder, server.url) for _ in range(rounds)]
             for client in CLIENTS
         }
     medians = {

@@ -1,10 +1,11 @@
 """Searches over a large registry: `flowrun server` beside `mlflow server`, over the same data.
 
-    python -m benchmarks.bench_registry [--models 10000] [--versions 10] [--peers DIR]
+    python -m benchmarks.bench_registry [--models 10000] [--versions 10] [--postgres URL]
 
-Each server runs alone over a SQLite store of 10,000 models with 10 versions each, which are written
-straight into its tables. `--here` takes flowrun and MLflow from the environment of this interpreter
-instead of installing both.
+Each server runs alone over a store of 10,000 models with 10 versions each, which are written
+straight into its tables: a SQLite file, or with `--postgres` (the URL of a server on which
+databases may be made) a database there. `--here` takes flowrun and MLflow from the environment of
+this interpreter instead of installing both.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
 
 from benchmarks import raw_http, registry_stores
-from benchmarks.bench_server import Figures, p50, p95, say, started
 from benchmarks.lab import FLOWRUN, PEERS, VARIABLES, Lab, Options, Tool, open_lab
-from benchmarks.report import Target, duration, print_table, print_targets
+from benchmarks.report import Target, duration, p50, p95, print_table, print_targets, say
+from benchmarks.servers import started
+from benchmarks.stores import new_store
 
 MLFLOW = "mlflow"
 P95_S = 0.050
@@ -70,6 +72,7 @@ def main() -> None:
     parser.add_argument("--within-s", type=float, default=30.0, help="for each kind")
     parser.add_argument("--only", choices=(FLOWRUN, MLFLOW), help="measure one, print no ratios")
     parser.add_argument("--here", action="store_true", help="do not install, take this environment")
+    parser.add_argument("--postgres", metavar="URL", help="measure on this PostgreSQL, not SQLite")
     given = parser.parse_args()
     peers = () if given.only == FLOWRUN else (MLFLOW,)
     options = Options(rounds=1, peers=given.peers.absolute())
@@ -78,7 +81,8 @@ def main() -> None:
         versions = ", ".join(f"{tool.name} {tool.version}" for tool in tools.values())
         print(
             f"## Registry\n\n{versions}; {given.models:,} models with "
-            f"{given.models * given.versions:,} versions, SQLite.\n"
+            f"{given.models * given.versions:,} versions, "
+            f"{'PostgreSQL' if given.postgres else 'SQLite'}.\n"
         )
         found = {name: measure(lab, tool, given) for name, tool in tools.items()}
     print_found(found)
@@ -87,19 +91,20 @@ def main() -> None:
 
 def measure(lab: Lab, tool: Tool, given: argparse.Namespace) -> dict[str, list[float]]:
     """Time each kind of search over a full store."""
-    database = lab.folder / f"{tool.name}-registry.db"
-    uri = f"sqlite:///{database}"
-    with started(tool, lab.folder, uri, [], Figures()):
-        pass  # makes the tables
-    say(f"{tool.name}: filling {given.models:,} models")
-    fill = registry_stores.fill_flowrun if tool.name == FLOWRUN else registry_stores.fill_mlflow
-    fill(database, given.models, given.versions)
+    rows_of = (
+        registry_stores.flowrun_tables if tool.name == FLOWRUN else registry_stores.mlflow_tables
+    )
     found: dict[str, list[float]] = {}
-    with started(tool, lab.folder, uri, [], Figures()) as url:
-        for name, (path, query) in searches(given.models).items():
-            say(f"{tool.name}: {name}")
-            asked = f"{path}?{urlencode(query)}"
-            found[name] = times(url, asked, given.count, given.within_s)
+    with new_store(lab.folder, f"{tool.name}-registry", given.postgres) as store:
+        with started(tool, lab.folder, store.uri):
+            pass  # makes the tables
+        say(f"{tool.name}: filling {given.models:,} models")
+        store.fill(rows_of(given.models, given.versions))
+        with started(tool, lab.folder, store.uri) as server:
+            for name, (path, query) in searches(given.models).items():
+                say(f"{tool.name}: {name}")
+                asked = f"{path}?{urlencode(query)}"
+                found[name] = times(server.url, asked, given.count, given.within_s)
     return found
 
 

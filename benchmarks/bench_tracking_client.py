@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.bench_server import Figures, started
 from benchmarks.lab import FLOWRUN, Lab, Tool, open_lab, parse_options
 from benchmarks.projects import LOCAL, commit
 from benchmarks.race import Command, Contender, race
@@ -21,6 +20,7 @@ from benchmarks.report import (
     print_targets,
     print_title,
 )
+from benchmarks.servers import started
 
 ROUNDS = 3
 CALLS = {FLOWRUN: 20_000, "mlflow": 500}
@@ -94,9 +94,9 @@ def main() -> None:
 def _compare_calls(lab: Lab) -> None:
     """Log in a loop to one server, as fast as it goes and at a pace, and print what calls take."""
     uri = f"sqlite:///{lab.folder / 'store.db'}"
-    with started(lab.tools[FLOWRUN], lab.folder, uri, [], Figures()) as url:
-        fast = {name: _median_calls(lab, name, url, pace_s=0) for name in lab.tools}
-        paced = _median_calls(lab, FLOWRUN, url, pace_s=0.0002)
+    with started(lab.tools[FLOWRUN], lab.folder, uri) as server:
+        fast = {name: _median_calls(lab, name, server.url, pace_s=0) for name in lab.tools}
+        paced = _median_calls(lab, FLOWRUN, server.url, pace_s=0.0002)
     print("### `log_metric` in a loop, to the same `flowrun server`\n")
     rows = [(f"{name}, without a pause", *_shown(calls)) for name, calls in fast.items()]
     rows.append((f"{FLOWRUN}, 5,000 a second", *_shown(paced)))

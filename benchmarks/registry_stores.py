@@ -1,13 +1,12 @@
-"""Fills the SQLite stores of both servers with the same registry, by statements on their tables."""
+"""The registry that both servers' stores are filled with, as rows of their own tables."""
 
 from __future__ import annotations
 
 import random
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
+
+from benchmarks.stores import FIRST_KEY, Rows
 
 BEGAN_MS = 1_700_000_000_000
 TEAMS = ("red", "blue", "green", "grey")
@@ -75,81 +74,86 @@ def version_rows(models: int, versions: int) -> Iterator[VersionRow]:
             )
 
 
-def fill_flowrun(database: Path, models: int, versions: int) -> None:
-    """Fill a store that flowrun made."""
+def flowrun_tables(models: int, versions: int) -> Iterator[Rows]:
+    """Give the rows for a store that flowrun made."""
     rows = list(version_rows(models, versions))
-    with closing(sqlite3.connect(database)) as connection, connection:
-        connection.executemany(
-            "INSERT INTO registered_models (registered_model_pk, name, creation_time_ms,"
-            " last_update_time_ms, description, last_version) VALUES (?, ?, ?, ?, '', ?)",
+    key = "registered_model_pk"
+    yield Rows(
+        "registered_models",
+        (
+            *(key, "name", "creation_time_ms", "last_update_time_ms"),
+            *("description", "last_version"),
+        ),
+        (
+            (FIRST_KEY + model, name_of(model), BEGAN_MS, BEGAN_MS + model, "", versions)
+            for model in range(models)
+        ),
+    )
+    yield Rows(
+        "registered_model_tags",
+        (key, "key", "value"),
+        ((FIRST_KEY + model, "team", TEAMS[model % 4]) for model in range(models)),
+    )
+    yield Rows(
+        "model_versions",
+        (
+            *(key, "version", "creation_time_ms", "last_update_time_ms", "description", "user_id"),
+            *("stage", "status", "source", "download_uri", "run_id"),
+        ),
+        (
             (
-                (model + 1, name_of(model), BEGAN_MS, BEGAN_MS + model, versions)
-                for model in range(models)
-            ),
-        )
-        connection.executemany(
-            "INSERT INTO registered_model_tags (registered_model_pk, key, value)"
-            " VALUES (?, 'team', ?)",
-            ((model + 1, TEAMS[model % 4]) for model in range(models)),
-        )
-        connection.executemany(
-            "INSERT INTO model_versions (registered_model_pk, version, creation_time_ms,"
-            " last_update_time_ms, description, user_id, stage, status, source, download_uri,"
-            " run_id, run_link, model_id)"
-            " VALUES (?, ?, ?, ?, '', 'me', ?, 'READY', ?, ?, ?, NULL, NULL)",
-            (
-                (
-                    r.model + 1,
-                    r.version,
-                    r.time_ms,
-                    r.time_ms,
-                    r.stage,
-                    r.source,
-                    r.source,
-                    r.run_id,
-                )
-                for r in rows
-            ),
-        )
-        connection.executemany(
-            "INSERT INTO model_version_tags (registered_model_pk, version, key, value)"
-            " VALUES (?, ?, ?, ?)",
-            ((r.model + 1, r.version, key, value) for r in rows for key, value in r.tags.items()),
-        )
-        connection.executemany(
-            "INSERT INTO registered_model_aliases (registered_model_pk, alias, version)"
-            " VALUES (?, 'champion', ?)",
-            ((model + 1, versions - 1) for model in range(models)),
-        )
+                *(FIRST_KEY + r.model, r.version, r.time_ms, r.time_ms, "", "me"),
+                *(r.stage, "READY", r.source, r.source, r.run_id),
+            )
+            for r in rows
+        ),
+    )
+    yield Rows(
+        "model_version_tags",
+        (key, "version", "key", "value"),
+        ((FIRST_KEY + r.model, r.version, *tag) for r in rows for tag in r.tags.items()),
+    )
+    yield Rows(
+        "registered_model_aliases",
+        (key, "alias", "version"),
+        ((FIRST_KEY + model, "champion", versions - 1) for model in range(models)),
+    )
 
 
-def fill_mlflow(database: Path, models: int, versions: int) -> None:
-    """Fill a database that MLflow made."""
+def mlflow_tables(models: int, versions: int) -> Iterator[Rows]:
+    """Give the same for a database that MLflow made."""
     rows = list(version_rows(models, versions))
-    with closing(sqlite3.connect(database)) as connection, connection:
-        connection.executemany(
-            "INSERT INTO registered_models (name, creation_time, last_updated_time, description)"
-            " VALUES (?, ?, ?, '')",
-            ((name_of(model), BEGAN_MS, BEGAN_MS + model) for model in range(models)),
-        )
-        connection.executemany(
-            "INSERT INTO registered_model_tags (name, key, value) VALUES (?, 'team', ?)",
-            ((name_of(model), TEAMS[model % 4]) for model in range(models)),
-        )
-        connection.executemany(
-            "INSERT INTO model_versions (name, version, creation_time, last_updated_time,"
-            " description, user_id, current_stage, source, run_id, status, storage_location)"
-            " VALUES (?, ?, ?, ?, '', 'me', ?, ?, ?, 'READY', ?)",
+    yield Rows(
+        "registered_models",
+        ("name", "creation_time", "last_updated_time", "description"),
+        ((name_of(model), BEGAN_MS, BEGAN_MS + model, "") for model in range(models)),
+    )
+    yield Rows(
+        "registered_model_tags",
+        ("name", "key", "value"),
+        ((name_of(model), "team", TEAMS[model % 4]) for model in range(models)),
+    )
+    yield Rows(
+        "model_versions",
+        (
+            *("name", "version", "creation_time", "last_updated_time", "description", "user_id"),
+            *("current_stage", "source", "run_id", "status", "storage_location"),
+        ),
+        (
             (
-                (r.name, r.version, r.time_ms, r.time_ms, r.stage, r.source, r.run_id, r.source)
-                for r in rows
-            ),
-        )
-        connection.executemany(
-            "INSERT INTO model_version_tags (name, version, key, value) VALUES (?, ?, ?, ?)",
-            ((r.name, r.version, key, value) for r in rows for key, value in r.tags.items()),
-        )
-        connection.executemany(
-            "INSERT INTO registered_model_aliases (name, alias, version) VALUES (?, 'champion', ?)",
-            ((name_of(model), versions - 1) for model in range(models)),
-        )
+                *(r.name, r.version, r.time_ms, r.time_ms, "", "me"),
+                *(r.stage, r.source, r.run_id, "READY", r.source),
+            )
+            for r in rows
+        ),
+    )
+    yield Rows(
+        "model_version_tags",
+        ("name", "version", "key", "value"),
+        ((r.name, r.version, *tag) for r in rows for tag in r.tags.items()),
+    )
+    yield Rows(
+        "registered_model_aliases",
+        ("name", "alias", "version"),
+        ((name_of(model), "champion", versions - 1) for model in range(models)),
+    )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import statistics
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -73,6 +75,21 @@ def spread(result: Result) -> str:
     """Say between what the samples lie."""
     times = [sample.wall_s for sample in result.samples]
     return f"{duration(min(times))} - {duration(max(times))}"
+
+
+def say(text: str) -> None:
+    """Tell what takes time, where it does not get into the results."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def p50(samples: Sequence[float]) -> float:
+    """Give the median."""
+    return statistics.median(samples)
+
+
+def p95(samples: Sequence[float]) -> float:
+    """Give what 95 of 100 samples stay below; of few samples, the slowest."""
+    return sorted(samples)[min(len(samples) - 1, int(len(samples) * 0.95))]
 
 
 def duration(seconds: float) -> str:
