@@ -1,8 +1,8 @@
 """The server as an ASGI application: finds the route, lets the caller in, runs the handler.
 
 It is written on bare ASGI, since the time of one call is the time of a training step's log_metric:
-no middleware, no model classes; a call that the store answers in less than a millisecond runs on
-the event loop itself, everything slower, and all of a store behind a network, on a thread.
+no middleware, no model classes; what the store answers at once runs on the event loop itself
+(`calling.py`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from flowrun.server.access import Access
 from flowrun.server.access_log import AccessLog
 from flowrun.server.asgi import ASGIApp, Receive, Scope, Send
 from flowrun.server.body import ClientGoneError, body_file, read_json, read_query
+from flowrun.server.calling import Caller
 from flowrun.server.cors import is_preflight, preflight_response, shared_headers
 from flowrun.server.messages import (
     Call,
@@ -84,7 +85,7 @@ def create_app(
         proxies_artifacts=options.proxies_artifacts, only_artifacts=options.only_artifacts
     )
     table = RouteTable(routes)
-    return _App(stores, access, prefix.rstrip("/"), table, options, is_quick=tracking.is_quick)
+    return _App(stores, access, prefix.rstrip("/"), table, options, Caller(tracking.pace))
 
 
 @valueclass
@@ -114,8 +115,7 @@ class _App:
     prefix: str
     table: RouteTable
     options: AppOptions
-    is_quick: bool
-    """The stores answer at once, except for routes that are slow anyway."""
+    caller: Caller
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -176,8 +176,7 @@ class _App:
         if values:
             fields = fields.with_values(values)
         call = Call(self.stores, fields, user, headers, body)
-        on_thread = route.is_slow or not self.is_quick
-        answer = await asyncio.to_thread(route.handler, call) if on_thread else route.handler(call)
+        answer = await self.caller.answer(route, call)
         return answer if isinstance(answer, Response) else json_response(answer)
 
     def _admit(

@@ -27,6 +27,7 @@ from flowrun.tracking.entities import (
     RunStatus,
     ViewType,
 )
+from flowrun.tracking.pace import Pace
 
 
 class ExperimentStore(Protocol):
@@ -240,8 +241,8 @@ class TrackingStore(ExperimentStore, RunStore, LoggedModelStore, Protocol):
     """All of it; `close` gives connections back."""
 
     @property
-    def is_quick(self) -> bool:
-        """True if a call about one thing takes less than a millisecond, waiting for nobody."""
+    def pace(self) -> Pace:
+        """What its calls do to the thread that they run on."""
 
     def close(self) -> None:
         """Close the store."""

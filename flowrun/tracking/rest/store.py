@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flowrun.tracking.pace import Pace
 from flowrun.tracking.rest.experiments import RestExperiments
 from flowrun.tracking.rest.logged_models import RestLoggedModels
 from flowrun.tracking.rest.runs import RestRuns
@@ -10,7 +11,7 @@ from flowrun.tracking.rest.runs import RestRuns
 class RestTrackingStore(RestExperiments, RestRuns, RestLoggedModels):
     """The `TrackingStore` behind a server."""
 
-    is_quick = False
+    pace = Pace.BLOCKING
 
     def close(self) -> None:
         """Close the connections to the server."""

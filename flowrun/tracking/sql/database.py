@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from flowrun.errors import InvalidValueError, StoreError
+from flowrun.tracking.pace import Pace
 
 REVISION = "0006"
 """The newest migration: what this flowrun reads and writes."""
@@ -58,8 +59,8 @@ class Database(Protocol):
         """What messages call it: a path, or a URI without its password."""
 
     @property
-    def is_quick(self) -> bool:
-        """True if a transaction of a few rows takes less than a millisecond."""
+    def pace(self) -> Pace:
+        """What a transaction of a few rows does to the thread that it runs on."""
 
     def read(self) -> AbstractContextManager[Connection]:
         """Give a connection that sees one state of the store until the end."""

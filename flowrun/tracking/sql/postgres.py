@@ -8,11 +8,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib
-import select
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import psycopg
 from psycopg.adapt import AdaptersMap
@@ -20,11 +18,13 @@ from psycopg.types.numeric import FloatBinaryDumper, Int8BinaryDumper
 from psycopg.types.string import StrBinaryDumper
 
 from flowrun.errors import StoreError
+from flowrun.tracking.pace import Pace
 from flowrun.tracking.sql.backup import dump_postgres
-from flowrun.tracking.sql.database import REVISION, Connection, Rows, newer_store, unfit_value
+from flowrun.tracking.sql.database import REVISION, Connection, newer_store, unfit_value
 from flowrun.tracking.sql.postgres_errors import connect_error, plain_error
-from flowrun.tracking.sql.postgres_text import translate, translate_rows
+from flowrun.tracking.sql.postgres_pipeline import Driver, PostgresConnection
 from flowrun.tracking.sql.postgres_uri import to_connect, without_password
+from flowrun.tracking.turns import wait_for_thread
 
 ALL_WRITERS = 0x666C6F7772756E
 """The advisory lock that each writer shares, and that one without a name keeps to itself."""
@@ -47,10 +47,7 @@ _SKIP_NUMBERS = """
 _SELECT_REVISION = "SELECT version_num FROM alembic_version"
 
 _MAX_IDLE = 16
-_ROWS_AT_ONCE = (100, 10)
 _CONNECT_TIMEOUT_S = 10
-_PREPARED_AFTER = 2
-_MAX_PREPARED = 300
 
 # One type for each kind of value: a statement is prepared once, not once for each size of number.
 _ADAPTERS = AdaptersMap(psycopg.adapters)
@@ -60,43 +57,10 @@ _ADAPTERS.register_dumper(float, FloatBinaryDumper)
 _ADAPTERS.register_dumper(str, StrBinaryDumper)
 
 
-_Driver: TypeAlias = psycopg.Connection[tuple[Any, ...]]
-
-
-class PostgresConnection:
-    """A transaction on a connection of psycopg."""
-
-    def __init__(self, driver: _Driver) -> None:
-        driver.cursor_factory = psycopg.RawCursor
-        self.driver = driver
-
-    def execute(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = (), /) -> Rows:
-        """Run a statement with its values."""
-        statement = translate(sql)
-        return self.driver.execute(statement.text, statement.in_order(parameters), binary=True)
-
-    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> None:
-        """Run a statement for each of these: as one INSERT for many rows where it can be."""
-        rows = list(parameters)
-        for size in _ROWS_AT_ONCE:
-            while len(rows) >= size and (text := translate_rows(sql, size)) is not None:
-                values = [value for row in rows[:size] for value in row]
-                self.driver.execute(text, values, prepare=True)
-                del rows[:size]
-        for row in rows:
-            self.driver.execute(translate(sql).text, row)
-
-    def is_ended(self) -> bool:
-        """True if the server has closed an idle connection, or said why it will."""
-        waiting = select.poll()
-        waiting.register(self.driver.fileno(), select.POLLIN)
-        return bool(waiting.poll(0))
-
-
 class PostgresDatabase:
     """A database of a PostgreSQL server; a transaction borrows an idle connection, or opens one."""
 
-    is_quick = False
+    pace = Pace.IN_TURNS
 
     def __init__(self, uri: str, *, lock_timeout_s: float = 60.0) -> None:
         self.name = without_password(uri)
@@ -139,7 +103,7 @@ class PostgresDatabase:
     def migrate(self) -> None:
         """Make the store, or bring it to the newest revision: wholly, or not at all."""
 
-        def connect() -> _Driver:
+        def connect() -> Driver:
             driver = self._connect()
             driver.autocommit = False
             return driver
@@ -167,7 +131,7 @@ class PostgresDatabase:
     def close(self) -> None:
         """Close all idle connections."""
         while self._idle:
-            self._idle.pop().driver.close()
+            self._idle.pop().close()
 
     @contextlib.contextmanager
     def _transaction(
@@ -179,15 +143,18 @@ class PostgresDatabase:
             try:
                 # What nobody waits for an answer of is sent with what comes next: the begin with
                 # the first SELECT, the last INSERTs with the commit.
-                with connection.driver.pipeline():
-                    connection.driver.execute(begin, prepare=False)
-                    if lock is not None:
-                        connection.driver.execute(lock, locks)
-                    yield connection
-                    is_ending = True
-                    connection.driver.execute(b"COMMIT", prepare=False)
-            except BaseException:
+                connection.send(begin)
+                if lock is not None:
+                    connection.send(lock, locks)
+                yield connection
+                is_ending = True
+                connection.end(b"COMMIT", waits=lock is not None)
+            except Exception:
                 self._roll_back(connection)
+                raise
+            except BaseException:
+                # Interrupted, maybe in the midst of a long answer.
+                connection.close()
                 raise
             self._give_back(connection)
         except psycopg.Error as error:
@@ -200,17 +167,17 @@ class PostgresDatabase:
         while self._idle:
             with contextlib.suppress(IndexError):  # another thread took the last
                 connection = self._idle.pop()
-                if not connection.is_ended():
+                if connection.is_usable():
                     return connection
-                connection.driver.close()
-        return PostgresConnection(self._connect())
+                connection.close()
+        return PostgresConnection(wait_for_thread(self._connect))
 
     def _roll_back(self, connection: PostgresConnection) -> None:
         try:
-            connection.driver.execute(b"ROLLBACK", prepare=False)
+            connection.roll_back()
         except psycopg.Error:
             # A connection that can't even roll back is not used again; closing it does.
-            connection.driver.close()
+            connection.close()
         else:
             self._give_back(connection)
 
@@ -218,23 +185,21 @@ class PostgresDatabase:
         if len(self._idle) < _MAX_IDLE:
             self._idle.append(connection)
         else:
-            connection.driver.close()
+            connection.close()
 
-    def _connect(self) -> _Driver:
+    def _connect(self) -> Driver:
         try:
             driver = psycopg.connect(
                 self._conninfo,
                 autocommit=True,
-                prepare_threshold=_PREPARED_AFTER,
                 context=_ADAPTERS,
                 connect_timeout=_CONNECT_TIMEOUT_S,
                 client_encoding="UTF8",
                 fallback_application_name="flowrun",
             )
+            driver.execute(b"SET lock_timeout = %d" % self._lock_timeout_ms, prepare=False)
         except psycopg.Error as error:
             raise connect_error(self.name, error) from error
-        driver.prepared_max = _MAX_PREPARED
-        driver.execute(b"SET lock_timeout = %d" % self._lock_timeout_ms, prepare=False)
         return driver
 
 

@@ -15,8 +15,9 @@ from flowrun.valueclass import valueclass
 _QUOTED_OR_MARK = re.compile(r"'[^']*'|\?|(?<!:):(?P<name>[a-z_]\w*)")
 _LOWER = re.compile(r"lower\((\$\d+)\)")
 _INSERT_ROW = re.compile(
-    r"(?P<insert>\s*INSERT INTO .*? VALUES )(?P<row>\([?, ]+\))(?P<rest>.*)", re.DOTALL
+    r"(?P<insert>\s*INSERT INTO \w+\s+\((?P<columns>[^()]+)\)\s+)VALUES \([?, ]+\)(?P<rest>[^?:]*)"
 )
+_ON_CONFLICT = re.compile(r"ON CONFLICT \((?P<key>[^()]+)\)\s+DO UPDATE")
 _LIKE = re.compile(r"\bLIKE (\$\d+|lower\([^()]*\))")
 _REGEXP = re.compile(r"\bREGEXP (?=\$\d)")
 
@@ -64,14 +65,47 @@ def translate(sql: str) -> Statement:
     return Statement(text.encode(), tuple(names))
 
 
+@valueclass
+class ManyRows:
+    """An INSERT of many rows that come as arrays, `$1` and on; then the values that all share."""
+
+    text: bytes
+    key: tuple[int, ...] | None
+    """By which columns a row is told from one that is there and gets changed; None: by none."""
+
+    def takes(self, rows: Sequence[Sequence[Any]]) -> bool:
+        """False if two of the rows have the same key: the second would not see the first."""
+        if self.key is None:
+            return True
+        return len({tuple([row[at] for at in self.key]) for row in rows}) == len(rows)
+
+
 @lru_cache(maxsize=256)
-def translate_rows(sql: str, count: int) -> bytes | None:
+def translate_rows(sql: str, is_array: tuple[bool, ...]) -> ManyRows | None:
     """Give an INSERT of one row as one of many; None if it is no such INSERT.
 
-    One with `DO UPDATE` is none: of two rows with the same key the second must see the first.
+    Args:
+        sql: with a mark for each column of the row.
+        is_array: which columns come as an array; the others' one value is for all rows.
     """
     parts = _INSERT_ROW.fullmatch(sql)
-    if parts is None or "DO UPDATE" in parts["rest"] or "RETURNING" in parts["rest"]:
+    if parts is None or "RETURNING" in parts["rest"]:
         return None
-    rows = ", ".join([parts["row"]] * count)
-    return translate(parts["insert"] + rows + parts["rest"]).text
+    arrays = is_array.count(True)
+    numbers = iter(range(arrays + 1, len(is_array) + 1))
+    names = iter(range(1, arrays + 1))
+    columns = ", ".join(f"c{next(names)}" if each else f"${next(numbers)}" for each in is_array)
+    given = ", ".join(f"${number}" for number in range(1, arrays + 1))
+    called = ", ".join(f"c{number}" for number in range(1, arrays + 1))
+    text = (
+        f"{parts['insert']}SELECT {columns} FROM unnest({given}) AS many({called}){parts['rest']}"
+    )
+    key = None
+    if (conflict := _ON_CONFLICT.search(parts["rest"])) is not None:
+        own = _names(parts["columns"])
+        key = tuple(own.index(name) for name in _names(conflict["key"]))
+    return ManyRows(text.encode(), key)
+
+
+def _names(columns: str) -> list[str]:
+    return [name.strip() for name in columns.split(",")]

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from flowrun.errors import StoreError
+from flowrun.tracking.pace import Pace
 from flowrun.tracking.sql.database import REVISION, Connection, Durability, unfit_value
 from flowrun.tracking.sql.sqlite_joined import JoinedWriter
 
@@ -62,7 +63,7 @@ class SqliteDatabase:
     ) -> None:
         self.path = path
         self.name = str(path)
-        self.is_quick = durability is Durability.NORMAL
+        self.pace = Pace.AT_ONCE if durability is Durability.NORMAL else Pace.BLOCKING
         self._busy_timeout_s = busy_timeout_s
         self._durability = durability
         self._idle: deque[sqlite3.Connection] = deque()

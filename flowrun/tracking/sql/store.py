@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flowrun.tracking.pace import Pace
 from flowrun.tracking.sql.experiments import SqlExperiments
 from flowrun.tracking.sql.histories import SqlHistories
 from flowrun.tracking.sql.logged_models import SqlLoggedModels
@@ -13,9 +14,9 @@ class SqlTrackingStore(SqlExperiments, SqlRuns, SqlRunData, SqlHistories, SqlLog
     """A `TrackingStore`, put together from its parts; each keeps its promises in SQL."""
 
     @property
-    def is_quick(self) -> bool:
-        """True if a call takes less than a millisecond, as on SQLite."""
-        return self._database.is_quick
+    def pace(self) -> Pace:
+        """What its calls do to the thread that they run on: as the database's."""
+        return self._database.pace
 
     def close(self) -> None:
         """Close the store's connections."""

@@ -36,19 +36,53 @@ def test_named_values_are_put_in_order() -> None:
 INSERTS = {
     "ON CONFLICT DO NOTHING": (
         "\n INSERT INTO t (a, b)\n VALUES (?, ?) ON CONFLICT DO NOTHING",
-        "\n INSERT INTO t (a, b)\n VALUES ($1, $2), ($3, $4) ON CONFLICT DO NOTHING",
+        "\n INSERT INTO t (a, b)\n SELECT c1, c2 FROM unnest($1, $2) AS many(c1, c2)"
+        " ON CONFLICT DO NOTHING",
+        [(1, 1), (1, 1)],
+        True,
     ),
-    "plain": ("INSERT INTO t VALUES (?)", "INSERT INTO t VALUES ($1), ($2)"),
-    "an update, where two rows of one key may meet": (
-        "INSERT INTO t (a) VALUES (?) ON CONFLICT (a) DO UPDATE SET b = excluded.b",
-        None,
+    "a shared value": (
+        "INSERT INTO t (a, b, c) VALUES (?, ?, ?)",
+        "INSERT INTO t (a, b, c) SELECT c1, $2, $3 FROM unnest($1) AS many(c1)",
+        [(1, 1, 1), (2, 1, 1)],
+        True,
     ),
-    "rows are given back": ("INSERT INTO t VALUES (?) RETURNING a", None),
-    "no insert": ("DELETE FROM t WHERE a IN (?)", None),
+    "an update of different rows": (
+        "INSERT INTO t (a, b) VALUES (?, ?) ON CONFLICT (b) DO UPDATE SET b = excluded.b",
+        "INSERT INTO t (a, b) SELECT c1, c2 FROM unnest($1, $2) AS many(c1, c2)"
+        " ON CONFLICT (b) DO UPDATE SET b = excluded.b",
+        [(1, 1), (1, 2)],
+        True,
+    ),
+    "an update where two rows of one key meet": (
+        "INSERT INTO t (a, b) VALUES (?, ?) ON CONFLICT (b) DO UPDATE SET b = excluded.b",
+        "INSERT INTO t (a, b) SELECT c1, c2 FROM unnest($1, $2) AS many(c1, c2)"
+        " ON CONFLICT (b) DO UPDATE SET b = excluded.b",
+        [(1, 2), (3, 2)],
+        False,
+    ),
 }
 
 
-@pytest.mark.parametrize(("text", "expected"), INSERTS.values(), ids=INSERTS)
-def test_an_insert_of_one_row_becomes_one_of_many(text: str, expected: str | None) -> None:
-    translated = translate_rows(text, 2)
-    assert (translated and translated.decode()) == expected
+@pytest.mark.parametrize(("text", "expected", "rows", "takes"), INSERTS.values(), ids=INSERTS)
+def test_an_insert_of_one_row_becomes_one_of_many(
+    text: str, expected: str, rows: list[tuple[int, ...]], *, takes: bool
+) -> None:
+    shape = tuple(index == 0 or "$2)" in expected for index in range(len(rows[0])))
+    many = translate_rows(text, shape)
+    assert many is not None
+    assert many.text.decode() == expected
+    assert many.takes(rows) is takes
+
+
+OTHERS = {
+    "rows are given back": "INSERT INTO t (a) VALUES (?) RETURNING a",
+    "no insert": "DELETE FROM t WHERE a IN (?)",
+    "a further value": "INSERT INTO t (a) VALUES (?) ON CONFLICT (a) DO UPDATE SET b = ?",
+    "a value that is made": "INSERT INTO t (a) VALUES (lower(?))",
+}
+
+
+@pytest.mark.parametrize("text", OTHERS.values(), ids=OTHERS)
+def test_other_statements_stay_one_for_each_row(text: str) -> None:
+    assert translate_rows(text, (True,)) is None
