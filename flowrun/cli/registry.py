@@ -14,7 +14,7 @@ from flowrun.cli.naming import named_version
 from flowrun.cli.options import TrackingUri, settings_of
 from flowrun.cli.tables import print_facts, print_rows, printable, time_text
 from flowrun.cli.versions import model_to_json, version_to_json
-from flowrun.engine.console import metrics_text
+from flowrun.engine.console import run_metrics_text
 from flowrun.errors import NotFoundError
 from flowrun.registry.entities import ModelVersion, RegisteredModel
 from flowrun.registry.missing import asking
@@ -148,7 +148,7 @@ def _show_version(stores: Stores, version: ModelVersion, *, as_json: bool) -> No
             ("commit", tags.get("flowrun.commit")),
             ("tree", tags.get("flowrun.tree")),
             ("environment", tags.get("flowrun.env.key")),
-            ("metrics", metrics_text({k: m.value for k, m in run.metrics.items()}) if run else ""),
+            ("metrics", run_metrics_text(run) if run else ""),
         ],
         indent="  ",
     )

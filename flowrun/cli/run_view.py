@@ -10,7 +10,7 @@ import typer
 
 from flowrun.cli.tables import print_facts, print_rows, printable, time_text
 from flowrun.engine.cache.temporary import REMOVED
-from flowrun.engine.console import duration_text, metrics_text
+from flowrun.engine.console import duration_text, run_metrics_text
 from flowrun.proof.states import StepState
 from flowrun.stores import Stores
 from flowrun.tracking.entities import Run, RunInfo
@@ -65,7 +65,7 @@ def print_steps(states: Sequence[StepState]) -> None:
     if not states:
         return
     typer.echo("  steps")
-    columns = ["step", "status", "attempts", "time", "run", "metrics", "why"]
+    columns = ["step", "status", "attempts", "time", "run", "result", "why"]
     if all(state.row.attempts <= 1 for state in states):
         columns.remove("attempts")
     rows = [row for state in states for row in (_row(state), *_attempt_rows(state))]
@@ -98,7 +98,7 @@ def run_duration_text(info: RunInfo) -> str:
 
 def _row(state: StepState) -> dict[str, object]:
     row, run = state.row, state.run
-    metrics = {key: metric.value for key, metric in run.metrics.items()} if run else {}
+    did = row.detail if row.status == "succeeded" else ""
     took_ms = row.duration_ms if row.run_id and not row.reused_from else None
     return {
         "step": state.id,
@@ -106,7 +106,7 @@ def _row(state: StepState) -> dict[str, object]:
         "attempts": row.attempts or "",
         "time": "" if took_ms is None else duration_text(took_ms),
         "run": row.run_id or "",
-        "metrics": metrics_text(metrics),
+        "result": did or (run_metrics_text(run) if run else ""),
         "why": row.why if row.status == "succeeded" else row.detail or row.why,
     }
 

@@ -109,7 +109,7 @@ def _rows(ended: list[StepEnded]) -> list[dict[str, object]]:
             "step": step.step_id,
             "status": "reused" if step.reused_from else step.status.value,
             "time": duration_text(step.duration_ms) if _ran(step) else "",
-            "result": step.detail or metrics_text(step.metrics),
+            "result": step.detail or metrics_text(step.metrics, step.named),
         }
         for step in ended[:MAX_ROWS]
     ]

@@ -22,7 +22,7 @@ from flowrun.cli.run_view import (
     state_to_json,
 )
 from flowrun.cli.tables import print_rows, printable, time_text
-from flowrun.engine.console import metrics_text
+from flowrun.engine.console import run_metrics_text
 from flowrun.errors import NotFoundError, UsageError
 from flowrun.proof.reading import VERIFIES_TAG, RunReader
 from flowrun.proof.states import StepState, step_states
@@ -80,7 +80,7 @@ def list_runs(
             "started": time_text(run.info.start_time_ms),
             "time": run_duration_text(run.info),
             "commit": run.tags.get("mlflow.source.git.commit", "")[:10],
-            "metrics": metrics_text({k: m.value for k, m in run.metrics.items()}),
+            "metrics": run_metrics_text(run),
         }
         for run in found
     ]

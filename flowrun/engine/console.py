@@ -22,7 +22,9 @@ from flowrun.engine.events import (
     StepProgress,
     StepStatus,
 )
+from flowrun.plan.evaluation import named_metrics
 from flowrun.sources.source import Source
+from flowrun.tracking.entities import Run
 
 MARKS = {
     StepStatus.SUCCEEDED: "done",
@@ -33,6 +35,8 @@ MARKS = {
 }
 REUSED = "reused"
 SHOWN_METRICS = 4
+CHAMPION = "champion/"
+"""Before the name of a metric of the model that an evaluation compares with."""
 
 
 class PlainConsole:
@@ -116,7 +120,7 @@ def ended_text(event: StepEnded) -> str:
         parts.append(f"- {event.detail}")
     if event.is_tolerated:
         parts.append("(the run goes on)")
-    shown = metrics_text(event.metrics)
+    shown = metrics_text(event.metrics, event.named)
     if shown and event.status is StepStatus.SUCCEEDED:
         parts.append(f"[{shown}]")
     return " ".join(parts)
@@ -140,12 +144,28 @@ def cancel_line(event: CancelBegan) -> str:
     return f"flowrun: asking all steps to end{by} (once more to kill them at once)"
 
 
-def metrics_text(metrics: Mapping[str, float]) -> str:
-    """Give the first few metrics, by name."""
-    names = sorted(metrics)
-    shown = [f"{name} {metrics[name]:.4g}" for name in names[:SHOWN_METRICS]]
-    more = len(names) - SHOWN_METRICS
+def metrics_text(metrics: Mapping[str, float], named: Sequence[str] = ()) -> str:
+    """Give a few metrics: those that are named, each beside the champion's, then by name."""
+    first = [name for name in named if name in metrics]
+    beside = {f"{CHAMPION}{name}" for name in first}
+    names = [*first, *sorted(set(metrics) - set(first) - beside)]
+    shown = [
+        f"{name} {metrics[name]:.4g}{_champions(name, metrics) if name in first else ''}"
+        for name in names[: max(SHOWN_METRICS, len(first))]
+    ]
+    more = len(names) - len(shown)
     return ", ".join([*shown, f"{more} more"] if more > 0 else shown)
+
+
+def run_metrics_text(run: Run) -> str:
+    """Give a few metrics of a recorded run; of an evaluation those first that it is about."""
+    metrics = {key: metric.value for key, metric in run.metrics.items()}
+    return metrics_text(metrics, named_metrics(run.params))
+
+
+def _champions(name: str, metrics: Mapping[str, float]) -> str:
+    value = metrics.get(f"{CHAMPION}{name}")
+    return "" if value is None else f" (champion {value:.4g})"
 
 
 def duration_text(duration_ms: int) -> str:

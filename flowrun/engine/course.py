@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from flowrun.engine.events import StepBegan, StepEnded, StepStatus
 from flowrun.engine.steps.step import StepOutcome
 from flowrun.engine.sweeps.trial_runs import is_trial
+from flowrun.plan.evaluation import named_metrics
 from flowrun.plan.expressions import StepResult
 from flowrun.plan.fan import Growth
 from flowrun.plan.plan import FanIn, PipelineEnd, PlannedStep
@@ -83,6 +84,7 @@ class Course:
             duration_ms,
             outcome.detail,
             result.metrics,
+            named_metrics(result.params),
             is_tolerated=step.continue_on_error and outcome.status is StepStatus.FAILED,
             reused_from=None if before else outcome.reused_from,
             why=outcome.why,

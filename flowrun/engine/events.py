@@ -132,6 +132,8 @@ class StepEnded:
     duration_ms: int = 0
     detail: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
+    named: tuple[str, ...] = ()
+    """The metrics that the step itself names: they are told first."""
     is_tolerated: bool = False
     """It failed, but `continue_on_error` lets the pipeline go on as if it had not."""
     reused_from: str | None = None

@@ -16,6 +16,8 @@ CHAMPION = "champion"
 """The argument that says which model the baseline was."""
 _COMMAND = "python -m flowrun.models.evaluation"
 """The light client brings it into the step's environment."""
+_THRESHOLD = "threshold."
+"""Before METRIC.KEY, as no parameter of a user's own begins."""
 _PATHS = ("model", "data")
 
 
@@ -38,6 +40,21 @@ def evaluation_arguments(evaluate: Evaluate) -> Mapping[str, Value]:
     if evaluate.baseline is None:
         return evaluate.arguments
     return {**evaluate.arguments, BASELINE: evaluate.baseline}
+
+
+def named_metrics(arguments: Mapping[str, object]) -> tuple[str, ...]:
+    """Give the metrics that the arguments of an evaluation name: what it is about.
+
+    Args:
+        arguments: by name, with their values as text; of a step or of a recorded run. Those of any
+            other command name none.
+    """
+    limited = (
+        name.removeprefix(_THRESHOLD).rpartition(".")[0]
+        for name in arguments
+        if name.startswith(_THRESHOLD)
+    )
+    return tuple(dict.fromkeys(limited))
 
 
 def _files(evaluate: Evaluate) -> tuple[str, ...]:

@@ -112,7 +112,8 @@ def test_a_champion_is_only_followed_by_a_better_model(space: Space) -> None:
     summary = next(space.home.rglob(f"{failed['run_id']}/artifacts/evaluation.json"))
     assert json.loads(summary.read_text())["failures"] == [reason]
 
-    run(space, 2.25)  # better
+    said = run(space, 2.25)  # better
+    assert re.search(r"check +succeeded .* rmse 4\.438 \(champion 8\.876\), \w+ ", said)
     assert told(space) == "true/better/models:/houses/1/3.875"
     assert "houses" in space.flowrun("models", "show", "houses@champion").text
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
-from flowrun.engine.console import PlainConsole
+from flowrun.engine.console import PlainConsole, metrics_text
 from flowrun.engine.events import EnvEnded, EnvProgress, RunBegan, StepBegan
 from flowrun.engine.live_console import LiveConsole
 from flowrun.sources.source import Source, SourceKind
@@ -61,3 +62,16 @@ def test_terminal_shows_each_environment_for_as_long_as_it_is_built() -> None:
         assert "resolving" in shown()
     finally:
         console.close()
+
+
+MANY = {"a": 1.0, "b": 2.0, "c": 0.123456, "champion/z": 7.0, "y": 6.0, "z": 5.0}
+METRICS = {
+    "by name": ((), "a 1, b 2, c 0.1235, champion/z 7, 2 more"),
+    "named, beside the champion's": (("z", "gone"), "z 5 (champion 7), a 1, b 2, c 0.1235, 1 more"),
+    "all that are named": (("z", "y", "c", "b", "a"), "z 5 (champion 7), y 6, c 0.1235, b 2, a 1"),
+}
+
+
+@pytest.mark.parametrize(("named", "text"), METRICS.values(), ids=METRICS)
+def test_metrics_that_the_step_names_are_told_first(named: tuple[str, ...], text: str) -> None:
+    assert metrics_text(MANY, named) == text

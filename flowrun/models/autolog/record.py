@@ -58,7 +58,7 @@ def log_params(params: Mapping[str, object]) -> None:
     fluent.log_params({name: value for name, value in short.items() if name not in known})
 
 
-def log_dataset(data: object, context: str = "train") -> None:
+def log_dataset(data: object, context: str = "train", name: str = "dataset") -> None:
     """Record what a training used: shape, schema and a digest of all values."""
     run = fluent.run_in_progress()
     digest = digest_of(data)
@@ -68,7 +68,7 @@ def log_dataset(data: object, context: str = "train") -> None:
     kind = "mlflow_tensorspec" if schema.tensors else "mlflow_colspec"
     shape = list(getattr(data, "shape", ()))
     dataset = {
-        "name": "dataset",
+        "name": name,
         "digest": digest,
         "source_type": "code",
         "source": json.dumps({"tags": {}}),

@@ -16,6 +16,8 @@ from flowrun.models.arrays import Frame, Items, is_array, is_column, is_frame
 from flowrun.models.evaluation.libraries import needed
 from flowrun.models.evaluation.samples import as_array
 
+DATASET = "dataset"
+"""MLflow's name of data that has none."""
 _SHOWN_COLUMNS = 20
 
 
@@ -32,6 +34,8 @@ class EvaluationData:
     predictions: Items | None
     """What was said already, where there is no model to ask."""
     weights: Items | None
+    name: str = DATASET
+    """What the data is called in the record."""
 
 
 def read_data(
@@ -56,6 +60,7 @@ def read_data(
     Raises:
         InvalidValueError: a column is not there, lengths differ, or there are no rows.
     """
+    called = _name(data)
     data, targets, predictions = _of_dataset(data, targets, predictions)
     if data is None:
         raise InvalidValueError("The data argument cannot be None.")
@@ -88,9 +93,8 @@ def read_data(
     if is_array(data) and not taken and feature_names is None:
         features = data
     name = str(targets) if isinstance(targets, (str, int)) else "target"
-    return EvaluationData(
-        features, frame, target, name, said, None if weighed is None else _weights(weighed)
-    )
+    weights = None if weighed is None else _weights(weighed)
+    return EvaluationData(features, frame, target, name, said, weights, called)
 
 
 def read_file(path: Path) -> Frame:
@@ -101,7 +105,7 @@ def read_file(path: Path) -> Frame:
     """
     pandas = needed("pandas")
     if path.is_dir():
-        files = sorted(each for each in path.iterdir() if each.is_file())
+        files = _files_in(path)
         if len(files) != 1:
             raise InvalidValueError(f"{path} holds {len(files)} files; the data is one file")
         path = files[0]
@@ -125,6 +129,20 @@ def read_file(path: Path) -> Frame:
     except (ValueError, OSError) as error:
         raise InvalidValueError(f"{path.name} can't be read: {error}") from error
     return frame
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return sorted(each for each in folder.iterdir() if each.is_file())
+
+
+def _name(data: object) -> str:
+    """Give the name that data brings along: of its file, or of MLflow's dataset."""
+    if isinstance(data, (str, os.PathLike)):
+        path = Path(data)
+        files = _files_in(path) if path.is_dir() else []
+        return (files[0] if len(files) == 1 else path).name or DATASET
+    name = None if is_frame(data) or is_column(data) else getattr(data, "name", None)
+    return name if isinstance(name, str) and name else DATASET
 
 
 def _read_json(path: Path) -> Frame:

@@ -68,14 +68,15 @@ def keep(
     also = _also(wanted, mine.metrics)
     compared = {*map(long_name, (*wanted.named, *limited_by(wanted))), mine.main}
     beside = {f"{CHAMPION}{n}": value for n, value in (before or {}).items() if n in compared}
+    beside |= {f"{CHAMPION}{n}": before[long_name(n)] for n in also} if before else {}
     with run_for_it() as run, tempfile.TemporaryDirectory(prefix="flowrun-evaluation-") as folder:
         pyfunc = mine.model.pyfunc if mine.model else None
         model_id = wanted.model_id or known_model(pyfunc.model_id if pyfunc else None)
         if wanted.logs_data:
-            log_dataset(rows.frame, "eval")
+            log_dataset(rows.frame, "eval", rows.name)
         digest = digest_of(rows.frame) or ""
-        log_metrics(run, {**metrics, **also}, model_id, digest)
-        log_metrics(run, beside, None, digest)  # they are another model's
+        log_metrics(run, {**metrics, **also}, model_id, rows.name, digest)
+        log_metrics(run, beside, None, rows.name, digest)  # they are another model's
         recording = Recording(run, Path(folder), options.metric_prefix)
         _put_artifacts(wanted, mine, recording, rows)
         if parts:

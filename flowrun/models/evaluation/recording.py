@@ -91,13 +91,16 @@ class Recording:
         self.artifacts[name] = EvaluationArtifact(uri, path)
 
 
-def log_metrics(run: Run, metrics: Mapping[str, float], model_id: str | None, digest: str) -> None:
+def log_metrics(
+    run: Run, metrics: Mapping[str, float], model_id: str | None, name: str, digest: str
+) -> None:
     """Log metrics; with those of a logged model goes which data they are of.
 
     Args:
         run: whose they are.
         metrics: by name.
         model_id: the model that was evaluated; None: none that the server knows.
+        name: of the data.
         digest: of the data.
     """
     if model_id is None:
@@ -108,15 +111,15 @@ def log_metrics(run: Run, metrics: Mapping[str, float], model_id: str | None, di
     now_ms = time.time_ns() // 1_000_000
     points = [
         {
-            "key": name,
+            "key": key,
             "value": value,
             "timestamp": now_ms,
             "step": 0,
             "model_id": model_id,
-            "dataset_name": "dataset",
+            "dataset_name": name,
             "dataset_digest": digest,
         }
-        for name, value in metrics.items()
+        for key, value in metrics.items()
     ]
     for start in range(0, len(points), _METRICS_OF_A_CALL):
         body = {"run_id": run.info.run_id, "metrics": points[start : start + _METRICS_OF_A_CALL]}

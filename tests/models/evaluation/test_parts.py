@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from flowrun.models.evaluation.asking import Answer
 from flowrun.models.evaluation.comparing import compared
 from flowrun.models.evaluation.curves import of_classifier, of_regressor
+from flowrun.models.evaluation.data import read_data
 from flowrun.models.evaluation.kinds import Prepared, prepared
 from flowrun.models.evaluation.options import Options
 from flowrun.models.evaluation.own_metrics import (
@@ -209,3 +211,27 @@ def test_classes_may_come_in_any_type(target: object, said: object) -> None:
     made = ready("classifier", frame, pandas.Series(target), said)
     assert computed(made.scores, made.samples)["accuracy_score"] == 0.75
     assert len(made.samples.names) == 2
+
+
+class Named:
+    """As a dataset of MLflow's."""
+
+    df = pandas.DataFrame({"y": [1, 0], "p": [1, 1]})
+    name = "wines"
+    targets = "y"
+
+
+NAMES = {
+    "file": (lambda folder: str(folder / "test.csv"), "y", "test.csv"),
+    "folder of one file": (lambda folder: folder, "y", "test.csv"),
+    "dataset": (lambda _: Named(), None, "wines"),
+    "frame": (lambda _: Named.df, "y", "dataset"),
+}
+
+
+@pytest.mark.parametrize(("make", "target", "name"), NAMES.values(), ids=NAMES)
+def test_data_is_called_as_where_it_comes_from(
+    tmp_path: Path, make: Callable[[Path], object], target: str | None, name: str
+) -> None:
+    (tmp_path / "test.csv").write_text("y,p\n1,1\n0,1\n")
+    assert read_data(make(tmp_path), target, "p", None, has_model=False).name == name
