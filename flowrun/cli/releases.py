@@ -31,7 +31,7 @@ from flowrun.registry.requests import (
     check_move,
     one_line,
 )
-from flowrun.registry.required import check_required, machine_keys
+from flowrun.registry.required import check_required, check_way_back, machine_keys
 from flowrun.registry.store import RegistryStore
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -155,13 +155,16 @@ def rollback_command(
 ) -> None:
     """Take the last promotion back, stage and alias together; again, one more."""
     settings = settings_of(ctx, tracking_uri)
+    to = parse_stage(stage) if stage else None
+    keys = machine_keys(settings.variables, settings.cwd)
     with api.open_default_stores(settings) as stores, asking(stores.registry, name):
         version = stores.registry.roll_back(
             name,
-            stage=parse_stage(stage) if stage else None,
+            stage=to,
             alias=alias,
             user_id=settings.user,
             reason=comment,
+            expected=check_way_back(stores, name, stage=to, alias=alias, keys=keys),
         )
         last = stores.registry.get_history(name, version.version)[-1]
     places = (version.stage.value, *(f"@{each}" for each in version.aliases))

@@ -10,6 +10,8 @@ from urllib.parse import quote
 from flowrun.registry.entities import Stage
 from flowrun.registry.files import ModelStores
 from flowrun.registry.requests import Move
+from flowrun.registry.rollback import find_rollback
+from flowrun.registry.store import RegistryStore
 from flowrun.settings import REQUIRE_SIGNATURE
 
 _IN_USE = frozenset({Stage.STAGING, Stage.PRODUCTION})
@@ -36,3 +38,37 @@ def check_required(
     for key in keys:
         uri = f"models:/{quote(name, safe='')}/{version}"
         signing.check_signed(stores, uri, key, f"{name} version {version}")
+
+
+def check_way_back(
+    stores: ModelStores,
+    name: str,
+    *,
+    stage: Stage | None,
+    alias: str | None,
+    keys: Sequence[Path],
+) -> str | None:
+    """Refuse a rollback to a version that is not what the owners of all keys have signed.
+
+    Gives the version that comes back, for the store to expect; None if no key is asked for.
+
+    Raises:
+        SignatureError: it is not. InvalidStateError: there is nothing to go back to.
+    """
+    if not keys:
+        return None
+    history = stores.registry.get_history(name)
+    back = find_rollback(name, history, _living(stores.registry, name), stage=stage, alias=alias)
+    check_required(stores, name, back.target, back.move, keys)
+    return back.target
+
+
+def _living(registry: RegistryStore, name: str) -> set[str]:
+    found: set[str] = set()
+    quoted, token = name.replace("'", "''"), None
+    while True:
+        page = registry.search_model_versions(filter_text=f"name = '{quoted}'", page_token=token)
+        found |= {each.version for each in page.items}
+        token = page.next_page_token
+        if token is None:
+            return found

@@ -54,6 +54,7 @@ def find_rollback(
     *,
     stage: Stage | None,
     alias: str | None,
+    expected: str | None = None,
 ) -> Rollback:
     """Say what a rollback does: the last promotion is taken back, stage and alias together.
 
@@ -66,9 +67,10 @@ def find_rollback(
         stage: whose last promotion is taken back; with neither, that of Production, or of the only
             place that the model's versions ever had.
         alias: the same.
+        expected: the version that somebody has looked at, to which it has to lead.
 
     Raises:
-        InvalidStateError: there is nothing to go back to.
+        InvalidStateError: there is nothing to go back to, or it is another version than expected.
         InvalidValueError: it has to be said which place.
     """
     acts = [_Act(tuple(lines)) for _, lines in groupby(history, key=_moment)]
@@ -92,13 +94,20 @@ def find_rollback(
             f"version {current} of '{name}' is the first in {place} that there still is: "
             "nothing to go back to"
         )
+    target = stack[-1][1]
+    if expected is not None and target != expected:
+        raise InvalidStateError(
+            f"the way back of '{name}' leads to version {target} by now, not to {expected}: "
+            "somebody has moved a version meanwhile",
+            "Look at `flowrun models history`, and roll back again if that is still wanted.",
+        )
     places = [p for p, version in last.entered if version == current]
     stages = [Stage(each) for each in places if not each.startswith("@")]
     aliases = [each.removeprefix("@") for each in places if each.startswith("@")]
     # An alias that somebody has pointed elsewhere since is not what is taken back.
     aliases = [each for each in aliases if _points_to(history, each) == current]
     move = Move(stages[0] if stages else None, aliases[0] if aliases else None)
-    return Rollback(current, stack[-1][1], move)
+    return Rollback(current, target, move)
 
 
 def _points_to(history: Sequence[Transition], alias: str) -> str:

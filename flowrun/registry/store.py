@@ -200,12 +200,27 @@ class PromotionRequestStore(Protocol):
         """
 
     def roll_back(
-        self, name: str, *, stage: Stage | None, alias: str | None, user_id: str, reason: str
+        self,
+        name: str,
+        *,
+        stage: Stage | None,
+        alias: str | None,
+        user_id: str,
+        reason: str,
+        expected: str | None = None,
     ) -> ModelVersion:
         """Take the last promotion to a place back, stage and alias together; see `rollback.py`.
 
+        Args:
+            name: of the model.
+            stage: whose last promotion it is.
+            alias: the same.
+            user_id: who asks for it.
+            reason: why; kept in the history.
+            expected: the version that was looked at; None: whichever it is.
+
         Raises:
-            InvalidStateError: there is nothing to go back to.
+            InvalidStateError: there is nothing to go back to, or it is another one than expected.
             PermissionDeniedError: the place is guarded, and its rule names others.
         """
 

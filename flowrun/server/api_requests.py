@@ -57,6 +57,7 @@ def roll_back(call: Call) -> JsonObject:
         alias=fields.text_or_none("alias") or None,
         user_id=call.user or fields.text_or("user_id"),
         reason=fields.text_or("reason"),
+        expected=fields.text_or_none("expected") or None,
     )
     return {"model_version": model_version_json(version)}
 

@@ -277,6 +277,20 @@ class RollbackContract:
             == "1"
         )
 
+    def test_a_way_back_that_leads_elsewhere_by_now_is_refused(self, wine: RegistryStore) -> None:
+        for version in "123":
+            promote(wine, version)
+
+        def roll_back(expected: str) -> None:
+            wine.roll_back("wine", stage=None, alias=None, user_id="", reason="", expected=expected)
+
+        assert refused(lambda: roll_back("1"), InvalidStateError).startswith(
+            "the way back of 'wine' leads to version 2 by now, not to 1"
+        )
+        assert champion(wine) == "3"
+        roll_back("2")
+        assert champion(wine) == "2"
+
     def test_a_version_that_was_deleted_is_passed_over(self, wine: RegistryStore) -> None:
         for version in "123":
             promote(wine, version)

@@ -70,3 +70,13 @@ def test_whoever_promotes_may_ask_for_a_signature_that_the_project_does_not(spac
         assert done.err.startswith("flowrun: the demo version 1 is not signed")
     asked.flowrun("models", "promote", "the demo/1", "--to", "Archived")
     space.flowrun("models", "approve", "the demo/1")
+
+    space.write({"project/trained/weights": "0.8"})
+    space.flowrun("run", "project")
+    space.flowrun("models", "promote", "the demo/2", "--to", "Staging")
+    back = ("models", "rollback", "the demo", "--to", "Staging")
+    done = asked.flowrun(*back, code=2)
+    assert done.err.startswith("flowrun: the demo version 1 is not signed")
+    asked.flowrun("models", "sign", "models:/the%20demo/1", "--key", "release.pem")
+    asked.flowrun(*back)
+    assert space.flowrun("models", "show", "the demo/1", "--json").json()["stage"] == "Staging"

@@ -54,7 +54,13 @@ class FlowrunReleases:
         return located(self._server, moved)
 
     def roll_back(
-        self, name: str, stage: Stage | None, alias: str | None, user_id: str, reason: str
+        self,
+        name: str,
+        stage: Stage | None,
+        alias: str | None,
+        user_id: str,
+        reason: str,
+        expected: str | None,
     ) -> ModelVersion:
         """Take the last promotion to a place back, in one transaction."""
         body = {
@@ -63,6 +69,7 @@ class FlowrunReleases:
             "alias": alias,
             "user_id": user_id,
             "reason": reason,
+            "expected": expected,
         }
         moved = self._server.send(
             "POST",

@@ -35,7 +35,13 @@ class Releases(Protocol):
         """Move a version to a stage, an alias, or both; see `ModelVersionStore.promote`."""
 
     def roll_back(
-        self, name: str, stage: Stage | None, alias: str | None, user_id: str, reason: str
+        self,
+        name: str,
+        stage: Stage | None,
+        alias: str | None,
+        user_id: str,
+        reason: str,
+        expected: str | None,
     ) -> ModelVersion:
         """Take the last promotion to a place back."""
 

@@ -68,10 +68,17 @@ class RestPromotionRequests(RestRegistryPart):
         )
 
     def roll_back(
-        self, name: str, *, stage: Stage | None, alias: str | None, user_id: str, reason: str
+        self,
+        name: str,
+        *,
+        stage: Stage | None,
+        alias: str | None,
+        user_id: str,
+        reason: str,
+        expected: str | None = None,
     ) -> ModelVersion:
         """Take the last promotion to a place back; at once where the server is flowrun's."""
-        return self._releases.roll_back(name, stage, alias, user_id, reason)
+        return self._releases.roll_back(name, stage, alias, user_id, reason, expected)
 
     def _check_kept(self) -> None:
         if not self._is_flowrun:

@@ -95,12 +95,18 @@ class TaggedReleases:
         self._note([self._alias_line(version, alias, had, "", Act(user_id), self._now())])
 
     def roll_back(
-        self, name: str, stage: Stage | None, alias: str | None, user_id: str, reason: str
+        self,
+        name: str,
+        stage: Stage | None,
+        alias: str | None,
+        user_id: str,
+        reason: str,
+        expected: str | None,
     ) -> ModelVersion:
         """Take the last promotion to a place back; somebody else may promote meanwhile."""
         history = self.history(name, None)
         living = {each.version for each in self._versions(name)}
-        back = find_rollback(name, history, living, stage=stage, alias=alias)
+        back = find_rollback(name, history, living, stage=stage, alias=alias, expected=expected)
         return self.promote(
             name,
             back.target,

@@ -166,7 +166,14 @@ class SqlPromotionRequests(RegistryPart):
             return decided
 
     def roll_back(
-        self, name: str, *, stage: Stage | None, alias: str | None, user_id: str, reason: str
+        self,
+        name: str,
+        *,
+        stage: Stage | None,
+        alias: str | None,
+        user_id: str,
+        reason: str,
+        expected: str | None = None,
     ) -> ModelVersion:
         """Take the last promotion to a place back, stage and alias together."""
         with self._database.write(name) as connection:
@@ -174,7 +181,7 @@ class SqlPromotionRequests(RegistryPart):
             numbers = connection.execute(_SELECT_LIVING, {"pk": pk}).fetchall()
             living = {str(number) for (number,) in numbers}
             history = read_history(connection, pk, name, None)
-            back = find_rollback(name, history, living, stage=stage, alias=alias)
+            back = find_rollback(name, history, living, stage=stage, alias=alias, expected=expected)
             check_decider(connection, pk, back.move, user_id=user_id, asked_by="")
             found = find_version(connection, name, back.target)
             reason = reason or f"back from version {back.current}"
