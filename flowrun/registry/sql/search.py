@@ -111,7 +111,7 @@ def _among_newest(comparisons: Sequence[Comparison]) -> Query:
         " FROM model_versions ORDER BY last_update_time_ms DESC"
         f" LIMIT 1 OFFSET {BEST_ROWS - 1}), -1)"
     )
-    return newest.query()
+    return newest.query(walked=BEST_ROWS)
 
 
 def _without_prompts(parts: QueryParts, comparisons: Sequence[Comparison]) -> list[Comparison]:

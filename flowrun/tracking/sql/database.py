@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from flowrun.errors import InvalidValueError, StoreError
 from flowrun.tracking.pace import Pace
 
-REVISION = "0006"
+REVISION = "0007"
 """The newest migration: what this flowrun reads and writes."""
 
 

@@ -20,8 +20,12 @@ SHORT_VALUE = 100
 RARE_LENGTH = 16
 """Values of at least this many characters (ids, digests) are few runs' own: look them up first."""
 
-BEST_ROWS = 2000
-"""How far an ordering's own index is walked before all rows are sorted instead."""
+BEST_ROWS, MORE_ROWS = 2000, 6000
+"""How far an ordering's own index is walked before all rows are sorted instead: to the second only
+if the rows up to the first let expect that it will do."""
+
+_SPARE = 1.25
+"""How many times the rows that are wanted a walk must be expected to find."""
 
 Bound = str | int | float
 
@@ -32,8 +36,11 @@ class Query:
 
     text: str
     values: tuple[Bound, ...]
-    among_best: Query | None = None
-    """Gives the beginning of the same, from the best rows of an index; it may stop too early."""
+    among_best: tuple[Query, ...] = ()
+    """Each gives the beginning of the same, from the best rows of an index, the later ones from
+    more of them; it may stop too early."""
+    walked: int = 0
+    """Of one among the best: how many rows of the index it looks at."""
 
     def keys(self, connection: Connection, limit: int, offset: int) -> list[Bound]:
         """Run it. Only keys go through the sort; the rows are read by key, a page of them."""
@@ -41,10 +48,14 @@ class Query:
 
     def rows(self, connection: Connection, limit: int, offset: int) -> list[tuple[Bound, ...]]:
         """Run it; give the keys as rows, for nouns whose key is several columns."""
-        if self.among_best is not None and limit + offset <= BEST_ROWS // 2:
-            found = self.among_best.rows(connection, limit, offset)
+        share = 1.0
+        for query in self.among_best:
+            if share * query.walked < (limit + offset) * _SPARE:
+                break
+            found = query.rows(connection, limit, offset)
             if len(found) == limit:
                 return found
+            share = (offset + len(found)) / query.walked if found else 0.0
         values = (*self.values, limit, offset)
         return connection.execute(f"{self.text} LIMIT ? OFFSET ?", values).fetchall()
 
@@ -89,7 +100,7 @@ class QueryParts:
             setattr(copied, name, list(getattr(self, name)))
         return copied
 
-    def query_among_best(self, pairs: str, key: str, way: str) -> Query:
+    def query_among_best(self, pairs: str, key: str, way: str, walked: int) -> Query:
         """Put the parts together, over those rows alone that come first by a number of theirs.
 
         What is equal to the last number looked at is left out, since there may be more of it. The
@@ -99,27 +110,29 @@ class QueryParts:
             pairs: the table of the numbers, with an index by key and value.
             key: which number.
             way: `ASC` or `DESC`.
+            walked: how many rows of the index are looked at.
         """
         ranked = f"FROM {pairs} WHERE key = ? AND is_nan = 0 ORDER BY value {way}"
         text = (
             f"SELECT {self.table}.{self.key}"
-            f" FROM (SELECT {self.key}, value {ranked} LIMIT {BEST_ROWS}) best"
+            f" FROM (SELECT {self.key}, value {ranked} LIMIT {walked}) best"
             f" CROSS JOIN {self.table} {' '.join(self.joins)}"
             f" WHERE {self.table}.{self.key} = best.{self.key}"
             f" AND best.value {'<' if way == 'ASC' else '>'}"
-            f" COALESCE((SELECT value {ranked} LIMIT 1 OFFSET {BEST_ROWS - 1}), ?)"
+            f" COALESCE((SELECT value {ranked} LIMIT 1 OFFSET {walked - 1}), ?)"
             f" AND {' AND '.join(self.where)} ORDER BY {', '.join(self.order)}"
         )
         beyond = math.inf if way == "ASC" else -math.inf
-        return Query(text, (key, *self.join_values, key, beyond, *self.where_values))
+        values = (key, *self.join_values, key, beyond, *self.where_values)
+        return Query(text, values, walked=walked)
 
-    def query(self, among_best: Query | None = None) -> Query:
-        """Put the parts together."""
+    def query(self, *among_best: Query, walked: int = 0) -> Query:
+        """Put the parts together; what is given with them: see `Query`."""
         text = (
             f"SELECT {self.table}.{self.key} FROM {self.table} {' '.join(self.joins)}"
             f" WHERE {' AND '.join(self.where or ['1 = 1'])} ORDER BY {', '.join(self.order)}"
         )
-        return Query(text, (*self.join_values, *self.where_values), among_best)
+        return Query(text, (*self.join_values, *self.where_values), among_best, walked)
 
     def count(self) -> Query:
         """Put the parts together to a statement that counts, and needs no order."""

@@ -13,7 +13,15 @@ from flowrun.tracking import checks, filters
 from flowrun.tracking.entities import LifecycleStage, ViewType
 from flowrun.tracking.filters import Comparison, Entity, Ordering
 from flowrun.tracking.sql.part import marks
-from flowrun.tracking.sql.query import Query, QueryParts, condition, direction, filter_by_pair
+from flowrun.tracking.sql.query import (
+    BEST_ROWS,
+    MORE_ROWS,
+    Query,
+    QueryParts,
+    condition,
+    direction,
+    filter_by_pair,
+)
 
 _RUN_COLUMNS = {"start_time": "start_time_ms", "end_time": "end_time_ms"}
 _EXPERIMENT_COLUMNS = {
@@ -49,7 +57,7 @@ def runs_query(
     orderings = filters.orderings(filters.RUNS, order_by)
     among_best = _among_best(parts, orderings, metrics)
     _order_runs(parts, orderings, metrics)
-    return parts.query(among_best)
+    return parts.query(*among_best)
 
 
 def experiments_query(view: ViewType, filter_text: str, order_by: Sequence[str]) -> Query:
@@ -99,21 +107,24 @@ def _only_stages(parts: QueryParts, table: str, view: ViewType) -> None:
 
 def _among_best(
     parts: QueryParts, orderings: Sequence[Ordering], metrics: dict[str, str]
-) -> Query | None:
-    """Give the query over the runs that are best by a metric, if that is what they are ordered by.
+) -> list[Query]:
+    """Give queries over the runs that are best by a metric, if that is what they are ordered by.
 
     A metric that is filtered by has that way already, by the index that the filter uses.
     """
     if not orderings or orderings[0].entity is not Entity.METRIC or parts.is_looked_up:
-        return None
+        return []
     first, *others = orderings
     if first.key in metrics:
-        return None
+        return []
     best = parts.copy()
     way = direction(is_ascending=first.is_ascending)
     best.order.append(f"best.value {way}")
     _order_runs(best, others, metrics)
-    return best.query_among_best("latest_metrics", first.key, way)
+    return [
+        best.query_among_best("latest_metrics", first.key, way, walked)
+        for walked in (BEST_ROWS, MORE_ROWS)
+    ]
 
 
 def _order_runs(parts: QueryParts, orderings: Sequence[Ordering], metrics: dict[str, str]) -> None:

@@ -120,7 +120,8 @@ class LatestMetricRow(SQLModel, table=True):
 
     __tablename__ = "latest_metrics"
     __table_args__ = (
-        Index("latest_metrics_by_value", "key", "value", "is_nan"),
+        # SQLite's index holds the table's key anyway.
+        Index("latest_metrics_by_value", "key", "value", "is_nan", postgresql_include=["run_pk"]),
         CLUSTERED,
     )
     run_pk: int = Field(
