@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from flowrun.tracking.entities import ViewType
+from flowrun.tracking.sql.postgres_text import translate
 from flowrun.tracking.sql.search import runs_query
 from flowrun.tracking.sql.sqlite import SqliteDatabase, open_sqlite
 from flowrun.tracking.sql.trace_search import traces_query
+from tests.support.postgres import PostgresServer
 
 
 @pytest.fixture
@@ -41,6 +44,20 @@ def test_id_in_a_tag_is_looked_up(database: SqliteDatabase) -> None:
     steps = plan(database, f"tags.`flowrun.fingerprint` = '{'0' * 64}'", [])
     assert steps[0].startswith("SEARCH runs USING INTEGER PRIMARY KEY")
     assert any("INDEX tags_by_value" in step for step in steps)
+
+
+@pytest.mark.postgres
+def test_best_runs_are_read_from_the_index_alone_on_postgresql(postgres: PostgresServer) -> None:
+    query = runs_query([0], ViewType.ACTIVE_ONLY, "metrics.m > 0.9", ["metrics.other DESC"])
+    text = translate(query.among_best[0].text).text
+    with psycopg.connect(postgres.new_store(), cursor_factory=psycopg.RawCursor) as connection:
+        # Of an empty table it would rather look at every row.
+        connection.execute("SET enable_seqscan = off")
+        connection.execute("SET enable_bitmapscan = off")
+        rows = connection.execute(b"EXPLAIN " + text, query.among_best[0].values).fetchall()
+    steps = "\n".join(step for (step,) in rows)
+    # Once for the best runs, once for the value that the last of them has.
+    assert steps.count("Index Only Scan Backward using latest_metrics_by_value") == 2, steps
 
 
 def plan(database: SqliteDatabase, filter_text: str, order_by: list[str]) -> list[str]:
