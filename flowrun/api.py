@@ -322,9 +322,15 @@ def lock(
 def plan_asked(
     asked: Asked, settings: Settings, progress: Callable[[str], None] | None
 ) -> tuple[PlannedProject, Mapping[str, GivenEnv]]:
-    """Plan a project, with the environments that its lock file holds; nothing is executed."""
-    cache, envs = source_cache(settings), env_store(settings)
-    return plan_as_locked(asked, cache, settings.cwd, envs, progress or silent)
+    """Plan a project, with the environments that its lock file holds; nothing is executed.
+
+    What looks like a mistake, but may be meant, is told as a warning.
+    """
+    cache, envs, tell = source_cache(settings), env_store(settings), progress or silent
+    planned, locked = plan_as_locked(asked, cache, settings.cwd, envs, tell)
+    for warning in planned.plan.warnings:
+        tell(f"warning: {warning}")
+    return planned, locked
 
 
 def recorded_id(uri: str) -> str | None:

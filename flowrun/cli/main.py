@@ -29,6 +29,7 @@ from flowrun.errors import (
     NotRepeatableError,
     StoreError,
     UnreachableError,
+    UsageError,
 )
 from flowrun.settings import load_settings
 from flowrun.version import __version__
@@ -56,6 +57,11 @@ COMMANDS = {
     "doctor": ("doctor", "Look whether everything flowrun needs is there."),
 }
 """Command name to (module below flowrun.cli, one line of help), in the order of the help."""
+
+MLFLOWS_COMMANDS = {
+    "ui": "`flowrun runs list` and `runs show` show runs; `flowrun server` serves them to clients.",
+}
+"""What MLflow's users look for under another name, and what there is instead."""
 
 OPTIONS_WITH_VALUE = frozenset({"--env-file", "--tracking-uri"})
 
@@ -90,7 +96,10 @@ def main() -> None:
 def exit_code(words: Sequence[str]) -> int:
     """Run the command line; give its exit code, with a message for everything that went wrong."""
     try:
-        app = make_app(command_of(words))
+        command = command_of(words)
+        if command in MLFLOWS_COMMANDS:
+            raise UsageError(f"flowrun has no command '{command}'.", MLFLOWS_COMMANDS[command])
+        app = make_app(command)
         gc.freeze()  # what modules hold stays: looking through it again and again takes time
         app(list(words), prog_name="flowrun")
     except SystemExit as end:

@@ -188,8 +188,6 @@ def plan_command(
         progress=progress_of(is_silent=as_json),
     )
     plan = preview.planned.plan
-    for warning in plan.warnings:
-        typer.echo(f"warning: {warning}", err=True)
     if as_json:
         foreseen = {name: _foreseen_to_json(each) for name, each in preview.foreseen.items()}
         typer.echo(json.dumps(plan_to_json(plan) | {"foreseen": foreseen}, indent=2))

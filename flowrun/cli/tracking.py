@@ -26,6 +26,7 @@ from flowrun.engine.console import run_metrics_text
 from flowrun.errors import NotFoundError, UsageError
 from flowrun.proof.reading import VERIFIES_TAG, RunReader
 from flowrun.proof.states import StepState, step_states
+from flowrun.spec.problems import listed
 from flowrun.stores import Stores
 from flowrun.tracking.entities import Experiment, Run, ViewType
 
@@ -233,8 +234,9 @@ def _step_run(run: Run, steps: Sequence[StepState], name: str) -> Run:
     for step in steps:
         if step.run is not None and name in (step.id, step.run.info.run_id):
             return step.run
-    known = ", ".join(step.id for step in steps)
-    raise NotFoundError(f"run {run.info.run_id} has no step '{name}'", f"Its steps: {known}")
+    known = listed(step.id for step in steps)
+    hint = f"Its steps: {known}" if known else "It is no pipeline: leave the step out."
+    raise NotFoundError(f"run {run.info.run_id} has no step '{name}'", hint)
 
 
 def _print_logs(stores: Stores, run: Run, title: str) -> None:

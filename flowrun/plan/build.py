@@ -86,7 +86,8 @@ def _entry_point_asked_for(loaded: LoadedProject, name: str) -> EntryPoint:
     if loaded.project.file is None:
         raise PlanError(
             "the project has no MLproject file, and so no entry points",
-            "Name one of its scripts instead: -e train.py",
+            "Name one of its scripts instead, such as -e train.py; `flowrun init DIRECTORY` makes "
+            "a project to start from.",
         )
     there_are = f"there are: {listed(known)}" if known else "it has none"
     raise PlanError(

@@ -312,6 +312,9 @@ def _command(action: CommandAction, arguments: Mapping[str, Value], width: int =
     for name, parameter in action.parameters.items():
         if name not in arguments and parameter.default is not None:
             text = text.replace(f"{{{name}}}", parameter.default)
+    for name, value in arguments.items():  # as they will be appended
+        if name not in action.parameters and f"{{{name}}}" not in action.template:
+            text += f" --{name} {value.raw}"
     text = text.replace("{{", "{").replace("}}", "}")
     shown = "".join(character if character.isprintable() else " " for character in text)
     return shown if len(shown) <= width else shown[: width - 1] + "…"

@@ -168,7 +168,9 @@ def _tell_of_large_files(source: Source, cache: SourceCache, progress: Progress)
 def _missing(path: Path) -> SourceError:
     if path.exists():
         return SourceError(
-            f"{path}: this is a file", "A project is a directory, a git repository or a zip file."
+            f"{path}: this is a file",
+            "A project is a directory, a git repository or a zip file; give the directory that the "
+            "file is in (a script in it is run with -e FILE.py).",
         )
     folder = path.parent
     names = [each.name for each in folder.iterdir()] if folder.is_dir() else []

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.space import Space
 
+LOCAL = ("--env-manager", "local")
 WRONG = {
     "unknown key in a step": (
         "entry_points:\n  main:\n    steps:\n      a: {run: echo, neds: [b]}\n",
@@ -72,6 +73,13 @@ WRONG = {
         (),
         "step 'a' needs the secret MY_KEY, but the environment variable of that name is not set",
     ),
+    "no file at all": (
+        None,
+        (),
+        "flowrun: the project has no MLproject file, and so no entry points\n"
+        "Name one of its scripts instead, such as -e train.py; `flowrun init DIRECTORY` makes a "
+        "project to start from.\n",
+    ),
     "empty file": ("", (), "main"),
     "param without value": ("entry_points:\n  main: {command: echo}\n", ("-P", "x"), "NAME=VALUE"),
     "param twice": (
@@ -101,9 +109,10 @@ WRONG = {
 
 @pytest.mark.parametrize(("text", "words", "message"), WRONG.values(), ids=WRONG.keys())
 def test_is_told_before_any_run_exists(
-    space: Space, text: str, words: tuple[str, ...], message: str
+    space: Space, text: str | None, words: tuple[str, ...], message: str
 ) -> None:
-    space.write({"p/MLproject": text, "params.yaml": "{lr: fast, n: 99, lrr: 1}"})
+    project = {"p/other.txt": ""} if text is None else {"p/MLproject": text}
+    space.write(project | {"params.yaml": "{lr: fast, n: 99, lrr: 1}"})
     done = space.flowrun("run", "p", *words, "--env-manager", "local", code=2)
     assert message in done.err
     assert "Traceback" not in done.text
@@ -172,3 +181,30 @@ def test_an_unreachable_repository_is_surroundings(space: Space) -> None:
 
 def test_a_directory_that_is_not_there_is_wrong_input(space: Space) -> None:
     assert "nowhere" in space.flowrun("run", "nowhere", code=2).err
+
+
+def test_what_looks_like_a_mistake_is_told_by_all_that_plan(space: Space) -> None:
+    text = "entry_points:\n  main: {parameters: {lr: {default: 1}}, command: 'echo {lr}'}\n"
+    space.write({"p/MLproject": text})
+    told = "warning: -P lrr: 'main' declares no such parameter; it is passed on as --lrr. "
+    for command in ("run", "plan"):
+        done = space.flowrun(command, "p", *LOCAL, "-P", "lrr=2")
+        assert f"{told}Did you mean 'lr'?\n" in done.err
+    assert "echo 1 --lrr 2\n" in done.out
+    assert "main | 1 --lrr 2\n" in space.flowrun("run", "p", *LOCAL, "-P", "lrr=2").out
+
+
+ELSEWHERE = {
+    "file of a project": (("run", "p/MLproject"), "give the directory that the file is in"),
+    "step of no pipeline": (("runs", "logs", "latest", "train"), "leave the step out"),
+    "command of MLflow's": (("ui",), "`flowrun runs list` and `runs show` show runs"),
+}
+
+
+@pytest.mark.parametrize(("words", "hint"), ELSEWHERE.values(), ids=ELSEWHERE)
+def test_who_looks_in_the_wrong_place_is_told_the_right_one(
+    space: Space, words: tuple[str, ...], hint: str
+) -> None:
+    space.write({"p/MLproject": "entry_points:\n  main: {command: echo}\n"})
+    space.flowrun("run", "p", *LOCAL)
+    assert hint in space.flowrun(*words, code=2).err

@@ -260,7 +260,8 @@ def test_missing_path_suggests_the_nearest(sources: Sources, wine: Repository) -
 def test_file_is_no_project(sources: Sources, wine: Repository) -> None:
     assert str(sources.error("wine/MLproject")) == (
         f"{wine.path}/MLproject: this is a file\n"
-        "A project is a directory, a git repository or a zip file."
+        "A project is a directory, a git repository or a zip file; give the directory that the "
+        "file is in (a script in it is run with -e FILE.py)."
     )
 
 
