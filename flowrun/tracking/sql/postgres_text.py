@@ -15,7 +15,9 @@ from flowrun.valueclass import valueclass
 _QUOTED_OR_MARK = re.compile(r"'[^']*'|\?|(?<!:):(?P<name>[a-z_]\w*)")
 _LOWER = re.compile(r"lower\((\$\d+)\)")
 _INSERT_ROW = re.compile(
-    r"(?P<insert>\s*INSERT INTO \w+\s+\((?P<columns>[^()]+)\)\s+)VALUES \([?, ]+\)(?P<rest>[^?:]*)"
+    r"(?P<insert>\s*INSERT INTO \w+\s+\((?P<columns>[^()]+)\)\s+)VALUES \((?P<row>.*?)\)"
+    r"(?P<rest>(\s+ON CONFLICT [^?:]*)?\s*)",
+    re.DOTALL,
 )
 _ON_CONFLICT = re.compile(r"ON CONFLICT \((?P<key>[^()]+)\)\s+DO UPDATE")
 _LIKE = re.compile(r"\bLIKE (\$\d+|lower\([^()]*\))")
@@ -85,21 +87,22 @@ def translate_rows(sql: str, is_array: tuple[bool, ...]) -> ManyRows | None:
     """Give an INSERT of one row as one of many; None if it is no such INSERT.
 
     Args:
-        sql: with a mark for each column of the row.
+        sql: with one mark for each column of the row.
         is_array: which columns come as an array; the others' one value is for all rows.
     """
     parts = _INSERT_ROW.fullmatch(sql)
-    if parts is None or "RETURNING" in parts["rest"]:
+    if parts is None or len(_names(parts["columns"])) != len(is_array):
         return None
     arrays = is_array.count(True)
     numbers = iter(range(arrays + 1, len(is_array) + 1))
     names = iter(range(1, arrays + 1))
-    columns = ", ".join(f"c{next(names)}" if each else f"${next(numbers)}" for each in is_array)
+    values = [f"c{next(names)}" if each else f"${next(numbers)}" for each in is_array]
+    row = _QUOTED_OR_MARK.sub(
+        lambda match: values.pop(0) if match[0] == "?" else match[0], parts["row"]
+    )
     given = ", ".join(f"${number}" for number in range(1, arrays + 1))
     called = ", ".join(f"c{number}" for number in range(1, arrays + 1))
-    text = (
-        f"{parts['insert']}SELECT {columns} FROM unnest({given}) AS many({called}){parts['rest']}"
-    )
+    text = f"{parts['insert']}SELECT {row} FROM unnest({given}) AS many({called}){parts['rest']}"
     key = None
     if (conflict := _ON_CONFLICT.search(parts["rest"])) is not None:
         own = _names(parts["columns"])

@@ -25,24 +25,33 @@ class RunContents:
 
 def read_contents(connection: Connection, run_pks: Sequence[int]) -> RunContents:
     """Give everything but the metrics' histories of at most a few hundred runs."""
+    return _read(connection, f"IN ({marks(run_pks)})", run_pks)
+
+
+def read_contents_of(connection: Connection, run_id: str) -> RunContents:
+    """Give the same of one run, which need not be read before."""
+    return _read(connection, "= (SELECT run_pk FROM runs WHERE run_id = ?)", (run_id,))
+
+
+def _read(connection: Connection, which: str, values: Sequence[int | str]) -> RunContents:
     contents = RunContents()
-    among = f"WHERE run_pk IN ({marks(run_pks)})"
+    among = f"WHERE run_pk {which}"
     # All are asked for before the first is read: PostgreSQL gets them in one message.
-    params = connection.execute(f"SELECT run_pk, key, value FROM params {among}", run_pks)
-    tags = connection.execute(f"SELECT run_pk, key, value FROM tags {among}", run_pks)
+    params = connection.execute(f"SELECT run_pk, key, value FROM params {among}", values)
+    tags = connection.execute(f"SELECT run_pk, key, value FROM tags {among}", values)
     metrics = connection.execute(
         f"SELECT run_pk, key, value, timestamp_ms, step, is_nan FROM latest_metrics {among}",
-        run_pks,
+        values,
     )
     models = connection.execute(
         f"SELECT run_pk, direction, model_id, step FROM run_models {among} ORDER BY run_pk, step",
-        run_pks,
+        values,
     )
     datasets = connection.execute(
         "SELECT run_pk, dataset_pk, name, digest, source_type, source,"
         " dataset_schema, dataset_profile"
         f" FROM run_datasets JOIN datasets USING (dataset_pk) {among} ORDER BY run_pk, dataset_pk",
-        run_pks,
+        values,
     )
     for run_pk, key, value in params:
         contents.params[run_pk][key] = value
@@ -57,7 +66,7 @@ def read_contents(connection: Connection, run_pks: Sequence[int]) -> RunContents
         else:
             contents.model_outputs[run_pk].append(ModelOutput(model_id, step))
     stored = datasets.fetchall()
-    dataset_tags = _dataset_tags(connection, run_pks) if stored else {}
+    dataset_tags = _dataset_tags(connection, among, values) if stored else {}
     for run_pk, dataset_pk, *columns in stored:
         given = DatasetInput(Dataset(*columns), dataset_tags.get((run_pk, dataset_pk), {}))
         contents.datasets[run_pk].append(given)
@@ -65,14 +74,13 @@ def read_contents(connection: Connection, run_pks: Sequence[int]) -> RunContents
 
 
 def _dataset_tags(
-    connection: Connection, run_pks: Sequence[int]
+    connection: Connection, among: str, values: Sequence[int | str]
 ) -> dict[tuple[int, int], dict[str, str]]:
     """Give the tags of runs' datasets, by run and dataset."""
     tags: defaultdict[tuple[int, int], dict[str, str]] = defaultdict(dict)
     for run_pk, dataset_pk, key, value in connection.execute(
-        "SELECT run_pk, dataset_pk, key, value FROM run_dataset_tags"
-        f" WHERE run_pk IN ({marks(run_pks)})",
-        run_pks,
+        f"SELECT run_pk, dataset_pk, key, value FROM run_dataset_tags {among}",
+        values,
     ):
         tags[run_pk, dataset_pk][key] = value
     return tags

@@ -18,11 +18,11 @@ from flowrun.tracking.entities import (
 from flowrun.tracking.names import name_from_id
 from flowrun.tracking.paging import offset_of, page_of
 from flowrun.tracking.sql import search
-from flowrun.tracking.sql.database import Connection
+from flowrun.tracking.sql.database import Connection, Rows
 from flowrun.tracking.sql.experiments import find_active_experiment
-from flowrun.tracking.sql.part import SqlPart, below, chunks, in_order, marks
+from flowrun.tracking.sql.part import SqlPart, T, below, chunks, in_order, marks
 from flowrun.tracking.sql.query import Bound
-from flowrun.tracking.sql.run_contents import read_contents
+from flowrun.tracking.sql.run_contents import RunContents, read_contents, read_contents_of
 
 RUN_NAME_TAG = "mlflow.runName"
 """The tag that is a run's name; the two are kept equal. Source: MLflow, MLFLOW_RUN_NAME."""
@@ -50,9 +50,15 @@ _INSERT = """
          artifact_uri, lifecycle_stage)
     VALUES (:run_id, :experiment_id, :run_name, :user_id, 'RUNNING', :start_time_ms, NULL,
             :artifact_uri, 'active')
-    RETURNING run_pk
 """
-_INSERT_PARAM = "INSERT INTO params (run_pk, key, value) VALUES (?, ?, ?)"
+_INSERT_PARAM = """
+    INSERT INTO params (run_pk, key, value)
+    VALUES ((SELECT run_pk FROM runs WHERE run_id = ?), ?, ?)
+"""
+_INSERT_TAG = """
+    INSERT INTO tags (run_pk, key, value)
+    VALUES ((SELECT run_pk FROM runs WHERE run_id = ?), ?, ?)
+"""
 _SET_TAG = """
     INSERT INTO tags (run_pk, key, value) VALUES (?, ?, ?)
     ON CONFLICT (run_pk, key) DO UPDATE SET value = excluded.value
@@ -107,7 +113,7 @@ class SqlRuns(SqlPart):
                 artifact_uri=below(experiment.artifact_location, run_id, "artifacts"),
                 lifecycle_stage=LifecycleStage.ACTIVE,
             )
-            (run_pk,) = connection.execute(
+            connection.execute(
                 _INSERT,
                 {
                     "run_id": run_id,
@@ -117,15 +123,19 @@ class SqlRuns(SqlPart):
                     "start_time_ms": info.start_time_ms,
                     "artifact_uri": info.artifact_uri,
                 },
-            ).fetchone()
-            connection.executemany(_INSERT_PARAM, _rows(run_pk, params))
-            connection.executemany(_SET_TAG, _rows(run_pk, tags))
+            )
+            # By the run's id: its key would have to be waited for.
+            connection.executemany(_INSERT_PARAM, _rows(run_id, params))
+            connection.executemany(_INSERT_TAG, _rows(run_id, tags))
         return Run(info, params=params, tags=tags)
 
     def get_run(self, run_id: str) -> Run:
         """Give a run, deleted or not, with everything but its metrics' histories."""
         with self._database.read() as connection:
-            return _runs(connection, [find_run(connection, run_id)])[0]
+            # Both are asked for before the first is read: PostgreSQL gets them in one message.
+            row = connection.execute(_SELECT, {"run_id": run_id})
+            contents = read_contents_of(connection, run_id)
+            return _run(_found(row, run_id), contents)
 
     def update_run(
         self,
@@ -185,10 +195,7 @@ class SqlRuns(SqlPart):
 
 def find_run(connection: Connection, run_id: str) -> StoredRun:
     """Give a run's row, deleted or not; NotFoundError if there is none."""
-    row = connection.execute(_SELECT, {"run_id": run_id}).fetchone()
-    if row is None:
-        raise NotFoundError(f"Run with id={run_id} not found")
-    return StoredRun._make(row)
+    return _found(connection.execute(_SELECT, {"run_id": run_id}), run_id)
 
 
 def find_active_run(connection: Connection, run_id: str) -> StoredRun:
@@ -209,6 +216,13 @@ def set_tags(connection: Connection, run_pk: int, tags: Mapping[str, str]) -> No
         connection.execute(_RENAME, {"run_pk": run_pk, "run_name": name})
 
 
+def _found(rows: Rows, run_id: str) -> StoredRun:
+    row = rows.fetchone()
+    if row is None:
+        raise NotFoundError(f"Run with id={run_id} not found")
+    return StoredRun._make(row)
+
+
 def _name_of(run_id: str, run_name: str | None, name_tag: str | None) -> str:
     if run_name and name_tag and run_name != name_tag:
         raise InvalidValueError(
@@ -218,8 +232,8 @@ def _name_of(run_id: str, run_name: str | None, name_tag: str | None) -> str:
     return run_name or name_tag or name_from_id(run_id)
 
 
-def _rows(run_pk: int, pairs: Mapping[str, str]) -> list[tuple[int, str, str]]:
-    return [(run_pk, key, value) for key, value in pairs.items()]
+def _rows(owner: T, pairs: Mapping[str, str]) -> list[tuple[T, str, str]]:
+    return [(owner, key, value) for key, value in pairs.items()]
 
 
 def _read(connection: Connection, run_pks: Sequence[Bound]) -> list[Run]:
@@ -231,18 +245,19 @@ def _read(connection: Connection, run_pks: Sequence[Bound]) -> list[Run]:
 
 def _runs(connection: Connection, stored: Sequence[StoredRun]) -> list[Run]:
     contents = read_contents(connection, [run.run_pk for run in stored])
-    return [
-        Run(
-            _info(run),
-            params=contents.params.get(run.run_pk, {}),
-            metrics=contents.metrics.get(run.run_pk, {}),
-            tags=contents.tags.get(run.run_pk, {}),
-            dataset_inputs=tuple(contents.datasets.get(run.run_pk, ())),
-            model_inputs=tuple(contents.model_inputs.get(run.run_pk, ())),
-            model_outputs=tuple(contents.model_outputs.get(run.run_pk, ())),
-        )
-        for run in stored
-    ]
+    return [_run(run, contents) for run in stored]
+
+
+def _run(run: StoredRun, contents: RunContents) -> Run:
+    return Run(
+        _info(run),
+        params=contents.params.get(run.run_pk, {}),
+        metrics=contents.metrics.get(run.run_pk, {}),
+        tags=contents.tags.get(run.run_pk, {}),
+        dataset_inputs=tuple(contents.datasets.get(run.run_pk, ())),
+        model_inputs=tuple(contents.model_inputs.get(run.run_pk, ())),
+        model_outputs=tuple(contents.model_outputs.get(run.run_pk, ())),
+    )
 
 
 def _info(run: StoredRun) -> RunInfo:

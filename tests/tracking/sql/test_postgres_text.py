@@ -47,6 +47,13 @@ INSERTS = {
         [(1, 1, 1), (2, 1, 1)],
         True,
     ),
+    "a value that is looked up": (
+        "INSERT INTO t (a, b) VALUES ((SELECT c FROM u WHERE d = ?), ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO t (a, b) SELECT (SELECT c FROM u WHERE d = c1), c2"
+        " FROM unnest($1, $2) AS many(c1, c2) ON CONFLICT DO NOTHING",
+        [(1, 1)],
+        True,
+    ),
     "an update of different rows": (
         "INSERT INTO t (a, b) VALUES (?, ?) ON CONFLICT (b) DO UPDATE SET b = excluded.b",
         "INSERT INTO t (a, b) SELECT c1, c2 FROM unnest($1, $2) AS many(c1, c2)"
@@ -79,7 +86,7 @@ OTHERS = {
     "rows are given back": "INSERT INTO t (a) VALUES (?) RETURNING a",
     "no insert": "DELETE FROM t WHERE a IN (?)",
     "a further value": "INSERT INTO t (a) VALUES (?) ON CONFLICT (a) DO UPDATE SET b = ?",
-    "a value that is made": "INSERT INTO t (a) VALUES (lower(?))",
+    "a column without a value": "INSERT INTO t (a, b) VALUES (?, 1)",
 }
 
 
