@@ -25,6 +25,7 @@ import flowrun.tracking.sql
 from flowrun.tracking.sql.database import REVISION
 from flowrun.tracking.sql.postgres_text import translate
 from flowrun.tracking.sql.sqlite import open_sqlite
+from flowrun.tracking.sql.tables import UNCHECKED
 from flowrun.tracking.sql.upgrade import migrate, schema_of, upgrade
 from tests.support.postgres import PostgresServer
 from tests.support.stores import tracking_store
@@ -160,9 +161,13 @@ def differences(url: str) -> list[object]:
     engine = create_engine(url)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection)
-        found: list[object] = compare_metadata(context, SQLModel.metadata)
+        found = compare_metadata(context, SQLModel.metadata)
     engine.dispose()
-    return found
+    if engine.dialect.name == "postgresql":
+        unchecked = [one for one in found if one[0] == "add_fk" and one[1].table.name in UNCHECKED]
+        assert len(unchecked) == len(UNCHECKED)
+        return [one for one in found if one not in unchecked]
+    return list(found)
 
 
 def test_recording_a_run_imports_nothing_heavy(tmp_path: Path) -> None:
