@@ -57,6 +57,40 @@ def wait_for_thread(call: Callable[[], T]) -> T:
     return turn.wait_for_thread(call) if isinstance(turn, _Turn) else call()
 
 
+def is_turn() -> bool:
+    """Tell whether this call takes turns with others."""
+    return isinstance(getcurrent(), _Turn)
+
+
+class Meeting:
+    """What a turn waits for until another one, on the same event loop, brings it about."""
+
+    __slots__ = ("_has_come", "_turn")
+
+    def __init__(self) -> None:
+        self._has_come = False
+        self._turn: _Turn[object] | None = None
+
+    def wait(self) -> None:
+        """Wait in a turn until it has come."""
+        turn = getcurrent()
+        if not isinstance(turn, _Turn):
+            raise TypeError("only a turn can wait for another")
+        if self._has_come:
+            return
+        self._turn = turn
+        try:
+            turn.let_others()
+        finally:
+            self._turn = None
+
+    def come(self) -> None:
+        """Let who waits go on."""
+        self._has_come = True
+        if self._turn is not None:
+            self._turn.go_on_soon()
+
+
 class _Turn(greenlet, Generic[T]):
     result: T
     ended: asyncio.Future[None]
@@ -75,7 +109,7 @@ class _Turn(greenlet, Generic[T]):
         if to_write:
             self.loop.add_writer(fd, self._go_on)
         try:
-            self._let_others()
+            self.let_others()
         finally:
             self.loop.remove_reader(fd)
             if to_write:
@@ -85,15 +119,22 @@ class _Turn(greenlet, Generic[T]):
         answer = self.loop.run_in_executor(None, call)
         answer.add_done_callback(self._go_on)
         try:
-            self._let_others()
+            self.let_others()
         finally:
             answer.remove_done_callback(self._go_on)
         return answer.result()
 
-    def _let_others(self) -> None:
+    def let_others(self) -> None:
+        """Leave off here until somebody goes on."""
         self._others.switch()
 
+    def go_on_soon(self) -> None:
+        """Go on when the event loop comes to it."""
+        self.loop.call_soon(self._go_on)
+
     def _go_on(self, _: object = None) -> None:
+        if self.dead:
+            return  # cancelled meanwhile
         try:
             self.switch()
         except BaseException as error:  # noqa: BLE001 - whoever awaits the call gets it

@@ -6,13 +6,13 @@ understand: docs/decisions/0012-two-databases.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias, TypeVar
 
-from flowrun.errors import InvalidValueError, StoreError
+from flowrun.errors import FlowrunError, InvalidValueError, StoreError
 from flowrun.tracking.pace import Pace
 
 REVISION = "0007"
@@ -26,6 +26,13 @@ class Durability(StrEnum):
     """The end of any process. A power cut may take the last seconds with it, never half a write."""
     FULL = "full"
     """A power cut as well: each commit waits for the disk."""
+
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+WriteAll: TypeAlias = Callable[[Sequence[A]], Sequence[B | FlowrunError]]
+"""Writes several items in one transaction; says for each what its caller gets, or is told."""
 
 
 class Rows(Protocol):
@@ -65,15 +72,29 @@ class Database(Protocol):
     def read(self) -> AbstractContextManager[Connection]:
         """Give a connection that sees one state of the store until the end."""
 
-    def write(self, what: str | None = None) -> AbstractContextManager[Connection]:
+    def write(self, *names: str) -> AbstractContextManager[Connection]:
         """Give a connection whose changes are all kept at the end, or none on any error.
 
         What is read inside stays true until the commit, since other writers wait.
 
         Args:
-            what: the one thing, by its id or name, that is changed, and that alone decides what is
-                written: who writes another thing then need not wait. None: all writers wait, which
+            names: the things, by id or name, that are changed, and that alone decide what is
+                written: who writes other things then need not wait. None: all writers wait, which
                 is always right. (SQLite has one writer at a time anyway.)
+        """
+
+    def write_together(self, write: WriteAll[A, B], item: A) -> B:
+        """Write an item, maybe in one transaction with those that others bring meanwhile.
+
+        Args:
+            write: writes several; the same for all that may go together.
+            item: what to write.
+
+        Returns:
+            What `write` gives for the item.
+
+        Raises:
+            FlowrunError: what `write` gives for it, or raises.
         """
 
     def skip_numbers(self, connection: Connection, table: str, column: str, number: int) -> None:
@@ -106,6 +127,18 @@ class KeptDatabase(Database, Protocol):
         Raises:
             StoreError: the copy can't be made; nothing is left of it.
         """
+
+
+def write_alone(write: WriteAll[A, B], item: A) -> B:
+    """Write one item in a transaction of its own."""
+    return result_of(write([item])[0])
+
+
+def result_of(result: B | FlowrunError) -> B:
+    """Give what became of an item, or raise it."""
+    if isinstance(result, FlowrunError):
+        raise result
+    return result
 
 
 def newer_store(name: str, revision: str) -> StoreError:

@@ -20,10 +20,19 @@ from psycopg.types.string import StrBinaryDumper
 from flowrun.errors import StoreError
 from flowrun.tracking.pace import Pace
 from flowrun.tracking.sql.backup import dump_postgres
-from flowrun.tracking.sql.database import REVISION, Connection, newer_store, unfit_value
+from flowrun.tracking.sql.database import (
+    REVISION,
+    A,
+    B,
+    Connection,
+    WriteAll,
+    newer_store,
+    unfit_value,
+)
 from flowrun.tracking.sql.postgres_errors import connect_error, plain_error
 from flowrun.tracking.sql.postgres_pipeline import Driver, PostgresConnection
 from flowrun.tracking.sql.postgres_uri import to_connect, without_password
+from flowrun.tracking.sql.together import Together
 from flowrun.tracking.turns import wait_for_thread
 
 ALL_WRITERS = 0x666C6F7772756E
@@ -33,6 +42,8 @@ _READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 _WRITE = b"BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE"
 _LOCK_ALL = b"SELECT pg_advisory_xact_lock($1)"
 _LOCK_ONE = b"SELECT pg_advisory_xact_lock_shared($1), pg_advisory_xact_lock($2)"
+_SHARE_ALL = b"SELECT pg_advisory_xact_lock_shared($1)"
+_LOCK_MANY = b"SELECT pg_advisory_xact_lock(lock) FROM unnest($1) AS locks(lock)"
 _MARK = "flowrun"
 """The comment on Alembic's table, which MLflow's stores have as well, tells whose it is."""
 
@@ -67,6 +78,7 @@ class PostgresDatabase:
         self._conninfo = to_connect(uri)
         self._lock_timeout_ms = round(lock_timeout_s * 1000)
         self._idle: deque[PostgresConnection] = deque()
+        self._together = Together()
 
     @contextlib.contextmanager
     def read(self) -> Iterator[PostgresConnection]:
@@ -75,12 +87,14 @@ class PostgresDatabase:
             yield connection
 
     @contextlib.contextmanager
-    def write(self, what: str | None = None) -> Iterator[PostgresConnection]:
+    def write(self, *names: str) -> Iterator[PostgresConnection]:
         """Give a connection whose changes are all kept at the end, or none on any error."""
-        lock = _LOCK_ALL if what is None else _LOCK_ONE
-        locks = [ALL_WRITERS] if what is None else [ALL_WRITERS, _lock_of(what)]
-        with self._transaction(_WRITE, lock, locks) as connection:
+        with self._transaction(_WRITE, _locks_of(names)) as connection:
             yield connection
+
+    def write_together(self, write: WriteAll[A, B], item: A) -> B:
+        """Write an item along with those that others bring while a transaction is under way."""
+        return self._together.write(write, item)
 
     def revision(self) -> str | None:
         """Give the newest migration that was run here; None if no store was made yet.
@@ -135,7 +149,7 @@ class PostgresDatabase:
 
     @contextlib.contextmanager
     def _transaction(
-        self, begin: bytes, lock: bytes | None = None, locks: Sequence[int] = ()
+        self, begin: bytes, locks: Sequence[tuple[bytes, Sequence[object]]] = ()
     ) -> Iterator[PostgresConnection]:
         is_ending = False
         try:
@@ -144,11 +158,11 @@ class PostgresDatabase:
                 # What nobody waits for an answer of is sent with what comes next: the begin with
                 # the first SELECT, the last INSERTs with the commit.
                 connection.send(begin)
-                if lock is not None:
-                    connection.send(lock, locks)
+                for lock, values in locks:
+                    connection.send(lock, values)
                 yield connection
                 is_ending = True
-                connection.end(b"COMMIT", waits=lock is not None)
+                connection.end(b"COMMIT", waits=bool(locks))
             except Exception:
                 self._roll_back(connection)
                 raise
@@ -230,6 +244,16 @@ def open_postgres(uri: str, *, lock_timeout_s: float = 60.0) -> PostgresDatabase
         database.close()
         raise
     return database
+
+
+def _locks_of(names: Sequence[str]) -> Sequence[tuple[bytes, Sequence[object]]]:
+    """Give the statements that keep other writers out."""
+    if not names:
+        return [(_LOCK_ALL, [ALL_WRITERS])]
+    if len(names) == 1:
+        return [(_LOCK_ONE, [ALL_WRITERS, _lock_of(names[0])])]
+    # In one order: two transactions never wait for each other.
+    return [(_SHARE_ALL, [ALL_WRITERS]), (_LOCK_MANY, [sorted(map(_lock_of, set(names)))])]
 
 
 def _lock_of(what: str) -> int:

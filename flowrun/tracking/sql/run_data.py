@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
-from flowrun.errors import InvalidValueError, NotFoundError
+from flowrun.errors import FlowrunError, InvalidValueError, NotFoundError
 from flowrun.tracking import checks, limits
 from flowrun.tracking.entities import (
     Dataset,
@@ -18,7 +19,7 @@ from flowrun.tracking.entities import (
 from flowrun.tracking.sql import search
 from flowrun.tracking.sql.database import Connection
 from flowrun.tracking.sql.part import SqlPart, marks
-from flowrun.tracking.sql.runs import find_active_run, set_tags
+from flowrun.tracking.sql.runs import find_active_run, find_active_runs, set_tags
 
 # Statements for many rows bind by position: by name costs a third more for each row.
 INSERT_METRIC = """
@@ -67,6 +68,13 @@ INSERT_RUN_MODEL = """
 """
 
 
+_FEW = 100
+"""Metrics that are written along with those of other calls; more are worth a transaction."""
+
+_Points: TypeAlias = tuple[str, Sequence[Metric]]
+"""A run's id and what to log to it."""
+
+
 class SqlRunData(SqlPart):
     """The logging calls of `SqlTrackingStore`; what each promises is told in the protocol."""
 
@@ -84,12 +92,15 @@ class SqlRunData(SqlPart):
         params = checks.check_params(params or {})
         tags = checks.check_tags(tags or {})
         checks.check_batch_size(len(metrics), len(params), len(tags))
+        if not params and not tags and _are_few(metrics):
+            self._database.write_together(self._log_points, (run_id, metrics))
+            return
         with self._database.write(run_id) as connection:
             run_pk = find_active_run(connection, run_id).run_pk
             if params:
                 _log_params(connection, run_pk, run_id, params)
             if metrics:
-                _log_metrics(connection, run_pk, run_id, metrics)
+                _log_metrics(connection, {run_id: run_pk}, [(run_id, metrics)])
             if tags:
                 set_tags(connection, run_pk, tags)
 
@@ -125,6 +136,14 @@ class SqlRunData(SqlPart):
             rows = [(run_pk, "output", model.model_id, model.step) for model in models]
             connection.executemany(INSERT_RUN_MODEL, rows)
 
+    def _log_points(self, items: Sequence[_Points]) -> Sequence[FlowrunError | None]:
+        """Append the metrics of several calls, each to its run."""
+        run_ids = {run_id for run_id, _ in items}
+        with self._database.write(*run_ids) as connection:
+            run_pks, problems = find_active_runs(connection, run_ids)
+            _log_metrics(connection, run_pks, [each for each in items if each[0] in run_pks])
+        return [problems.get(run_id) for run_id, _ in items]
+
     def search_datasets(self, experiment_ids: Sequence[str]) -> list[DatasetSummary]:
         """Give what datasets runs of some experiments read."""
         known = [int(text) for text in experiment_ids if text.isdecimal() and len(text) < 19]
@@ -150,23 +169,28 @@ def stored_value(value: float) -> tuple[float, int]:
     return math.copysign(limits.LARGEST_FLOAT, value), 0
 
 
+def _are_few(metrics: Sequence[Metric]) -> bool:
+    return 0 < len(metrics) <= _FEW and not any(each.model_id for each in metrics)
+
+
 def _log_metrics(
-    connection: Connection, run_pk: int, run_id: str, metrics: Sequence[Metric]
+    connection: Connection, run_pks: Mapping[str, int], items: Sequence[_Points]
 ) -> None:
     rows = []
-    latest: dict[str, tuple[int, int, float, int]] = {}
-    for key, number, timestamp_ms, step, *_ in metrics:
-        value, is_nan = stored_value(number)
-        rows.append((run_pk, key, timestamp_ms, step, value, is_nan))
-        point = (step, timestamp_ms, value, is_nan)
-        known = latest.get(key)
-        if known is None or point[:3] > known[:3]:
-            latest[key] = point
+    latest: dict[tuple[int, str], tuple[int, int, float, int]] = {}
+    for run_id, metrics in items:
+        run_pk = run_pks[run_id]
+        for key, number, timestamp_ms, step, *_ in metrics:
+            value, is_nan = stored_value(number)
+            rows.append((run_pk, key, timestamp_ms, step, value, is_nan))
+            point = (step, timestamp_ms, value, is_nan)
+            known = latest.get((run_pk, key))
+            if known is None or point[:3] > known[:3]:
+                latest[run_pk, key] = point
     connection.executemany(INSERT_METRIC, rows)
-    connection.executemany(
-        SET_LATEST_METRIC, [(run_pk, key, *point) for key, point in latest.items()]
-    )
-    _log_model_metrics(connection, run_id, [each for each in metrics if each.model_id])
+    connection.executemany(SET_LATEST_METRIC, [(*key, *point) for key, point in latest.items()])
+    for run_id, metrics in items:
+        _log_model_metrics(connection, run_id, [each for each in metrics if each.model_id])
 
 
 def _log_model_metrics(connection: Connection, run_id: str, metrics: Sequence[Metric]) -> None:

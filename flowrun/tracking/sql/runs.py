@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from flowrun.errors import InvalidValueError, NotFoundError
+from flowrun.errors import FlowrunError, InvalidValueError, NotFoundError
 from flowrun.tracking import checks, limits
 from flowrun.tracking.entities import (
     LifecycleStage,
@@ -202,11 +202,26 @@ def find_active_run(connection: Connection, run_id: str) -> StoredRun:
     """Give a run's row; InvalidValueError, as MLflow has it, if the run is deleted."""
     run = find_run(connection, run_id)
     if run.lifecycle_stage != LifecycleStage.ACTIVE:
-        raise InvalidValueError(
-            f"The run {run_id} must be in the 'active' state. "
-            f"Current state is {run.lifecycle_stage}."
-        )
+        raise _not_active(run)
     return run
+
+
+def find_active_runs(
+    connection: Connection, run_ids: Collection[str]
+) -> tuple[dict[str, int], dict[str, FlowrunError]]:
+    """Give the keys of those of some runs that are active, and why the others are not."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM runs WHERE run_id IN ({marks(run_ids)})", list(run_ids)
+    )
+    active: dict[str, int] = {}
+    problems: dict[str, FlowrunError] = {}
+    for run in map(StoredRun._make, rows):
+        if run.lifecycle_stage == LifecycleStage.ACTIVE:
+            active[run.run_id] = run.run_pk
+        else:
+            problems[run.run_id] = _not_active(run)
+    missing = [each for each in run_ids if each not in active and each not in problems]
+    return active, problems | {each: _no_run(each) for each in missing}
 
 
 def set_tags(connection: Connection, run_pk: int, tags: Mapping[str, str]) -> None:
@@ -219,8 +234,19 @@ def set_tags(connection: Connection, run_pk: int, tags: Mapping[str, str]) -> No
 def _found(rows: Rows, run_id: str) -> StoredRun:
     row = rows.fetchone()
     if row is None:
-        raise NotFoundError(f"Run with id={run_id} not found")
+        raise _no_run(run_id)
     return StoredRun._make(row)
+
+
+def _not_active(run: StoredRun) -> InvalidValueError:
+    return InvalidValueError(
+        f"The run {run.run_id} must be in the 'active' state. "
+        f"Current state is {run.lifecycle_stage}."
+    )
+
+
+def _no_run(run_id: str) -> NotFoundError:
+    return NotFoundError(f"Run with id={run_id} not found")
 
 
 def _name_of(run_id: str, run_name: str | None, name_tag: str | None) -> str:

@@ -107,7 +107,7 @@ class SqlSpans(TracePart):
         # All that takes time is done before writers have to wait.
         rows = {trace_id: [_row(span) for span in each] for trace_id, each in spans.items()}
         facts = {trace_id: trace_facts(each) for trace_id, each in spans.items()}
-        with self._database.write(next(iter(spans)) if len(spans) == 1 else None) as connection:
+        with self._database.write(*(spans if len(spans) == 1 else ())) as connection:
             traces = [
                 _log_trace(
                     connection,

@@ -18,7 +18,16 @@ from pathlib import Path
 
 from flowrun.errors import StoreError
 from flowrun.tracking.pace import Pace
-from flowrun.tracking.sql.database import REVISION, Connection, Durability, unfit_value
+from flowrun.tracking.sql.database import (
+    REVISION,
+    A,
+    B,
+    Connection,
+    Durability,
+    WriteAll,
+    unfit_value,
+    write_alone,
+)
 from flowrun.tracking.sql.sqlite_joined import JoinedWriter
 
 APPLICATION_ID = 0x666C6F77
@@ -76,15 +85,19 @@ class SqliteDatabase:
             yield connection
 
     @contextlib.contextmanager
-    def write(self, what: str | None = None) -> Iterator[sqlite3.Connection]:
+    def write(self, *names: str) -> Iterator[sqlite3.Connection]:
         """Give a connection whose changes are all kept at the end, or none on any error."""
-        del what  # SQLite's writers all wait for each other here
+        del names  # SQLite's writers all wait for each other here
         if self._durability is Durability.FULL:
             with self._plain_errors(), self._joined.write() as connection:
                 yield connection
             return
         with self._transaction("BEGIN IMMEDIATE") as connection:
             yield connection
+
+    def write_together(self, write: WriteAll[A, B], item: A) -> B:
+        """Write an item by itself: here transactions cost little, or share their commits anyway."""
+        return write_alone(write, item)
 
     def skip_numbers(self, connection: Connection, table: str, column: str, number: int) -> None:
         """Do nothing: AUTOINCREMENT looks at the highest number there ever was."""

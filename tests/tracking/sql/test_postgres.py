@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -191,18 +191,28 @@ def test_writers_of_two_runs_do_not_wait(database: PostgresDatabase) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "second"), [("run", "run"), (None, "run"), ("run", None), (None, None)]
+    ("first", "second"),
+    [
+        (["run"], ["run"]),
+        ([], ["run"]),
+        (["run"], []),
+        ([], []),
+        (["run", "other"], ["run"]),
+        (["run"], ["other", "run"]),
+        (["a", "run"], ["run", "b"]),
+        (["run", "other"], []),
+    ],
 )
 def test_other_writers_wait_until_the_commit(
-    uri: str, first: str | None, second: str | None
+    uri: str, first: Sequence[str], second: Sequence[str]
 ) -> None:
     holder, waiter = open_postgres(uri), open_postgres(uri, lock_timeout_s=0.05)
-    with holder.write(first) as connection:
+    with holder.write(*first) as connection:
         connection.execute("SELECT 1").fetchone()
-        with pytest.raises(StoreError) as error, waiter.write(second):
+        with pytest.raises(StoreError) as error, waiter.write(*second):
             pass
     assert error.value.message == f"store {uri}: another client keeps it locked"
-    with waiter.write(second) as connection:
+    with waiter.write(*second) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
     holder.close()
     waiter.close()
