@@ -15,12 +15,10 @@ from flowrun.tracking.entities import (
     RunStatus,
     ViewType,
 )
-from flowrun.tracking.names import name_from_id
 from flowrun.tracking.paging import offset_of, page_of
 from flowrun.tracking.sql import search
 from flowrun.tracking.sql.database import Connection, Rows
-from flowrun.tracking.sql.experiments import find_active_experiment
-from flowrun.tracking.sql.part import SqlPart, T, below, chunks, in_order, marks
+from flowrun.tracking.sql.part import SqlPart, T, chunks, in_order, marks
 from flowrun.tracking.sql.query import Bound
 from flowrun.tracking.sql.run_contents import RunContents, read_contents, read_contents_of
 
@@ -44,21 +42,6 @@ class StoredRun(NamedTuple):
 
 
 _COLUMNS = ", ".join(StoredRun._fields)
-_INSERT = """
-    INSERT INTO runs
-        (run_id, experiment_id, run_name, user_id, status, start_time_ms, end_time_ms,
-         artifact_uri, lifecycle_stage)
-    VALUES (:run_id, :experiment_id, :run_name, :user_id, 'RUNNING', :start_time_ms, NULL,
-            :artifact_uri, 'active')
-"""
-_INSERT_PARAM = """
-    INSERT INTO params (run_pk, key, value)
-    VALUES ((SELECT run_pk FROM runs WHERE run_id = ?), ?, ?)
-"""
-_INSERT_TAG = """
-    INSERT INTO tags (run_pk, key, value)
-    VALUES ((SELECT run_pk FROM runs WHERE run_id = ?), ?, ?)
-"""
 _SET_TAG = """
     INSERT INTO tags (run_pk, key, value) VALUES (?, ?, ?)
     ON CONFLICT (run_pk, key) DO UPDATE SET value = excluded.value
@@ -83,51 +66,6 @@ _RESTORE = """
 
 class SqlRuns(SqlPart):
     """The runs of `SqlTrackingStore`; what each call promises is told in the protocol."""
-
-    def create_run(
-        self,
-        experiment_id: str,
-        *,
-        user_id: str = "",
-        run_name: str | None = None,
-        start_time_ms: int | None = None,
-        tags: Mapping[str, str] | None = None,
-        params: Mapping[str, str] | None = None,
-    ) -> Run:
-        """Make a RUNNING run in an active experiment."""
-        tags = checks.check_tags(tags or {})
-        params = checks.check_params(params or {})
-        run_id = self._new_id()
-        run_name = _name_of(run_id, run_name, tags.get(RUN_NAME_TAG))
-        tags[RUN_NAME_TAG] = run_name
-        with self._database.write(run_id) as connection:
-            experiment = find_active_experiment(connection, experiment_id)
-            info = RunInfo(
-                run_id=run_id,
-                experiment_id=str(experiment.experiment_id),
-                run_name=run_name,
-                user_id=user_id,
-                status=RunStatus.RUNNING,
-                start_time_ms=self._now() if start_time_ms is None else start_time_ms,
-                end_time_ms=None,
-                artifact_uri=below(experiment.artifact_location, run_id, "artifacts"),
-                lifecycle_stage=LifecycleStage.ACTIVE,
-            )
-            connection.execute(
-                _INSERT,
-                {
-                    "run_id": run_id,
-                    "experiment_id": experiment.experiment_id,
-                    "run_name": run_name,
-                    "user_id": user_id,
-                    "start_time_ms": info.start_time_ms,
-                    "artifact_uri": info.artifact_uri,
-                },
-            )
-            # By the run's id: its key would have to be waited for.
-            connection.executemany(_INSERT_PARAM, _rows(run_id, params))
-            connection.executemany(_INSERT_TAG, _rows(run_id, tags))
-        return Run(info, params=params, tags=tags)
 
     def get_run(self, run_id: str) -> Run:
         """Give a run, deleted or not, with everything but its metrics' histories."""
@@ -247,15 +185,6 @@ def _not_active(run: StoredRun) -> InvalidValueError:
 
 def _no_run(run_id: str) -> NotFoundError:
     return NotFoundError(f"Run with id={run_id} not found")
-
-
-def _name_of(run_id: str, run_name: str | None, name_tag: str | None) -> str:
-    if run_name and name_tag and run_name != name_tag:
-        raise InvalidValueError(
-            "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with "
-            f"different values (run_name='{run_name}', mlflow.runName='{name_tag}')."
-        )
-    return run_name or name_tag or name_from_id(run_id)
 
 
 def _rows(owner: T, pairs: Mapping[str, str]) -> list[tuple[T, str, str]]:

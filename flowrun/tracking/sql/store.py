@@ -6,11 +6,14 @@ from flowrun.tracking.pace import Pace
 from flowrun.tracking.sql.experiments import SqlExperiments
 from flowrun.tracking.sql.histories import SqlHistories
 from flowrun.tracking.sql.logged_models import SqlLoggedModels
+from flowrun.tracking.sql.new_runs import SqlNewRuns
 from flowrun.tracking.sql.run_data import SqlRunData
 from flowrun.tracking.sql.runs import SqlRuns
 
 
-class SqlTrackingStore(SqlExperiments, SqlRuns, SqlRunData, SqlHistories, SqlLoggedModels):
+class SqlTrackingStore(
+    SqlExperiments, SqlNewRuns, SqlRuns, SqlRunData, SqlHistories, SqlLoggedModels
+):
     """A `TrackingStore`, put together from its parts; each keeps its promises in SQL."""
 
     @property
