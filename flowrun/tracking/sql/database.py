@@ -6,11 +6,11 @@ understand: docs/decisions/0012-two-databases.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from flowrun.errors import FlowrunError, InvalidValueError, StoreError
 from flowrun.tracking.pace import Pace
@@ -28,11 +28,15 @@ class Durability(StrEnum):
     """A power cut as well: each commit waits for the disk."""
 
 
-A = TypeVar("A")
-B = TypeVar("B")
+A = TypeVar("A", contravariant=True)
+B = TypeVar("B", covariant=True)
 
-WriteAll: TypeAlias = Callable[[Sequence[A]], Sequence[B | FlowrunError]]
-"""Writes several items in one transaction; says for each what its caller gets, or is told."""
+
+class WriteAll(Protocol[A, B]):
+    """Writes several items in one transaction."""
+
+    def __call__(self, items: Sequence[A], /, *, is_patient: bool) -> Sequence[B | FlowrunError]:
+        """Say for each item what its caller gets, or is told; `is_patient`: see `write`."""
 
 
 class Rows(Protocol):
@@ -72,7 +76,7 @@ class Database(Protocol):
     def read(self) -> AbstractContextManager[Connection]:
         """Give a connection that sees one state of the store until the end."""
 
-    def write(self, *names: str) -> AbstractContextManager[Connection]:
+    def write(self, *names: str, is_patient: bool = True) -> AbstractContextManager[Connection]:
         """Give a connection whose changes are all kept at the end, or none on any error.
 
         What is read inside stays true until the commit, since other writers wait.
@@ -81,6 +85,8 @@ class Database(Protocol):
             names: the things, by id or name, that are changed, and that alone decide what is
                 written: who writes other things then need not wait. None: all writers wait, which
                 is always right. (SQLite has one writer at a time anyway.)
+            is_patient: wait as long as the store's timeout says for another writer, not just for
+                a moment.
         """
 
     def write_together(self, write: WriteAll[A, B], item: A) -> B:
@@ -131,7 +137,7 @@ class KeptDatabase(Database, Protocol):
 
 def write_alone(write: WriteAll[A, B], item: A) -> B:
     """Write one item in a transaction of its own."""
-    return result_of(write([item])[0])
+    return result_of(write([item], is_patient=True)[0])
 
 
 def result_of(result: B | FlowrunError) -> B:

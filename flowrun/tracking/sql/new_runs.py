@@ -88,9 +88,11 @@ class SqlNewRuns(SqlPart):
         )
         return self._database.write_together(self._create_runs, new)
 
-    def _create_runs(self, new: Sequence[_NewRun]) -> Sequence[Run | FlowrunError]:
+    def _create_runs(
+        self, new: Sequence[_NewRun], /, *, is_patient: bool
+    ) -> Sequence[Run | FlowrunError]:
         # Nobody else knows the ids yet, so one of them is enough of a name.
-        with self._database.write(new[0].run_id) as connection:
+        with self._database.write(new[0].run_id, is_patient=is_patient) as connection:
             experiments = {
                 experiment_id: _active_experiment(connection, experiment_id)
                 for experiment_id in {each.experiment_id for each in new}

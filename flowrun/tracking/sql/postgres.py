@@ -44,6 +44,7 @@ _LOCK_ALL = b"SELECT pg_advisory_xact_lock($1)"
 _LOCK_ONE = b"SELECT pg_advisory_xact_lock_shared($1), pg_advisory_xact_lock($2)"
 _SHARE_ALL = b"SELECT pg_advisory_xact_lock_shared($1)"
 _LOCK_MANY = b"SELECT pg_advisory_xact_lock(lock) FROM unnest($1) AS locks(lock)"
+_HURRY = b"SELECT set_config('lock_timeout', '100ms', true)"
 _MARK = "flowrun"
 """The comment on Alembic's table, which MLflow's stores have as well, tells whose it is."""
 
@@ -87,9 +88,10 @@ class PostgresDatabase:
             yield connection
 
     @contextlib.contextmanager
-    def write(self, *names: str) -> Iterator[PostgresConnection]:
+    def write(self, *names: str, is_patient: bool = True) -> Iterator[PostgresConnection]:
         """Give a connection whose changes are all kept at the end, or none on any error."""
-        with self._transaction(_WRITE, _locks_of(names)) as connection:
+        hurry = [] if is_patient else [(_HURRY, ())]
+        with self._transaction(_WRITE, [*hurry, *_locks_of(names)]) as connection:
             yield connection
 
     def write_together(self, write: WriteAll[A, B], item: A) -> B:

@@ -128,6 +128,10 @@ class PostgresConnection:
         """
         waits = waits or bool(self._sent)  # a failure among them would keep the end from coming
         self.send(statement)
+        while len(self._names) > _PREPARED_MOST:
+            # Only here: before a BEGIN it would be a query of the same transaction.
+            _, oldest = self._names.popitem(last=False)
+            self.send(b"DEALLOCATE " + oldest)
         mark = self._send_mark()
         if waits:
             self._read_to(mark)
@@ -222,9 +226,6 @@ class PostgresConnection:
         return rows
 
     def _prepare(self, key: _Key) -> bytes:
-        if len(self._names) >= _PREPARED_MOST:
-            _, oldest = self._names.popitem(last=False)
-            self.send(b"DEALLOCATE " + oldest)
         self._count += 1
         name = b"s%d" % self._count
         self._pg.send_prepare(name, key[0], key[1])

@@ -136,10 +136,12 @@ class SqlRunData(SqlPart):
             rows = [(run_pk, "output", model.model_id, model.step) for model in models]
             connection.executemany(INSERT_RUN_MODEL, rows)
 
-    def _log_points(self, items: Sequence[_Points]) -> Sequence[FlowrunError | None]:
+    def _log_points(
+        self, items: Sequence[_Points], /, *, is_patient: bool
+    ) -> Sequence[FlowrunError | None]:
         """Append the metrics of several calls, each to its run."""
         run_ids = {run_id for run_id, _ in items}
-        with self._database.write(*run_ids) as connection:
+        with self._database.write(*run_ids, is_patient=is_patient) as connection:
             run_pks, problems = find_active_runs(connection, run_ids)
             _log_metrics(connection, run_pks, [each for each in items if each[0] in run_pks])
         return [problems.get(run_id) for run_id, _ in items]

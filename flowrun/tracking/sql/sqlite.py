@@ -85,9 +85,9 @@ class SqliteDatabase:
             yield connection
 
     @contextlib.contextmanager
-    def write(self, *names: str) -> Iterator[sqlite3.Connection]:
+    def write(self, *names: str, is_patient: bool = True) -> Iterator[sqlite3.Connection]:
         """Give a connection whose changes are all kept at the end, or none on any error."""
-        del names  # SQLite's writers all wait for each other here
+        del names, is_patient  # SQLite's writers all wait for each other here
         if self._durability is Durability.FULL:
             with self._plain_errors(), self._joined.write() as connection:
                 yield connection

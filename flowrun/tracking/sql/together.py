@@ -53,8 +53,10 @@ class _Gathering(Generic[A, B]):
             self._writer = item
         else:
             self._wait(item)
-        if not item.results:
+        if self._writer is item:
             self._write_all()
+        if not item.results:
+            return write_alone(self._write, given)
         return result_of(item.results[0])
 
     def _wait(self, item: _Item[A, B]) -> None:
@@ -70,27 +72,19 @@ class _Gathering(Generic[A, B]):
 
     def _write_all(self) -> None:
         items, self._waiting = self._waiting, []
+        results: Sequence[B | FlowrunError] = ()
         try:
-            self._write_items(items)
+            results = self._write([item.given for item in items], is_patient=False)
+        except StoreUnavailableError as error:
+            results = [error] * len(items)
+        except FlowrunError:
+            pass  # one of them is at fault, or waits for somebody: each tries alone
         finally:
+            for item, result in zip(items, results, strict=False):
+                item.results.append(result)
             for item in items:
-                if not item.results:
-                    item.results.append(StoreUnavailableError("the write was broken off"))
                 item.meeting.come()
             self._hand_over()
-
-    def _write_items(self, items: Sequence[_Item[A, B]]) -> None:
-        try:
-            results = self._write([item.given for item in items])
-        except FlowrunError as error:
-            if len(items) > 1 and not isinstance(error, StoreUnavailableError):
-                # One of them is at fault: let each have its own answer.
-                for item in items:
-                    self._write_items([item])
-                return
-            results = [error] * len(items)
-        for item, result in zip(items, results, strict=True):
-            item.results.append(result)
 
     def _hand_over(self) -> None:
         self._writer = self._waiting[0] if self._waiting else None
@@ -102,6 +96,6 @@ class _Gathering(Generic[A, B]):
 class _Item(Generic[A, B]):
     given: A
     meeting: Meeting = field(default_factory=Meeting)
-    """It is written, or its call is to write."""
+    """Another call has tried to write it, or this one is to write for all."""
     results: list[B | FlowrunError] = field(default_factory=list)
-    """What became of it, once it is written."""
+    """What became of it, if it could be written with others."""
