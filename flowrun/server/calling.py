@@ -11,7 +11,7 @@ from flowrun.server.messages import Call, Response, Route
 from flowrun.tracking.fields import JsonObject
 from flowrun.tracking.pace import Pace
 
-_TURNS = 12
+_TURNS = 16
 """Calls that wait for the database at once, each with a connection of its own."""
 
 Answer = JsonObject | Response
