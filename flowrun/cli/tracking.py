@@ -87,6 +87,8 @@ def list_runs(
     ]
     columns = ("run", "name", "entry_point", "status", "started", "time", "commit", "metrics")
     print_rows(columns, rows, as_json=False)
+    if filter_text and not rows and not with_steps:
+        typer.echo("The runs of pipelines' steps were not looked at; --steps adds them.", err=True)
 
 
 @runs.command("show")

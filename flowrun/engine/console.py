@@ -88,7 +88,7 @@ def began_line(event: RunBegan) -> str:
     plan = event.plan
     name = plan.project_name or "project"
     count = sum(1 for step in plan.steps)
-    steps = f", {count} steps" if plan.is_pipeline else ""
+    steps = f", {count} step{'' if count == 1 else 's'}" if plan.is_pipeline else ""
     run = f" (run {event.run_id})" if event.run_id else ""
     return f"{name}: {plan.entry_point}{steps}, from {source_text(event.source)}{run}"
 

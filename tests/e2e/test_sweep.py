@@ -68,7 +68,9 @@ def test_a_sweep_in_which_nothing_finishes_has_failed(space: Space) -> None:
     done = space.flowrun("sweep", "p", *LOCAL, "-S", "x=3", code=1)
     assert "no trial finished (1 failed)" in done.out
     done = space.flowrun("sweep", "p", *LOCAL, "-S", "x=1", "--metric", "rmse", code=1)
-    assert "no trial has a number for metric 'rmse'; see what was logged: flowrun runs" in done.out
+    assert "no trial has a number for metric 'rmse'; logged are loss.\n" in done.out
+    done = space.flowrun("sweep", "p", *LOCAL, "-S", "x=1", "--metric", "los", code=1)
+    assert "logged are loss. Did you mean 'loss'?\n" in done.out
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from flowrun.registry.entities import ModelVersion, VersionStatus
 from flowrun.registry.noted import note_version
 from flowrun.registry.origin import origin_in_run
 from flowrun.registry.store import RegistryStore
+from flowrun.spec.problems import did_you_mean, listed
 from flowrun.spec.project import Register, Value
 from flowrun.spec.values import number_of
 from flowrun.stores import all_items
@@ -43,8 +44,9 @@ def select_best(action: SelectAction, results: Mapping[str, StepResult]) -> Step
     scored = [(value, each) for value, each in scored if not math.isnan(value)]
     if not scored:
         names = sorted({name for each in candidates for name in each.metrics})
-        found = f"; logged are {', '.join(names)}" if names else "; no metric was logged"
-        raise StepError(f"no candidate has a number for metric '{action.metric}'{found}")
+        nearest = did_you_mean(action.metric, names)
+        found = f"logged are {listed(names)}.{nearest}" if names else "no metric was logged"
+        raise StepError(f"no candidate has a number for metric '{action.metric}'; {found}")
     pick = min if action.mode == "min" else max
     return pick(scored, key=lambda item: item[0])[1]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import queue
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flowrun.engine.events import StepEnded, StepStatus
@@ -20,6 +20,7 @@ from flowrun.errors import CancelledError, PlanError
 from flowrun.plan.fan import Growth, grow
 from flowrun.plan.plan import Item, PlannedStep
 from flowrun.plan.sweep import Values, trial_name
+from flowrun.spec.problems import did_you_mean, listed
 
 LOOK_EVERY_S = 0.5
 """At the metrics of trials that are under way, if there is a pruner."""
@@ -58,6 +59,7 @@ class Sweep:
     _names: set[str] = field(default_factory=set)
     _is_stopped: bool = False
     _is_given_up: bool = False
+    _logged: set[str] = field(default_factory=set)
 
     def ended(self, event: StepEnded) -> None:
         """Take note of a step's end; from any thread."""
@@ -193,6 +195,7 @@ class Sweep:
         if state is TrialState.KILLED and running.pruned_at is not None:
             state = TrialState.PRUNED
             detail = f"worse than others at step {running.pruned_at}"
+        self._logged |= set(event.metrics)
         value = event.metrics.get(metric) if metric is not None else None
         return Trial(
             running.number,
@@ -218,10 +221,12 @@ class Sweep:
         if metric is None:
             return total
         if best is None:
-            raise PlanError(f"no trial has a number for metric '{metric}'; {_logged(self.trials)}")
+            raise PlanError(f"no trial has a number for metric '{metric}'; {self._found(metric)}")
         return f"{total}; best {best.step_id} ({metric} {best.value:g})"
 
-
-def _logged(trials: Iterable[Trial]) -> str:
-    run_id = next((trial.run_id for trial in trials if trial.run_id), None)
-    return f"see what was logged: flowrun runs show {run_id}"
+    def _found(self, metric: str) -> str:
+        if self._logged:
+            names = sorted(self._logged)
+            return f"logged are {listed(names)}.{did_you_mean(metric, names)}"
+        run_id = next((trial.run_id for trial in self.trials if trial.run_id), None)
+        return f"see what was logged: flowrun runs show {run_id}"
