@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 from flowrun.errors import FlowrunError, InvalidValueError, StoreError
 from flowrun.tracking.pace import Pace
 
-REVISION = "0007"
+REVISION = "0008"
 """The newest migration: what this flowrun reads and writes."""
 
 

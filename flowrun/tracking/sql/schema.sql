@@ -477,5 +477,5 @@ CREATE INDEX promotion_requests_by_model ON promotion_requests (registered_model
 CREATE INDEX promotion_requests_by_status ON promotion_requests (status);
 CREATE INDEX model_version_tags_by_value ON model_version_tags ("key", value) WHERE length(value) <= 100;
 CREATE INDEX registered_models_by_update ON registered_models (last_update_time_ms);
-INSERT INTO alembic_version VALUES ('0007');
+INSERT INTO alembic_version VALUES ('0008');
 PRAGMA application_id = 1718382455;

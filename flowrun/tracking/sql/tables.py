@@ -16,7 +16,7 @@ from flowrun.tracking.sql.columns import BIG, CLUSTERED, FLOAT, STRICT
 from flowrun.tracking.sql.query import SHORT_VALUE
 
 UNCHECKED = ("params", "tags", "metrics", "latest_metrics")
-"""Tables whose foreign key PostgreSQL does without (migration 0007)."""
+"""Tables whose foreign key PostgreSQL does without (migration 0008)."""
 
 _SHORT = text(f"length(value) <= {SHORT_VALUE}")
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0007"
-down_revision = "0006"
+revision = "0008"
+down_revision = "0007"
 
 _LOGGED = ("params", "tags", "metrics", "latest_metrics")
 _DELETES = "\n".join(f"    DELETE FROM {table} WHERE run_pk = OLD.run_pk;" for table in _LOGGED)
