@@ -12,7 +12,8 @@ import pytest
 from flowrun.tracking.entities import Metric
 from flowrun.tracking.sql.query import BEST_ROWS
 from flowrun.tracking.store import TrackingStore
-from flowrun.tracking.uri import open_tracking_store
+from tests.support.postgres import PostgresServer
+from tests.support.stores import tracking_store
 
 pytestmark = pytest.mark.slow
 
@@ -29,30 +30,29 @@ class Logged:
     group: float
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(
+    scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+)
 def stored(
-    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[TrackingStore, list[Logged]]]:
     """Give a store of runs: 40 values among all of them, some nan, some without the metric."""
-    folder: Path = tmp_path_factory.mktemp("store")
-    numbers = iter(range(1, 10 * RUNS))
-    store = open_tracking_store(
-        f"sqlite:///{folder}/flowrun.db",
-        artifact_root="mlflow-artifacts:/",
-        now=lambda: 1,
-        new_id=lambda: f"{next(numbers):032x}",
-    )
-    logged = []
-    for number in range(RUNS):
-        score = None if number % 50 == 0 else math.nan if number % 51 == 0 else number % 40
-        run_id = store.create_run("0", start_time_ms=number % 7).info.run_id
-        metrics = [Metric("group", number % 10, 1, 0)]
-        if score is not None:
-            metrics.append(Metric("score", score, 1, 0))
-        store.log_batch(run_id, metrics=metrics)
-        logged.append(Logged(run_id, number % 7, score, number % 10))
-    yield store, logged
-    store.close()
+    place: Path | str = tmp_path_factory.mktemp("store") / "flowrun.db"
+    if request.param == "postgres":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        place = server.new_store()
+    with tracking_store(place) as store:
+        yield store, [log_run(store, number) for number in range(RUNS)]
+
+
+def log_run(store: TrackingStore, number: int) -> Logged:
+    score = None if number % 50 == 0 else math.nan if number % 51 == 0 else number % 40
+    run_id = store.create_run("0", start_time_ms=number % 7).info.run_id
+    metrics = [Metric("group", number % 10, 1, 0)]
+    if score is not None:
+        metrics.append(Metric("score", score, 1, 0))
+    store.log_batch(run_id, metrics=metrics)
+    return Logged(run_id, number % 7, score, number % 10)
 
 
 def place(run: Logged, sign: int) -> tuple[int, float, int, str]:
