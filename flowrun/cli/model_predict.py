@@ -78,6 +78,8 @@ def predict_command(
     form = content_type or _form_of(input_path) or Form.JSON
     if input_path is not None and not input_path.is_file():
         raise UsageError(f"--input-path: there is no file '{input_path}'")
+    if output_path is not None and not output_path.absolute().parent.is_dir():
+        raise UsageError(f"--output-path: there is no folder '{output_path.parent}'")
     files = importlib.import_module("flowrun.models.scoring.files")
     predict = importlib.import_module("flowrun.serving.predict")
     prepare = importlib.import_module("flowrun.serving.prepare")

@@ -25,7 +25,15 @@ MODULE = "flowrun.models.scoring.worker"
 LOAD_TIMEOUT_S = 600.0
 _GRACE_S = 5.0
 _BUFFER_BYTES = 2**20
-_REFUSALS = ("PermissionDeniedError", "UnsupportedError", "NotFoundError", "InvalidValueError")
+_REFUSALS = frozenset(
+    {
+        "PermissionDeniedError",
+        "UnsupportedError",
+        "NotFoundError",
+        "InvalidValueError",
+        "StoreError",
+    }
+)
 
 
 @valueclass

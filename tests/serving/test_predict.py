@@ -148,8 +148,30 @@ def test_failure_leaves_no_half_output(space: Space, models: Path) -> None:
     space.write({"in.csv": "code,n\na,1\nb,2\nc,99\n"})
     words = ("-i", "in.csv", "-o", "out.csv", "--rows", "2", "--env-manager", "local")
     done = space.flowrun("models", "predict", "-m", models / "labels", *words, code=2)
-    assert "rows 3 to 3: the model failed: RuntimeError: no such number" in done.err
+    assert "in.csv, row 3: the model failed: RuntimeError: no such number" in done.err
     assert sorted(path.name for path in space.path.iterdir()) == ["flowrun-home", "in.csv"]
+
+
+UNUSABLE = {
+    "input that is not there": (("-i", "gone.csv"), 2, "--input-path: there is no file 'gone.csv'"),
+    "folder that is not there": (("-o", "no/out.csv"), 2, "--output-path: there is no folder 'no'"),
+    "data of an unknown kind": (
+        ("-i", "in.txt"),
+        2,
+        "It was read as JSON; --content-type csv or parquet says else.",
+    ),
+    "output that is a folder": (("-i", "in.csv", "-o", "out"), 3, "out: Is a directory"),
+}
+
+
+@pytest.mark.parametrize(("words", "code", "said"), UNUSABLE.values(), ids=UNUSABLE)
+def test_files_that_can_not_be_used_are_told(
+    space: Space, models: Path, words: tuple[str, ...], code: int, said: str
+) -> None:
+    space.write({"in.txt": "code,n\na,1\n", "in.csv": "code,n\na,1\n", "out/x": ""})
+    local = ("--env-manager", "local")
+    done = space.flowrun("models", "predict", "-m", models / "labels", *words, *local, code=code)
+    assert done.err.splitlines()[-1].endswith(said)
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from flowrun.errors import FlowrunError, InvalidValueError
+from flowrun.errors import FlowrunError, InvalidValueError, StoreError
 from flowrun.models.flavors.base import library
 from flowrun.models.flavors.pyfunc import PyFuncModel, load_model
 from flowrun.models.schema import Schema
@@ -68,12 +68,25 @@ def main() -> None:
             output = os.fdopen(os.dup(1), "wb")
             os.dup2(2, 1)
             model = load_model(task.folder)
-            with output, _output(task, output) as file:
-                _predict(task, model, file, told)
+            _carry_out(task, model, output, told)
         except FlowrunError as error:
-            said = {"failed": type(error).__name__, "message": error.message, "hint": error.hint}
-            told.write(json.dumps(said) + "\n")
+            _tell(told, error)
             sys.exit(1)
+
+
+def _carry_out(task: Task, model: PyFuncModel, output: IO[bytes], told: IO[str]) -> None:
+    try:
+        with output, _output(task, output) as file:
+            _predict(task, model, file, told)
+    except OSError as error:
+        where = task.output or "standard output"
+        why = error.strerror or error
+        raise StoreError(f"the predictions can't be written to {where}: {why}") from error
+
+
+def _tell(told: IO[str], error: FlowrunError) -> None:
+    said = {"failed": type(error).__name__, "message": error.message, "hint": error.hint}
+    told.write(json.dumps(said) + "\n")
 
 
 def _end(number: int, frame: object) -> None:
@@ -90,7 +103,9 @@ def _predict(task: Task, model: PyFuncModel, file: IO[bytes], told: IO[str]) -> 
     writer = open_writer(task.output_form, file)
     done = 0
     for frame in _tables(task, schema):
-        where = f"{_name(task)}, rows {done + 1} to {done + len(frame)}"
+        last = done + len(frame)
+        rows = f"row {last}" if len(frame) == 1 else f"rows {done + 1} to {last}"
+        where = f"{_name(task)}, {rows}"
         writer.write(_made(model, frame, task.params, where))
         done += len(frame)
         told.write(json.dumps({"done": done}) + "\n")
@@ -102,7 +117,12 @@ def _predict_request(task: Task, model: PyFuncModel, file: IO[bytes]) -> None:
     with _input(task) as source:
         body = source.read()
     raw = bool(model.metadata.raw.get("is_signature_from_type_hint"))
-    request = read_request(body, "application/json", model.signature, takes_raw=raw)
+    try:
+        request = read_request(body, "application/json", model.signature, takes_raw=raw)
+    except FlowrunError as error:
+        error.message = f"{_name(task)}: {error.message}"
+        error.hint = error.hint or "It was read as JSON; --content-type csv or parquet says else."
+        raise
     data = request.data.frame() if isinstance(request.data, Table) else request.data
     made = _made(model, data, task.params or request.params, _name(task))
     if task.output_form == JSON:
@@ -160,7 +180,11 @@ def _input(task: Task) -> Iterator[IO[bytes]]:
     if task.input is None:
         yield sys.stdin.buffer
         return
-    with Path(task.input).open("rb") as file:
+    try:
+        file = Path(task.input).open("rb")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise InvalidValueError(f"{task.input} can't be read: {error.strerror}") from error
+    with file:
         yield file
 
 
