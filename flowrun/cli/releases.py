@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -88,42 +89,40 @@ def promote_command(
     typer.echo(_now(moved, str(move)))
 
 
-@app.command("approve")
-def approve_command(
-    ctx: typer.Context,
-    version: Version,
-    to: ToStage = None,
-    alias: ToAlias = None,
-    comment: Comment = "",
-    tracking_uri: TrackingUri = None,
-) -> None:
-    """Approve what was asked for: the version moves at once, if its condition still holds."""
-    settings = settings_of(ctx, tracking_uri)
-    with api.open_default_stores(settings) as stores:
-        request = _pending(stores.registry, version, to, alias)
-        keys = machine_keys(settings.variables, settings.cwd)
-        check_required(stores, request.name, request.version, request.move, keys)
-        decision = Decision(is_approved=True, user_id=settings.user, comment=comment)
-        approve(stores.registry, stores.tracking, request, decision)
-    typer.echo(f"{printable(request.version_uri)} is now {request.move}")
+def _decision_command(*, is_approved: bool) -> Callable[..., None]:
+    """Make one of two commands that take the same words, and differ in what they decide."""
+
+    def decide(
+        ctx: typer.Context,
+        version: Version,
+        to: ToStage = None,
+        alias: ToAlias = None,
+        comment: Comment = "",
+        tracking_uri: TrackingUri = None,
+    ) -> None:
+        settings = settings_of(ctx, tracking_uri)
+        decision = Decision(is_approved=is_approved, user_id=settings.user, comment=comment)
+        with api.open_default_stores(settings) as stores:
+            request = _pending(stores.registry, version, to, alias)
+            if is_approved:
+                keys = machine_keys(settings.variables, settings.cwd)
+                check_required(stores, request.name, request.version, request.move, keys)
+                approve(stores.registry, stores.tracking, request, decision)
+            else:
+                stores.registry.decide_promotion(request.request_id, decision)
+        word = "is now" if is_approved else "does not become"
+        typer.echo(f"{printable(request.version_uri)} {word} {request.move}")
+
+    return decide
 
 
-@app.command("reject")
-def reject_command(
-    ctx: typer.Context,
-    version: Version,
-    to: ToStage = None,
-    alias: ToAlias = None,
-    comment: Comment = "",
-    tracking_uri: TrackingUri = None,
-) -> None:
-    """Reject what was asked for: the version stays where it is."""
-    settings = settings_of(ctx, tracking_uri)
-    with api.open_default_stores(settings) as stores:
-        request = _pending(stores.registry, version, to, alias)
-        decision = Decision(is_approved=False, user_id=settings.user, comment=comment)
-        stores.registry.decide_promotion(request.request_id, decision)
-    typer.echo(f"{printable(request.version_uri)} does not become {request.move}")
+app.command(
+    "approve",
+    help="Approve what was asked for: the version moves at once, if its condition still holds.",
+)(_decision_command(is_approved=True))
+app.command("reject", help="Reject what was asked for: the version stays where it is.")(
+    _decision_command(is_approved=False)
+)
 
 
 @app.command("requests")
