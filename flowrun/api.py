@@ -24,7 +24,7 @@ from flowrun.engine.prepare.params_file import given_params
 from flowrun.engine.prepare.planning import PlannedProject
 from flowrun.engine.record.outcome import SWEEP_TAG
 from flowrun.engine.request import GivenEnv, Releasing, RunOptions
-from flowrun.engine.run import RunOutcome
+from flowrun.engine.run_outcome import RunOutcome
 from flowrun.engine.steps.gpus import gpus_of
 from flowrun.engine.values import as_text
 from flowrun.errors import StoreError, UnreachableError, UnsupportedError, UsageError

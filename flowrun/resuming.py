@@ -11,7 +11,7 @@ from flowrun.engine.events import Observer
 from flowrun.engine.record.live import ABANDONED, SESSION_TAG, Session, close_left_running
 from flowrun.engine.record.options_file import parse_options
 from flowrun.engine.request import Releasing, RunOptions
-from flowrun.engine.run import RunOutcome
+from flowrun.engine.run_outcome import RunOutcome
 from flowrun.engine.services import Home
 from flowrun.engine.steps.gpus import gpus_of
 from flowrun.errors import NotRepeatableError

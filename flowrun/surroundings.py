@@ -27,7 +27,8 @@ from flowrun.engine.prepare.check import check_approvals, check_before_run
 from flowrun.engine.prepare.planning import PlannedProject
 from flowrun.engine.record.live import Session, close_abandoned
 from flowrun.engine.request import RunOptions, RunRequest
-from flowrun.engine.run import PlanRun, RunOutcome
+from flowrun.engine.run import PlanRun
+from flowrun.engine.run_outcome import RunOutcome
 from flowrun.engine.services import Endpoint, Home, ServerEndpoint, Services
 from flowrun.engine.steps.container import SESSION_LABEL
 from flowrun.envs.own_place import sweep

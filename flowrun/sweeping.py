@@ -15,7 +15,7 @@ from flowrun.engine.prepare.params_file import given_params, read_text
 from flowrun.engine.prepare.planning import PlannedProject
 from flowrun.engine.record.options_file import parse_options
 from flowrun.engine.request import RunOptions
-from flowrun.engine.run import RunOutcome
+from flowrun.engine.run_outcome import RunOutcome
 from flowrun.engine.steps.gpus import gpus_of
 from flowrun.engine.sweeps.samplers import (
     GRID,

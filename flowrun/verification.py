@@ -22,7 +22,7 @@ from flowrun.engine.prepare.locked import Asked
 from flowrun.engine.prepare.planning import PlannedProject
 from flowrun.engine.record.live import PARENT_TAG
 from flowrun.engine.request import GivenEnv, Rehearsal, RunOptions
-from flowrun.engine.run import RunOutcome
+from flowrun.engine.run_outcome import RunOutcome
 from flowrun.engine.services import Home
 from flowrun.engine.steps.gpus import gpus_of
 from flowrun.envs.own_place import own_place

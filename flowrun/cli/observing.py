@@ -14,7 +14,7 @@ from flowrun import api
 from flowrun.engine.console import PlainConsole
 from flowrun.engine.events import Observer
 from flowrun.engine.exit_codes import exit_code_of
-from flowrun.engine.run import RunOutcome
+from flowrun.engine.run_outcome import RunOutcome
 from flowrun.settings import Settings
 
 GC_THRESHOLD = (100_000, 20, 20)

@@ -9,7 +9,7 @@ import typer
 from flowrun.cli.tables import print_rows
 from flowrun.engine.console import duration_text, metrics_text
 from flowrun.engine.events import StepEnded
-from flowrun.engine.run import RunOutcome
+from flowrun.engine.run_outcome import RunOutcome
 from flowrun.settings import Settings
 from flowrun.sources.credentials import without_credentials
 from flowrun.tracking.entities import RunStatus

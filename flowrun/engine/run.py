@@ -11,7 +11,6 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import assert_never
@@ -44,6 +43,7 @@ from flowrun.engine.record.live import Session, SessionFile, close_left_running,
 from flowrun.engine.record.pulse import Pulse
 from flowrun.engine.record.recorder import PENDING_TAG, Recorder
 from flowrun.engine.request import RunRequest
+from flowrun.engine.run_outcome import RunOutcome
 from flowrun.engine.services import Services
 from flowrun.engine.steps.command import CommandRunner
 from flowrun.engine.steps.container import ContainerMaker
@@ -79,25 +79,6 @@ from flowrun.plan.schedule import (
 from flowrun.sources.copies import remove
 from flowrun.spec.project import EnvKind
 from flowrun.tracking.entities import Run, RunStatus
-from flowrun.valueclass import valueclass
-
-
-@valueclass
-class RunOutcome:
-    """How a whole run ended."""
-
-    run_id: str
-    status: RunStatus
-    steps: Mapping[str, StepEnded]
-    duration_ms: int
-    versions: tuple[str, ...] = ()
-    """Model versions that it registered, as `name/version`."""
-    is_surroundings: bool = False
-    """What failed, failed for its surroundings: an environment, the store, the disk."""
-    cancelled_by: int | None = None
-    """The signal that cancelled it."""
-    pending: tuple[str, ...] = ()
-    """The promotions that wait for an approval, in words."""
 
 
 class PlanRun:
