@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flowrun.errors import InvalidValueError, NotFoundError
-from flowrun.models import block_yaml
+from flowrun.models.block_yaml import NotBlockYamlError, parse
+from flowrun.models.block_yaml_writing import dump
 
 MLMODEL = "MLmodel"
 """The file's name, in the model's own folder."""
@@ -42,7 +43,7 @@ class MlModel:
 def write_mlmodel(folder: Path, fields: Mapping[str, object]) -> None:
     """Write the MLmodel file of a folder; what is None is left out."""
     said = {key: value for key, value in sorted(fields.items()) if value is not None}
-    (folder / MLMODEL).write_text(block_yaml.dump(said), encoding="utf-8")
+    (folder / MLMODEL).write_text(dump(said), encoding="utf-8")
 
 
 def read_mlmodel(source: Path | str) -> MlModel:
@@ -103,8 +104,8 @@ def read_yaml(text: str, where: str) -> object:
         InvalidValueError: it is none; `where` names it in the message.
     """
     try:
-        return block_yaml.parse(text)
-    except block_yaml.NotBlockYamlError as error:
+        return parse(text)
+    except NotBlockYamlError as error:
         strange = error
     try:
         # By name: a step's environment may have no PyYAML, and needs it only here.

@@ -19,7 +19,7 @@ from importlib import metadata
 from pathlib import Path
 
 from flowrun.errors import InvalidValueError
-from flowrun.models import block_yaml
+from flowrun.models.block_yaml_writing import dump
 
 _NAMES = {
     "sklearn": "scikit-learn",
@@ -141,14 +141,14 @@ def write_environment(
         "build_dependencies": [_build(name) for name in ("pip", "setuptools", "wheel")],
         "dependencies": ["-r requirements.txt"],
     }
-    (folder / "python_env.yaml").write_text(block_yaml.dump(python_env), encoding="utf-8")
+    (folder / "python_env.yaml").write_text(dump(python_env), encoding="utf-8")
     pip = installed_version("pip")
     conda = conda_env or {
         "channels": ["conda-forge"],
         "dependencies": [f"python={python}", f"pip<={pip}" if pip else "pip", {"pip": lines}],
         "name": "mlflow-env",
     }
-    (folder / "conda.yaml").write_text(block_yaml.dump(conda), encoding="utf-8")
+    (folder / "conda.yaml").write_text(dump(conda), encoding="utf-8")
 
 
 def chosen_requirements(

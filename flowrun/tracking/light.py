@@ -20,6 +20,7 @@ LIGHT_MODULES: tuple[str, ...] = (
     "flowrun/models/autolog/switch.py",
     "flowrun/models/autolog/xgboost.py",
     "flowrun/models/block_yaml.py",
+    "flowrun/models/block_yaml_writing.py",
     "flowrun/models/enforce.py",
     "flowrun/models/enforce_tensors.py",
     "flowrun/models/enforce_values.py",

@@ -9,7 +9,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowrun.models.block_yaml import NotBlockYamlError, dump, parse
+from flowrun.models.block_yaml import NotBlockYamlError, parse
+from flowrun.models.block_yaml_writing import dump
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 VALUES = st.recursive(
