@@ -15,7 +15,7 @@ import yaml
 from flowrun.errors import InvalidValueError
 from flowrun.importing.convert import number
 from flowrun.tracking.entities import Metric
-from flowrun.tracking.sql.run_data import stored_value
+from flowrun.tracking.sql.points import stored_value
 
 META = "meta.yaml"
 

@@ -17,7 +17,7 @@ from flowrun.tracking.artifact_files import files_of
 from flowrun.tracking.entities import DatasetInput, LoggedModel, Metric, Run
 from flowrun.tracking.sql.import_rows import FullRun
 from flowrun.tracking.sql.part import chunks
-from flowrun.tracking.sql.run_data import stored_value
+from flowrun.tracking.sql.points import stored_value
 from flowrun.valueclass import valueclass
 
 _DIGEST_BITS = (1 << 64) - 1

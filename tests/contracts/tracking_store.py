@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import pytest
@@ -326,6 +326,21 @@ class RunContract:
         assert run_ids(store.search_runs(["0"], filter_text=text).items) == [two]
 
 
+HISTORIES: dict[str, list[tuple[int, float]]] = {
+    "what comes after": [(step, 0.5) for step in range(150, 300)],
+    "the same": [(step, 0.5) for step in range(150)],
+    "backwards": [(step, 0.5) for step in range(300, 100, -1)],
+    "some there, some new": [(step, 0.5) for step in range(100, 250)],
+    "the last one's place again": [(149, 0.5), *((step, 0.5) for step in range(150, 300))],
+    "a nan where a zero is": [
+        (150, 0.0),
+        (150, math.nan),
+        *((step, 1.0) for step in range(151, 300)),
+    ],
+    "twice in the batch": [(step // 2, 0.5) for step in range(300, 600)],
+}
+
+
 class RunDataContract:
     """The promises of `RunStore` about what is logged to runs."""
 
@@ -350,6 +365,23 @@ class RunDataContract:
         for _ in range(2):
             store.log_batch(run_id, metrics=[Metric("m", math.nan, 1), Metric("m", 1.0, 1)] * 2)
         assert len(store.get_metric_history(run_id, "m").items) == 2
+
+    @pytest.mark.parametrize("second", HISTORIES.values(), ids=HISTORIES)
+    def test_a_long_batch_adds_what_is_not_there_yet(
+        self, store: TrackingStore, second: Sequence[tuple[int, float]]
+    ) -> None:
+        run_id = store.create_run("0").info.run_id
+        first = [(step, 0.5) for step in range(150)]
+        for batch in (first, second):
+            metrics = [Metric("m", value, 1, step) for step, value in batch]
+            store.log_batch(run_id, metrics=metrics, tags={"t": "1"})
+        points = store.get_metric_history(run_id, "m").items
+        found = [(point.step, str(point.value)) for point in points]
+        expected = {(step, str(value)) for step, value in (*first, *second)}
+        assert len(found) == len(expected)
+        assert set(found) == expected
+        last = store.get_run(run_id).metrics["m"]
+        assert last.step == max(step for step, _ in (*first, *second))
 
     def test_a_history_is_by_time_step_and_value(self, store: TrackingStore) -> None:
         run_id = store.create_run("0").info.run_id

@@ -8,14 +8,8 @@ from itertools import islice
 from flowrun.errors import InvalidValueError
 from flowrun.tracking.entities import LifecycleStage, LoggedModel, Metric, Run, RunInfo
 from flowrun.tracking.sql.database import Connection
-from flowrun.tracking.sql.run_data import (
-    INSERT_METRIC,
-    INSERT_MODEL_METRIC,
-    INSERT_RUN_MODEL,
-    SET_LATEST_METRIC,
-    log_dataset,
-    stored_value,
-)
+from flowrun.tracking.sql.points import INSERT_METRIC, SET_LATEST_METRIC, stored_value
+from flowrun.tracking.sql.run_data import INSERT_MODEL_METRIC, INSERT_RUN_MODEL, log_dataset
 from flowrun.valueclass import valueclass
 
 _ROWS_AT_ONCE = 10_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
@@ -19,22 +18,10 @@ from flowrun.tracking.entities import (
 from flowrun.tracking.sql import search
 from flowrun.tracking.sql.database import Connection
 from flowrun.tracking.sql.part import SqlPart, marks
+from flowrun.tracking.sql.points import add_points, ask_latest, read_latest, stored_value
 from flowrun.tracking.sql.runs import find_active_run, find_active_runs, set_tags
 
 # Statements for many rows bind by position: by name costs a third more for each row.
-INSERT_METRIC = """
-    INSERT INTO metrics (run_pk, key, timestamp_ms, step, value, is_nan)
-    VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
-"""
-SET_LATEST_METRIC = """
-    INSERT INTO latest_metrics (run_pk, key, step, timestamp_ms, value, is_nan)
-    VALUES (?, ?, ?, ?, ?, ?)
-    ON CONFLICT (run_pk, key) DO UPDATE SET
-        step = excluded.step, timestamp_ms = excluded.timestamp_ms,
-        value = excluded.value, is_nan = excluded.is_nan
-    WHERE (excluded.step, excluded.timestamp_ms, excluded.value)
-        > (latest_metrics.step, latest_metrics.timestamp_ms, latest_metrics.value)
-"""
 INSERT_MODEL_METRIC = """
     INSERT INTO logged_model_metrics
         (model_id, key, timestamp_ms, step, run_id, value, is_nan, dataset_name, dataset_digest)
@@ -96,11 +83,13 @@ class SqlRunData(SqlPart):
             self._database.write_together(self._log_points, (run_id, metrics))
             return
         with self._database.write(run_id) as connection:
+            latest = ask_latest(connection, run_id, {each.key for each in metrics})
             run_pk = find_active_run(connection, run_id).run_pk
             if params:
                 _log_params(connection, run_pk, run_id, params)
             if metrics:
-                _log_metrics(connection, {run_id: run_pk}, [(run_id, metrics)])
+                add_points(connection, [(run_pk, metrics)], read_latest(run_pk, latest))
+                _log_model_metrics(connection, run_id, [each for each in metrics if each.model_id])
             if tags:
                 set_tags(connection, run_pk, tags)
 
@@ -143,7 +132,8 @@ class SqlRunData(SqlPart):
         run_ids = {run_id for run_id, _ in items}
         with self._database.write(*run_ids, is_patient=is_patient) as connection:
             run_pks, problems = find_active_runs(connection, run_ids)
-            _log_metrics(connection, run_pks, [each for each in items if each[0] in run_pks])
+            found = [(run_pks[run_id], points) for run_id, points in items if run_id in run_pks]
+            add_points(connection, found)
         return [problems.get(run_id) for run_id, _ in items]
 
     def search_datasets(self, experiment_ids: Sequence[str]) -> list[DatasetSummary]:
@@ -162,37 +152,8 @@ class SqlRunData(SqlPart):
         return [DatasetSummary(str(experiment_id), *columns) for experiment_id, *columns in rows]
 
 
-def stored_value(value: float) -> tuple[float, int]:
-    """Give the number to keep and whether it stands for a nan, as MLflow keeps them."""
-    if math.isfinite(value):
-        return value, 0
-    if math.isnan(value):
-        return 0.0, 1
-    return math.copysign(limits.LARGEST_FLOAT, value), 0
-
-
 def _are_few(metrics: Sequence[Metric]) -> bool:
     return 0 < len(metrics) <= _FEW and not any(each.model_id for each in metrics)
-
-
-def _log_metrics(
-    connection: Connection, run_pks: Mapping[str, int], items: Sequence[_Points]
-) -> None:
-    rows = []
-    latest: dict[tuple[int, str], tuple[int, int, float, int]] = {}
-    for run_id, metrics in items:
-        run_pk = run_pks[run_id]
-        for key, number, timestamp_ms, step, *_ in metrics:
-            value, is_nan = stored_value(number)
-            rows.append((run_pk, key, timestamp_ms, step, value, is_nan))
-            point = (step, timestamp_ms, value, is_nan)
-            known = latest.get((run_pk, key))
-            if known is None or point[:3] > known[:3]:
-                latest[run_pk, key] = point
-    connection.executemany(INSERT_METRIC, rows)
-    connection.executemany(SET_LATEST_METRIC, [(*key, *point) for key, point in latest.items()])
-    for run_id, metrics in items:
-        _log_model_metrics(connection, run_id, [each for each in metrics if each.model_id])
 
 
 def _log_model_metrics(connection: Connection, run_id: str, metrics: Sequence[Metric]) -> None:
