@@ -48,6 +48,10 @@ _HURRY = b"SELECT set_config('lock_timeout', '100ms', true)"
 _MARK = "flowrun"
 """The comment on Alembic's table, which MLflow's stores have as well, tells whose it is."""
 
+_SET_MARK = f"COMMENT ON TABLE alembic_version IS '{_MARK}'".encode()
+_LOCK_ALL_NOW = b"SELECT pg_advisory_xact_lock(%d)" % ALL_WRITERS
+_IS_MADE = b"SELECT 1 FROM pg_class WHERE oid = to_regclass('alembic_version')"
+_SCHEMA = Path(__file__).with_name("schema_postgres.sql")
 _SELECT_MARK = """
     SELECT to_regclass('alembic_version') IS NOT NULL,
         obj_description(to_regclass('alembic_version'), 'pg_class')
@@ -124,14 +128,20 @@ class PostgresDatabase:
             driver.autocommit = False
             return driver
 
+        try:
+            with connect() as driver:
+                driver.execute(_LOCK_ALL_NOW)
+                if not driver.execute(_IS_MADE).fetchall():
+                    driver.execute(_SCHEMA.read_bytes())
+                    driver.execute(_SET_MARK)
+        except psycopg.Error as error:
+            raise plain_error(self.name, error, is_ending=False) from error
+        if self.revision() == REVISION:
+            return
         # By name: it imports Alembic and SQLAlchemy, which an up-to-date store never needs.
         upgrade = importlib.import_module("flowrun.tracking.sql.upgrade")
         try:
-            upgrade.migrate_postgres(
-                connect,
-                f"SELECT pg_advisory_xact_lock({ALL_WRITERS})",
-                f"COMMENT ON TABLE alembic_version IS '{_MARK}'",
-            )
+            upgrade.migrate_postgres(connect, _LOCK_ALL_NOW)
         except psycopg.Error as error:
             raise plain_error(self.name, error, is_ending=False) from error
 

@@ -1,10 +1,8 @@
 """Upgrading a store that an older flowrun made, with Alembic; and making the next migration.
 
-A new PostgreSQL store is made here as well: only a server has one, and only once.
-
 A change of the tables is made so: change `tables.py`; write `migrations/versions/vNNNN_what.py`
 (Alembic's autogenerate drafts it); set REVISION in `database.py`; run this module, which writes
-`schema.sql` anew from the migrations. The tests compare all four.
+`schema.sql` and `schema_postgres.sql` anew from the migrations. The tests compare them all.
 
     python -m flowrun.tracking.sql.upgrade
 """
@@ -12,6 +10,7 @@ A change of the tables is made so: change `tables.py`; write `migrations/version
 from __future__ import annotations
 
 import contextlib
+import io
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -58,13 +57,12 @@ def migrate(path: Path) -> None:
     engine.dispose()
 
 
-def migrate_postgres(connect: Callable[[], DBAPIConnection], first: str, last: str) -> None:
+def migrate_postgres(connect: Callable[[], DBAPIConnection], first: bytes) -> None:
     """Run the migrations that a PostgreSQL database lacks, in one transaction.
 
     Args:
         connect: opens a connection of psycopg.
         first: a statement to begin with, which waits for whoever else is at it.
-        last: a statement to end with.
 
     Raises:
         psycopg.Error: as the driver raised it.
@@ -72,9 +70,8 @@ def migrate_postgres(connect: Callable[[], DBAPIConnection], first: str, last: s
     engine = create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
     try:
         with engine.begin() as connection:
-            connection.exec_driver_sql(first)
+            connection.exec_driver_sql(first.decode())
             command.upgrade(_config(connection), "head")
-            connection.exec_driver_sql(last)
     except DBAPIError as error:
         if error.orig is None:
             raise
@@ -96,6 +93,26 @@ def schema_of(path: Path) -> str:
             *statements,
             f"INSERT INTO alembic_version VALUES ('{REVISION}');",
             f"PRAGMA application_id = {APPLICATION_ID};",
+            "",
+        ]
+    )
+
+
+def postgres_schema() -> str:
+    """Give the statements that make an empty store on PostgreSQL."""
+    text = io.StringIO()
+    config = _config()
+    config.output_buffer = text
+    command.upgrade(config, "head", sql=True)
+    return "\n".join(
+        [
+            "-- Written by `python -m flowrun.tracking.sql.upgrade` from the migrations.",
+            "-- A new store is made from this text, which needs no import of Alembic.",
+            *(
+                line.rstrip()
+                for line in text.getvalue().splitlines()
+                if line.strip() and not line.startswith(("--", "BEGIN;", "COMMIT;"))
+            ),
             "",
         ]
     )
@@ -125,3 +142,4 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         migrate(Path(folder) / "new.db")
         (_FOLDER / "schema.sql").write_text(schema_of(Path(folder) / "new.db"))
+    (_FOLDER / "schema_postgres.sql").write_text(postgres_schema())

@@ -26,7 +26,7 @@ from flowrun.tracking.sql.database import REVISION
 from flowrun.tracking.sql.postgres_text import translate
 from flowrun.tracking.sql.sqlite import open_sqlite
 from flowrun.tracking.sql.tables import UNCHECKED
-from flowrun.tracking.sql.upgrade import migrate, schema_of, upgrade
+from flowrun.tracking.sql.upgrade import migrate, postgres_schema, schema_of, upgrade
 from tests.support.postgres import PostgresServer
 from tests.support.stores import tracking_store
 
@@ -76,6 +76,10 @@ def test_tables_are_what_the_migrations_make(tmp_path: Path) -> None:
         importlib.import_module(name)
     migrate(tmp_path / "migrated.db")
     assert differences(f"sqlite:///{tmp_path / 'migrated.db'}") == []
+
+
+def test_the_schema_text_for_postgresql_is_what_the_migrations_make() -> None:
+    assert postgres_schema() == (SQL_FOLDER / "schema_postgres.sql").read_text()
 
 
 @pytest.mark.postgres

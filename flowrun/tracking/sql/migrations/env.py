@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from alembic import context
 
-context.configure(connection=context.config.attributes["connection"])
+if context.is_offline_mode():  # for the text of PostgreSQL's schema
+    context.configure(dialect_name="postgresql")
+else:
+    context.configure(connection=context.config.attributes["connection"])
 with context.begin_transaction():
     context.run_migrations()
