@@ -179,6 +179,22 @@ def test_a_caller_that_goes_away_leaves_the_others_to_go_on(cancelled: int) -> N
     asyncio.run(run())
 
 
+def test_who_goes_away_as_he_is_chosen_to_write_leaves_it_to_the_next() -> None:
+    async def run() -> None:
+        together, written = Together(), Written()
+        tasks = [begin(together, written, item) for item in "abc"]
+        await settle()
+        written.gates[0].come()
+        tasks[1].cancel()  # before its turn, after the first has ended
+        await settle()
+        assert written.groups == [["a"], ["c"]]
+        written.gates[1].come()
+        assert await tasks[2] == "C"
+        assert tasks[1].cancelled()
+
+    asyncio.run(run())
+
+
 def test_a_database_that_is_down_is_told_to_all_at_once() -> None:
     async def run() -> None:
         together, written = Together(), Written()
