@@ -105,7 +105,7 @@ def postgres_module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "psycopg":
+        if (error.name or "").partition(".")[0] not in {"psycopg", "greenlet"}:
             raise
         raise UnsupportedError(
             "stores in PostgreSQL need its driver, which is not installed",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,3 +40,21 @@ def test_a_password_is_not_shown() -> None:
     with pytest.raises(UsageError) as error:
         sqlite_path("mysql://me:s3cret@host/db")
     assert error.value.message == "tracking URI 'mysql://me@host/db' names no store"
+
+
+@pytest.mark.parametrize("missing", ["psycopg", "greenlet"])
+def test_a_store_in_postgresql_says_what_to_install(missing: str) -> None:
+    script = f"""
+import sys
+sys.modules["{missing}"] = None
+from flowrun.errors import UnsupportedError
+from flowrun.tracking.uri import postgres_module
+try:
+    postgres_module("flowrun.tracking.sql.postgres")
+except UnsupportedError as error:
+    print(error.hint)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "Install it with: pip install 'flowrun[postgres]'\n"
